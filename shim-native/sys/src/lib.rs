@@ -1,1 +1,9 @@
-//! Placeholder until the addon is written.
+//! `gantry-sys`: the N-API addon that gives TypeScript the system calls Node lacks.
+//!
+//! The contract of every call is in `api/sys/sys.ts`, the only module that loads this library;
+//! the names here are those there, in snake case.
+
+mod error;
+mod files;
+mod thread;
+mod xattr;

@@ -1,0 +1,258 @@
+/**
+ * The system calls Node lacks, in native code (`shim-native/sys`). The only module that touches the addon.
+ *
+ * Every call that can block returns a promise and runs on a thread of its own: not on the JavaScript
+ * thread and not in libuv's pool, so a slow unmount delays no file access. A failed system call rejects
+ * with a {@link SysError}, shaped like the errors of `node:fs`. Paths go to the kernel as they are;
+ * a relative one counts from the process' working directory.
+ */
+import { addon } from './addon.ts'
+import type {
+  ApplyLayerRequest,
+  ApplyLayerResult,
+  CreateLayerRequest,
+  CreateLayerResult,
+  Mount,
+  NetlinkOptions,
+  PeerCredentials,
+  SpawnRequest,
+  SpawnResult,
+  UnmountOptions,
+  Usage,
+} from './types.ts'
+
+export type * from './types.ts'
+
+/**
+ * What every call here throws. `code` is the symbolic errno (`ENOENT`), or one of ours:
+ * `EINVAL_ARCHIVE` (not a well-formed archive, or truncated), `EUNSAFE_ARCHIVE` (an entry points outside its root),
+ * `ELIMIT_ARCHIVE` (a limit was crossed), `ECOMPRESSION` (damaged gzip or zstd data), `ECANCELED` (the signal fired).
+ */
+export interface SysError extends Error {
+  code: string
+  /** Negative, as in Node; 0 for our own codes. */
+  errno: number
+  syscall?: string
+  path?: string
+  /** Second path of calls that have two. */
+  dest?: string
+  /** netlink: the kernel's own explanation (NLMSGERR_ATTR_MSG), also part of `message`. */
+  extAck?: string
+  /** netlink: `nlmsg_seq` of the request that failed. */
+  seq?: number
+  /** Archives: the entry at fault and the byte offset of its header in the uncompressed stream. */
+  entry?: string
+  offset?: number
+}
+
+/** True for an error of this module with that code; the way to tell an expected failure. */
+export function isSysError(error: unknown, code?: string): error is SysError {
+  return error instanceof Error && 'code' in error && (code === undefined || error.code === code)
+}
+
+/**
+ * Performs mounts in order, with containerd's semantics (`mount.All`): the `ro` of a bind mount is applied
+ * by a remount, propagation (`rslave` …) after it, and overlay options longer than a page are shortened by
+ * relative lower directories. When one fails, those already done by this call are undone.
+ * Targets must exist. `loop` and `uidmap=`/`gidmap=` are refused with EOPNOTSUPP.
+ */
+export function mount(mounts: Mount[], targetRoot: string): Promise<void> {
+  return addon().mount(mounts, targetRoot)
+}
+
+/**
+ * Takes away everything mounted at `path`, a stack of mounts included. Nothing mounted there, or no such path:
+ * success. A busy mount is tried for 500 ms, then EBUSY.
+ */
+export function unmount(path: string, options: UnmountOptions = {}): Promise<void> {
+  return addon().unmount(path, options)
+}
+
+/**
+ * Makes a network namespace with `lo` up and pins it to `pinPath` (a file, created; its folder must exist).
+ * A namespace that is pinned there already is left alone: success.
+ */
+export function createNetns(pinPath: string): Promise<void> {
+  return addon().createNetns(pinPath)
+}
+
+/** Unpins (detach) and removes the pin file. Missing: success. The kernel frees the namespace when its last user is gone. */
+export function removeNetns(pinPath: string): Promise<void> {
+  return addon().removeNetns(pinPath)
+}
+
+/**
+ * Sends `messages` (one or more encoded nlmsgs, each with its own non-zero `nlmsg_seq`) as one datagram on a netlink
+ * socket, and waits until each request that asked for it is answered: an ACK for NLM_F_ACK, the end of the dump
+ * for NLM_F_DUMP. A GET must therefore carry one of both. nfnetlink batch begin and end need no ACK.
+ * Resolves with the answers, one nlmsg each (header included), without ACK, DONE and NOOP.
+ * A dump that changed while it ran is repeated (5 times, then EINTR).
+ * Rejects with the first NLMSG_ERROR: `code`, `extAck`, `seq`. ENOBUFS: answers were lost, the state is unknown.
+ */
+export function netlinkRequest(protocol: number, messages: Uint8Array, options: NetlinkOptions = {}): Promise<Buffer[]> {
+  return addon().netlinkRequest(protocol, messages, options)
+}
+
+/** A running subscription; does not keep the process alive. */
+export interface Subscription extends Disposable {
+  close(): void
+}
+
+/**
+ * Calls back with the nlmsgs of each datagram sent to the multicast `groups` (numbers as RTNLGRP_LINK, not bit masks).
+ * `lost`: the kernel dropped messages (ENOBUFS) before these; read the state anew.
+ */
+export function netlinkSubscribe(
+  protocol: number,
+  groups: number[],
+  onMessages: (messages: Buffer[], lost: boolean) => void,
+  options: { netns?: string } = {},
+): Subscription {
+  const handle = addon().netlinkSubscribe(protocol, groups, onMessages, options.netns)
+  const close = () => handle.close()
+  return { close, [Symbol.dispose]: close }
+}
+
+/**
+ * Unpacks a layer in one pass: decompress, hash, write. Reads `source` to its end, whatever follows the archive.
+ * The caller compares `diffId`. On failure or abort the target holds part of the layer: remove it.
+ * No path of the archive reaches outside the target, not through `..` (EUNSAFE_ARCHIVE), absolute names
+ * (taken from the root) or symbolic links (resolved inside the root).
+ */
+export function applyLayer(request: ApplyLayerRequest, signal?: AbortSignal): Promise<ApplyLayerResult> {
+  return cancellable(signal, (token) => addon().applyLayer(request, token))
+}
+
+/**
+ * Writes the layer that turns one tree into another: the reverse of {@link applyLayer}. Entries are sorted by path;
+ * the same trees give the same bytes.
+ */
+export function createLayer(request: CreateLayerRequest, signal?: AbortSignal): Promise<CreateLayerResult> {
+  return cancellable(signal, (token) => addon().createLayer(request, token))
+}
+
+async function cancellable<T>(
+  signal: AbortSignal | undefined,
+  start: (token: { cancel(): void }) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted()
+  const token = new (addon().CancelToken)()
+  const cancel = () => token.cancel()
+  signal?.addEventListener('abort', cancel, { once: true })
+  try {
+    return await start(token)
+  } catch (error) {
+    if (signal?.aborted && isSysError(error, 'ECANCELED')) throw signal.reason
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', cancel)
+  }
+}
+
+/** Disk usage below `path`, as du(1): allocated bytes, hard links once, other file systems left out. */
+export function statUsage(path: string): Promise<Usage> {
+  return addon().statUsage(path)
+}
+
+/** With `followSymlinks: false` (the default) the attribute is the link's own. */
+export interface XattrOptions {
+  followSymlinks?: boolean
+}
+
+export function setXattr(path: string, name: string, value: Uint8Array | string, options: XattrOptions = {}): Promise<void> {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value
+  return addon().setXattr(path, name, bytes, options.followSymlinks ?? false)
+}
+
+/** Rejects with ENODATA when the attribute is not there. */
+export function getXattr(path: string, name: string, options: XattrOptions = {}): Promise<Buffer> {
+  return addon().getXattr(path, name, options.followSymlinks ?? false)
+}
+
+export function listXattr(path: string, options: XattrOptions = {}): Promise<string[]> {
+  return addon().listXattr(path, options.followSymlinks ?? false)
+}
+
+/** Rejects with ENODATA when the attribute is not there. */
+export function removeXattr(path: string, name: string, options: XattrOptions = {}): Promise<void> {
+  return addon().removeXattr(path, name, options.followSymlinks ?? false)
+}
+
+/** mknod(2). `mode` holds type and permissions (`S_IFCHR | 0o600`); the umask does not apply to the permissions. */
+export function mknod(path: string, mode: number, device: { major: number; minor: number } = { major: 0, minor: 0 }): Promise<void> {
+  return addon().mknod(path, mode, device.major, device.minor)
+}
+
+/** Flags of {@link renameat2}: renameat2(2). */
+export const RENAME_NOREPLACE = 1
+export const RENAME_EXCHANGE = 2
+export const RENAME_WHITEOUT = 4
+
+/** Rename with flags; with RENAME_NOREPLACE an existing `to` is EEXIST. */
+export function renameat2(from: string, to: string, flags: number): Promise<void> {
+  return addon().renameat2(from, to, flags)
+}
+
+/** Writes out the whole file system that holds `path`. */
+export function syncfs(path: string): Promise<void> {
+  return addon().syncfs(path)
+}
+
+/** Makes the entries of a directory durable (what a rename or a create in it needs). */
+export function fsyncDir(path: string): Promise<void> {
+  return addon().fsyncDir(path)
+}
+
+/**
+ * Whether the process runs (a zombie does not). With `startTime` (from {@link processStartTime}) a process that
+ * merely got the same pid later does not count.
+ */
+export function processAlive(pid: number, startTime?: bigint): boolean {
+  return addon().processAlive(pid, startTime)
+}
+
+/** Start of the process in clock ticks since boot (field 22 of /proc/PID/stat): with the pid it names a process for good. */
+export function processStartTime(pid: number): bigint {
+  return addon().processStartTime(pid)
+}
+
+/**
+ * Resolves true once the process (anybody's, not only a child) has ended, false when `timeoutMs` passed first.
+ * Watches a pidfd: no polling.
+ */
+export function waitProcessExit(pid: number, options: { startTime?: bigint; timeoutMs?: number } = {}): Promise<boolean> {
+  return addon().waitProcessExit(pid, options.startTime, options.timeoutMs ?? -1)
+}
+
+/** Who is at the other end of a connected unix socket (SO_PEERCRED); `fd` as in `socket._handle.fd`. */
+export function peerCredentials(fd: number): PeerCredentials {
+  return addon().peerCredentials(fd)
+}
+
+/**
+ * Runs a short-lived program, such as a shim's `start`, and resolves when it has ended, with what it printed.
+ * It is started as by vfork(2): the cost does not grow with our memory. It gets a process group of its own, default signal handling and
+ * no file descriptor but 0, 1 and 2. A descendant that keeps stdout open does not delay the answer.
+ * A program that cannot be started: the errno of execve (ENOENT, EACCES), `path` is `argv[0]`.
+ */
+export function spawnDetached(request: SpawnRequest): Promise<SpawnResult> {
+  return addon().spawnDetached(request)
+}
+
+/** An exclusive or shared flock(2); the kernel drops it when the process ends. */
+export interface FileLock extends Disposable {
+  release(): void
+}
+
+/**
+ * Locks a file (created 0600 if missing, never removed). Without `wait`, a lock held by somebody else gives `null`.
+ */
+export async function lockFile(
+  path: string,
+  options: { shared?: boolean; wait?: boolean } = {},
+): Promise<FileLock | null> {
+  const handle = await addon().lockFile(path, options.shared ?? false, options.wait ?? false)
+  if (!handle) return null
+  const release = () => handle.release()
+  return { release, [Symbol.dispose]: release }
+}

@@ -5,5 +5,8 @@
 
 mod error;
 mod files;
+mod mount;
+mod netlink;
+mod netns;
 mod thread;
 mod xattr;

@@ -5,8 +5,12 @@
 
 mod error;
 mod files;
+mod lock;
 mod mount;
 mod netlink;
 mod netns;
+mod process;
+mod spawn;
 mod thread;
+mod usage;
 mod xattr;

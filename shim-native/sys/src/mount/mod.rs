@@ -87,17 +87,22 @@ fn mount_one(mount: &Mount, target: &str) -> Result<()> {
         )
         .call("mount")
     };
-    outcome.map_err(|error| {
-        if error.path.is_some() {
-            error
-        } else {
-            error.path(&mount.source).dest(target)
-        }
-    })?;
+    outcome.map_err(|error| name_mount(error, mount, target))?;
     for change in options.propagation {
         kernel::mount_change(target, change).call_on("mount", target)?;
     }
     Ok(())
+}
+
+fn name_mount(mut error: SysError, mount: &Mount, target: &str) -> SysError {
+    if error.path.is_some() {
+        return error;
+    }
+    // An overlay's source says nothing; the directory that is missing is among the options.
+    let mut options = mount.options.join(",");
+    options.truncate(options.floor_char_boundary(1000));
+    error.what += &format!(" (type {}, options {options})", mount.r#type);
+    error.path(&mount.source).dest(target)
 }
 
 /// The kernel ignores every flag of a bind mount but MS_REC; what was asked for is set by a remount.

@@ -1,0 +1,119 @@
+/**
+ * Turns a plugin into a process. A plugin's whole `main.ts`:
+ *
+ *     await serve(overlayfs)
+ *
+ * It reads where to live (plugin-env.ts), locks its root so that two processes never share one, makes the plugin,
+ * and listens with its services, the health check and gantry.plugin.v1. SIGTERM, SIGINT and the death of the gantryd
+ * that started it end it: calls in flight get five seconds, then `close()`, then exit code 0. What goes wrong before
+ * it serves is one line on stderr and exit code 1.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
+import { createLogger, type Logger } from '#api/log/log.ts'
+import { createRpcServer, type RpcServer } from '#api/rpc/server.ts'
+import { type FileLock, lockFile } from '#api/sys/sys.ts'
+import type { PluginDefinition, PluginEnv, PluginIdentity, PluginInstance } from './plugin.ts'
+import { type ProcessSettings, readInvocation } from './plugin-env.ts'
+import { healthService, pluginService } from './plugin-service.ts'
+
+const drainMs = 5_000
+/** How long a predecessor (of a gantryd that was killed) may take to let go of the root. */
+const lockWaitMs = 8_000
+
+/** Serves until told to stop; the process exits then, so this never resolves. */
+export async function serve<Config>(definition: PluginDefinition<Config>): Promise<void> {
+  try {
+    const invocation = readInvocation(definition, process.argv.slice(2), process.env)
+    if ('print' in invocation) process.stdout.write(`${invocation.print}\n`)
+    else await run(definition, invocation.settings)
+  } catch (error) {
+    process.stderr.write(`gantry-${definition.kind}-${definition.id}: ${messageOf(error)}\n`)
+    process.exit(1)
+  }
+}
+
+async function run<Config>(definition: PluginDefinition<Config>, settings: ProcessSettings): Promise<void> {
+  const log = createLogger({ name: `${definition.kind}/${definition.id}`, level: settings.logLevel })
+  const draining = new AbortController()
+  const stopped = stopRequest(settings)
+  let serving = false
+  // Before it serves nothing is in flight, and a wait for the root's lock must not outlive the parent.
+  void stopped.then(() => serving || process.exit(0))
+
+  const config = definition.parseConfig(settings.rawConfig)
+  const lock = await prepareDirectories(settings)
+  const env: PluginEnv<Config> = { ...identity(definition, settings), config, log, draining: draining.signal }
+  const instance = await definition.create(env)
+  const server = await listen(definition, instance, env, settings.address)
+  serving = true
+  log.info({ address: settings.address, root: settings.root, version: definition.version }, 'serving')
+
+  const reason = await stopped
+  draining.abort(reason)
+  log.info({ reason }, 'draining')
+  await shutDown(server, instance, lock, log)
+}
+
+function identity({ kind, id }: PluginIdentity, { root, state, instance }: ProcessSettings) {
+  return { kind, id, root, state, instance }
+}
+
+/** Resolves with the reason when the process shall end. A second signal ends it at once. */
+function stopRequest({ watchStdin }: ProcessSettings): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      resolve(signal)
+      process.once(signal, () => process.exit(1))
+    })
+  }
+  if (watchStdin) {
+    process.stdin.on('error', () => resolve('parent gone')).once('end', () => resolve('parent gone'))
+    process.stdin.resume()
+  }
+  return promise
+}
+
+async function prepareDirectories({ root, state }: ProcessSettings): Promise<FileLock> {
+  for (const directory of [root, state]) await mkdir(directory, { recursive: true, mode: 0o700 })
+  const path = join(root, '.lock')
+  for (const deadline = Date.now() + lockWaitMs; ; await sleep(20)) {
+    const lock = await lockFile(path)
+    if (lock) return lock
+    if (Date.now() > deadline)
+      throw failedPrecondition(
+        `root "${root}" is in use by another process (it holds ${path}): give each instance its own root`,
+      )
+  }
+}
+
+async function listen(
+  definition: PluginIdentity,
+  instance: PluginInstance,
+  env: PluginEnv,
+  address: string,
+): Promise<RpcServer> {
+  const server = createRpcServer({ logger: env.log })
+  const known = new Set(instance.services.map(served => served.definition.fullName))
+  const all = [...instance.services, pluginService(definition, instance), healthService(known, env.draining)]
+  for (const served of all) server.add(served.definition, served.implementation)
+  await server.listen(address)
+  return server
+}
+
+/** Backwards: no new calls, the plugin's own end, and the root is free for a successor at the very last. */
+async function shutDown(server: RpcServer, instance: PluginInstance, lock: FileLock, log: Logger): Promise<never> {
+  await server.shutdown(drainMs)
+  let code = 0
+  try {
+    await instance.close()
+  } catch (error) {
+    log.error({ err: error }, 'close failed')
+    code = 1
+  }
+  lock.release()
+  process.exit(code)
+}

@@ -1,0 +1,109 @@
+/**
+ * A durable ordered key-value store in one folder, over LMDB: one writer at a time, readers never wait, a crash
+ * at any instant leaves the last completed write. What bbolt is to containerd.
+ *
+ * Keys are tuples, ordered element by element (numbers before strings), so that `['image', ns, name]` lists by
+ * the prefix `['image', ns]`. Values are structured: objects, arrays, strings, numbers, bigints, Buffers.
+ *
+ * This is the only module that touches lmdb, and it does so with synchronous transactions alone: lmdb's
+ * `transaction()` keeps the writes of a callback that throws. A write costs about 0.2 ms, fsync included.
+ */
+import { mkdirSync } from 'node:fs'
+import { type Database, open } from 'lmdb'
+
+export type Key = readonly (string | number)[]
+
+export interface ListOptions {
+  /** First key to list, itself included; must lie under the prefix. */
+  start?: Key
+  /** At most so many. Default: all. */
+  limit?: number
+}
+
+/** What a transaction may read: the state at its start, and its own writes. */
+export interface ReadTransaction {
+  /** The value, or undefined. The type is the caller's promise: rooms read only what they wrote. */
+  get<T>(key: Key): T | undefined
+  /** Entries whose key starts with `prefix` (the prefix itself left out), in order of their keys. */
+  list<T>(prefix: Key, options?: ListOptions): Iterable<{ key: Key; value: T }>
+}
+
+export interface WriteTransaction extends ReadTransaction {
+  put(key: Key, value: unknown): void
+  /** True when there was something to delete. */
+  delete(key: Key): boolean
+}
+
+export interface Store {
+  read<T>(body: (transaction: ReadTransaction) => T): T
+  /**
+   * All or nothing: when `body` throws, nothing of it is kept, and the error is passed on. When it returns, its
+   * writes are on disk. `body` is synchronous and short: everybody else's writes wait.
+   */
+  write<T>(body: (transaction: WriteTransaction) => T): T
+  close(): Promise<void>
+}
+
+export interface StoreOptions {
+  /** Largest size of the file; address space, not disk. Default 16 GiB. */
+  mapSizeBytes?: number
+}
+
+type MutableKey = (string | number)[]
+type Records = Database<unknown, MutableKey>
+
+/** Opens the store in `folder` (made with mode 0700 when missing). One process at a time may write. */
+export function openStore(folder: string, { mapSizeBytes = 16 * 1024 ** 3 }: StoreOptions = {}): Store {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const database = open({
+    path: folder,
+    encoding: 'msgpack',
+    mapSize: mapSizeBytes,
+    // Long names make long keys; LMDB's page of 8 KiB allows keys of 4 KiB minus some.
+    pageSize: 8192,
+    keyEncoding: 'ordered-binary',
+  }) as Records
+  const transaction = transactionOver(database)
+  return {
+    read: body => body(transaction),
+    write: body => writeThrough(database, () => body(transaction)),
+    close: () => database.close(),
+  }
+}
+
+/** transactionSync rolls back when its callback throws. */
+function writeThrough<T>(database: Records, body: () => T): T {
+  let outcome: { value: T } | undefined
+  database.transactionSync(() => {
+    const value = body()
+    if (value instanceof Promise) throw new TypeError('the body of Store.write must be synchronous')
+    outcome = { value }
+  })
+  if (outcome === undefined) throw new Error('the store did not run the transaction')
+  return outcome.value
+}
+
+function transactionOver(database: Records): WriteTransaction {
+  return {
+    get: <T>(key: Key) => database.get(key as MutableKey) as T | undefined,
+    list: <T>(prefix: Key, options?: ListOptions) => list<T>(database, prefix, options),
+    put: (key, value) => void database.putSync(key as MutableKey, value),
+    delete: key => database.removeSync(key as MutableKey),
+  }
+}
+
+/** Copied out at once: lmdb's own cursors must not outlive a write that happens between two steps. */
+function list<T>(database: Records, prefix: Key, { start, limit }: ListOptions = {}) {
+  const found: { key: Key; value: T }[] = []
+  for (const { key, value } of database.getRange({ start: (start ?? prefix) as MutableKey, snapshot: false })) {
+    if (!startsWith(key, prefix)) break
+    if (key.length === prefix.length) continue
+    found.push({ key, value: value as T })
+    if (limit !== undefined && found.length >= limit) break
+  }
+  return found
+}
+
+function startsWith(key: Key, prefix: Key): boolean {
+  return key.length >= prefix.length && prefix.every((part, index) => key[index] === part)
+}

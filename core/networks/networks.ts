@@ -1,0 +1,146 @@
+/**
+ * Networks, and who is attached to them: the record of both, in front of the network plugins.
+ *
+ * A *network* has an id (64 hexadecimal digits, never reused), a name unique in its tenant namespace, and a *driver*:
+ * the plugin that makes it. An *attachment* joins one container to one network by one interface; the plugin gives it
+ * addresses and publishes its ports. Names and wishes are recorded here, addresses and kernel objects are the plugin's.
+ *
+ * Three networks are always there: `bridge`, `host` and `none`. Each is one network per gantryd, seen from every
+ * tenant namespace under the same id (as nerdctl's default network is): containers of two tenants on `bridge` reach
+ * each other, tenants who mind make networks of their own. What `attachments` shows is the caller's namespace alone.
+ * They are made at their first use, all others when they are created.
+ *
+ * ```ts
+ * const wishes = [{ network: 'bridge', ports: [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, hostIp: '' }] }]
+ * if (await networks.sharesHost(ns, wishes)) …                     // no namespace of its own: netnsPath is ''
+ * const made = await networks.attach(ns, 'c1', '/run/gantry/netns/c1', wishes)
+ * made[0].result.ips[0].address                                    // '172.30.0.2/24'
+ * await networks.detach(ns, 'c1')
+ * ```
+ *
+ * ## When a process dies in between
+ * An attachment is recorded before its plugin is asked, and forgotten after the plugin said it is gone. Killed between,
+ * `attach` may be repeated, `detach` always works, and `reconcile` (at start) tells every plugin what is to stay.
+ */
+import type { Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
+import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
+
+export type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
+
+/** Names of the networks that are always there; each is also the id of its driver. */
+export const builtInNetworks = ['bridge', 'host', 'none'] as const
+
+/** What a caller says of a network to be made. */
+export interface NetworkSpec {
+  /** An identifier (api/types), unique in the namespace. */
+  readonly name: string
+  /** Plugin id; default `bridge`. */
+  readonly driver?: string
+  /** Empty: the plugin chooses one. */
+  readonly subnets?: readonly Subnet[]
+  /** Bytes; 0: the plugin chooses. */
+  readonly mtu?: number
+  readonly internal?: boolean
+  readonly options?: Readonly<Record<string, string>>
+  readonly labels?: Readonly<Record<string, string>>
+  readonly enableIpv6?: boolean
+}
+
+export interface NetworkRecord {
+  /** As the plugin answered it; as asked for while the plugin has not been needed yet. */
+  readonly network: Network
+  readonly driver: string
+  readonly createdAt: Timestamp
+  /** Of the asking tenant namespace. */
+  readonly attachments: readonly AttachmentRecord[]
+}
+
+/** One wish: this container, on that network. */
+export interface AttachmentRequest {
+  /** Name or id. */
+  readonly network: string
+  /** Default `eth0`, `eth1` … in the order of the requests. */
+  readonly interfaceName?: string
+  /** Without prefix length; empty: the plugin chooses. */
+  readonly addresses?: readonly string[]
+  readonly mac?: string
+  readonly ports?: readonly PortMapping[]
+  /** Further names in this network. */
+  readonly aliases?: readonly string[]
+  /** Default: the first request has it. */
+  readonly defaultRoute?: boolean
+}
+
+/** An attachment as it was made. */
+export interface AttachmentRecord {
+  readonly networkId: string
+  readonly networkName: string
+  readonly driver: string
+  readonly containerId: string
+  readonly interfaceName: string
+  /** Path of the kernel network namespace; empty on a network that has none (`host`). */
+  readonly netnsPath: string
+  readonly aliases: readonly string[]
+  /** Interfaces, addresses, routes, and the ports with the chosen host ports. */
+  readonly result: Result
+}
+
+/** Names a container wherever it lives. */
+export interface ContainerRef {
+  readonly namespace: string
+  readonly containerId: string
+}
+
+export interface Networks {
+  /**
+   * Makes a network, ready for use when it answers. ALREADY_EXISTS: the name is taken. NOT_FOUND: no such driver.
+   * INVALID_ARGUMENT names the field. FAILED_PRECONDITION, RESOURCE_EXHAUSTED: the plugin's words about subnets.
+   */
+  create(ns: string, spec: NetworkSpec): Promise<NetworkRecord>
+
+  /** By name, id, or a prefix of the id that fits only one. NOT_FOUND; INVALID_ARGUMENT when a prefix fits several. */
+  get(ns: string, network: string): Promise<NetworkRecord>
+
+  /** The three built-in ones first, then by name. */
+  list(ns: string): Promise<NetworkRecord[]>
+
+  /** NOT_FOUND; FAILED_PRECONDITION while containers are attached (named), and for a built-in one. */
+  remove(ns: string, network: string): Promise<void>
+
+  /**
+   * True when a container with these wishes lives in the host's network namespace (it is on the `host` network, which
+   * then must be its only one: INVALID_ARGUMENT otherwise). NOT_FOUND: no such network.
+   */
+  sharesHost(ns: string, requests: readonly AttachmentRequest[]): Promise<boolean>
+
+  /**
+   * Joins a container to networks, side by side; all or none. When it answers, addresses are up and ports are open.
+   * Repeated with the same requests: success, with the same addresses.
+   * `netnsPath` is the pinned namespace, empty when {@link sharesHost}.
+   * NOT_FOUND: a network. ALREADY_EXISTS: an address or host port is taken, naming the holder.
+   * INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE: the plugin's words.
+   */
+  attach(
+    ns: string,
+    containerId: string,
+    netnsPath: string,
+    requests: readonly AttachmentRequest[],
+    options?: { signal?: AbortSignal },
+  ): Promise<AttachmentRecord[]>
+
+  /**
+   * Takes a container off all its networks (or the one named): ports closed, addresses free. Works when the namespace
+   * is gone, and when nothing was attached. A plugin that cannot be reached: UNAVAILABLE, and the attachment stays recorded as
+   * leaving, to be finished by the next `detach`, `attach` of the container or `reconcile`.
+   */
+  detach(ns: string, containerId: string, network?: string): Promise<void>
+
+  /** What a container is attached to, in the order of its interfaces; empty for none or an unknown container. */
+  attachments(ns: string, containerId: string): Promise<AttachmentRecord[]>
+
+  /**
+   * At start: brings plugins in line with the records. Attachments of containers that are not in `alive` go; networks
+   * with attachments get their kernel objects again. A plugin that fails is logged and left for its next use.
+   */
+  reconcile(alive: readonly ContainerRef[]): Promise<void>
+}

@@ -1,0 +1,65 @@
+/**
+ * Bundles each executable into one file, `build/lib/<name>.js`, and writes its launcher, `build/bin/<name>`.
+ * One file because a start that resolves a hundred modules costs more than the work it does.
+ */
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { build } from 'esbuild'
+
+const repo = join(import.meta.dirname, '..', '..')
+
+/** Executable name → entry file. Plugins are named `gantry-<kind>-<id>`. */
+async function executables(): Promise<Record<string, string>> {
+  const found: Record<string, string> = { gantryd: 'cmd/gantryd/main.ts', gctr: 'cmd/gctr/main.ts' }
+  for (const kinds of ['snapshotters', 'networks'])
+    for (const id of await readdir(join(repo, 'plugins', kinds)).catch(() => []))
+      found[`gantry-${kinds.slice(0, -1)}-${id}`] = `plugins/${kinds}/${id}/main.ts`
+  return found
+}
+
+/** Packages that load native code or files beside themselves stay outside; Node finds them above `build/`. */
+const external = ['lmdb', 'netlink', 'pino', 'pino-pretty']
+
+/** Some CommonJS dependencies call `require`, which an ES module does not have. */
+const banner = { js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);` }
+
+await rm(join(repo, 'build/lib'), { recursive: true, force: true })
+const entries = await executables()
+await build({
+  absWorkingDir: repo,
+  entryPoints: Object.entries(entries).map(([out, path]) => ({ out, in: path })),
+  outdir: 'build/lib',
+  bundle: true,
+  splitting: true,
+  chunkNames: 'chunks/[name]-[hash]',
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  minifySyntax: true,
+  minifyWhitespace: true,
+  keepNames: false,
+  legalComments: 'none',
+  logLevel: 'warning',
+  external,
+  banner,
+})
+for (const name of Object.keys(entries)) await writeLauncher(name)
+
+/**
+ * A launcher uses the pinned Node whatever `node` is in PATH, follows symbolic links to itself, and lets V8
+ * keep compiled code between starts.
+ */
+async function writeLauncher(name: string): Promise<void> {
+  const path = join(repo, 'build/bin', name)
+  const arch = process.arch === 'arm64' ? 'arm64' : 'x64'
+  const script = `#!/bin/sh
+case $0 in */*) self=$0 ;; *) self=$(command -v "$0") ;; esac
+[ -L "$self" ] && self=$(readlink -f "$self")
+home=\${self%/bin/*}
+export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-$home/cache}"
+exec "$home/../node_modules/node-linux-${arch}/bin/node" --disable-warning=ExperimentalWarning "$home/lib/${name}.js" "$@"
+`
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, script)
+  await chmod(path, 0o755)
+}

@@ -1,0 +1,39 @@
+/** The second half of a spec: what is only known when the task is created. */
+import { containerNamespacePrefix } from './namespaces.ts'
+import type { NamespaceType, Spec, SpecNamespace } from './runtime-spec.ts'
+import type { ResolvedUser } from './users.ts'
+
+export interface StartFacts {
+  user: ResolvedUser
+  /** The pinned network namespace; absent when the container has none of its own. */
+  netnsPath?: string | undefined
+  /** Path of a running container's namespace. FAILED_PRECONDITION when it does not run. */
+  namespaceOf(containerId: string, type: NamespaceType): Promise<string>
+}
+
+/** A new spec; the given one is left as it is. */
+export async function completeSpec(spec: Spec, facts: StartFacts): Promise<Spec> {
+  const { uid, gid, additionalGids } = facts.user
+  const namespaces = await Promise.all(spec.linux.namespaces.map(entry => completeNamespace(entry, facts)))
+  return {
+    ...spec,
+    process: {
+      ...spec.process,
+      user: { ...spec.process.user, uid, gid, ...(additionalGids.length > 0 && { additionalGids }) },
+      env: withHome(spec.process.env, facts.user.home),
+    },
+    linux: { ...spec.linux, namespaces },
+  }
+}
+
+async function completeNamespace(entry: SpecNamespace, facts: StartFacts): Promise<SpecNamespace> {
+  const { type, path } = entry
+  if (type === 'network' && path === undefined && facts.netnsPath) return { type, path: facts.netnsPath }
+  if (!path?.startsWith(containerNamespacePrefix)) return entry
+  return { type, path: await facts.namespaceOf(path.slice(containerNamespacePrefix.length), type) }
+}
+
+/** As Docker's runtime: a process finds its home directory unless told otherwise. */
+export function withHome(env: readonly string[], home: string): string[] {
+  return env.some(entry => entry.startsWith('HOME=')) ? [...env] : [...env, `HOME=${home}`]
+}

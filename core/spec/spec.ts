@@ -1,0 +1,159 @@
+/**
+ * The OCI runtime spec of a container, as Docker would make it from an image and some wishes.
+ *
+ * It is made in two halves. {@link composeSpec} decides everything that is known when the container is recorded.
+ * {@link completeSpec} adds, when the task is created, what depends on things that come and go: the user (names are
+ * looked up in the container's own files), the pinned network namespace, the namespaces of other containers.
+ *
+ * Each part of a spec has a file here, with the defaults as tables at its top.
+ */
+import { hostname as hostName } from 'node:os'
+import { invalidArgument, notImplemented } from '#api/errors/errors.ts'
+import type { ContainerConfig, Process } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { capabilitySets, chooseCapabilities } from './capabilities.ts'
+import { type CgroupNaming, composeCgroupsPath } from './cgroups.ts'
+import { composeDevices } from './devices.ts'
+import type { HostFacts } from './host.ts'
+import type { ImageConfig } from './image-config.ts'
+import { composeMounts } from './mounts.ts'
+import { composeNamespaces, type NamespaceMode, type NamespaceModes, parseNamespaceMode } from './namespaces.ts'
+import { composeArgs, composeCwd, composeEnv } from './process.ts'
+import { composeResources } from './resources.ts'
+import { composeRlimits } from './rlimits.ts'
+import type { Spec, SpecProcess } from './runtime-spec.ts'
+import { composeSeccomp } from './seccomp.ts'
+import { composeSysctls } from './sysctls.ts'
+import { composeSystemPaths } from './system-paths.ts'
+
+export type { CgroupNaming } from './cgroups.ts'
+export { completeSpec, type StartFacts, withHome } from './complete.ts'
+export { type CgroupDriver, type HostFacts, readHostFacts } from './host.ts'
+export { type ImageConfig, parseImageConfig } from './image-config.ts'
+export { containerNamespacePrefix, procNamespaceName } from './namespaces.ts'
+export type { NamespaceType, Spec, SpecProcess } from './runtime-spec.ts'
+export { decodeSpecJson, encodeSpecJson } from './spec-json.ts'
+export { type AccountFiles, type ResolvedUser, resolveUser } from './users.ts'
+
+/** `google.protobuf.Any` type of a spec's and a process' JSON text (containerd's typeurl). */
+export const specTypeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/Spec'
+export const processTypeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
+
+export interface SpecRequest {
+  namespace: string
+  id: string
+  config: ContainerConfig
+  image: ImageConfig
+  /** Where the core keeps the container's own /etc/hosts and so on. */
+  files: { hosts: string; resolvConf: string; hostname: string }
+}
+
+export interface SpecHost extends HostFacts {
+  cgroup: CgroupNaming
+}
+
+export interface ComposedSpec {
+  spec: Spec
+  /** Wishes that this host cannot fulfil as asked. */
+  warnings: string[]
+}
+
+/** Composes the first half. INVALID_ARGUMENT names the field and its value; NOT_IMPLEMENTED for `init`. */
+export async function composeSpec(request: SpecRequest, host: SpecHost): Promise<ComposedSpec> {
+  const { config } = request
+  const modes = namespaceModes(config, host)
+  const capabilities = chooseCapabilities({
+    add: config.addCapabilities,
+    drop: config.dropCapabilities,
+    privileged: config.privileged,
+    available: host.capabilities,
+  })
+  const { devices, rules } = await composeDevices(config.devices, config.privileged)
+  const { resources, warnings } = composeResources(config.resources, rules, {
+    cpus: host.cpus,
+    unified: host.cgroups === 'v2',
+  })
+  const seccomp =
+    config.privileged && !config.seccompProfile ? undefined : composeSeccomp(config.seccompProfile, capabilities, host)
+  const spec: Spec = {
+    ociVersion: '1.1.0',
+    root: { path: 'rootfs', ...(config.readOnlyRoot && { readonly: true }) },
+    process: composeProcess(request, modes.uts, capabilities),
+    ...(modes.uts.kind === 'private' && { hostname: hostnameOf(request, modes.uts) }),
+    ...(modes.uts.kind === 'private' && config.domainname && { domainname: config.domainname }),
+    mounts: composeMounts({ ...config, ipc: modes.ipc, files: request.files }),
+    annotations: config.annotations,
+    linux: {
+      namespaces: composeNamespaces(modes),
+      cgroupsPath: composeCgroupsPath(
+        { driver: config.cgroupDriver, parent: config.cgroupParent },
+        host.cgroup,
+        request.namespace,
+        request.id,
+      ),
+      devices,
+      resources,
+      sysctl: composeSysctls(config.sysctls, modes),
+      ...composeSystemPaths(config),
+      ...(seccomp && { seccomp }),
+    },
+  }
+  return { spec, warnings }
+}
+
+/** Where the container's network comes from: `host` and `container:ID` are no networks of the core. INVALID_ARGUMENT when mixed. */
+export function networkMode(config: Pick<ContainerConfig, 'networks'>): NamespaceMode {
+  const names = config.networks.map(attachment => attachment.network)
+  const special = names.find(name => name === 'host' || name === 'none' || name.startsWith('container:'))
+  if (special === undefined) return { kind: 'private' }
+  if (names.length > 1)
+    throw invalidArgument(`network "${special}" cannot be combined with others (${names.join(', ')})`)
+  return special === 'none' ? { kind: 'private' } : parseNamespaceMode('network', special)
+}
+
+function namespaceModes(config: ContainerConfig, host: SpecHost): NamespaceModes {
+  const cgroupDefault = host.cgroups === 'v2' ? 'private' : 'host'
+  return {
+    pid: parseNamespaceMode('pid_mode', config.pidMode),
+    ipc: parseNamespaceMode('ipc_mode', config.ipcMode),
+    uts: parseNamespaceMode('uts_mode', config.utsMode),
+    cgroup: parseNamespaceMode('cgroup_mode', config.cgroupMode || cgroupDefault),
+    network: networkMode(config),
+  }
+}
+
+/** Docker's: the first twelve digits of the id, or the host's own name. INVALID_ARGUMENT past 64 bytes (sethostname(2)). */
+export function hostnameOf({ id, config }: Pick<SpecRequest, 'id' | 'config'>, uts: NamespaceMode): string {
+  if (uts.kind === 'host') return hostName()
+  const name = config.hostname || id.slice(0, 12)
+  if (Buffer.byteLength(name) > 64) throw invalidArgument(`hostname "${name}" is longer than 64 bytes`)
+  return name
+}
+
+const noProcess: Pick<Process, 'args' | 'entrypoint' | 'overrideEntrypoint' | 'env' | 'terminal' | 'cwd'> = {
+  args: [],
+  entrypoint: [],
+  overrideEntrypoint: false,
+  env: [],
+  terminal: false,
+  cwd: '',
+}
+
+function composeProcess(request: SpecRequest, uts: NamespaceMode, capabilities: string[]): SpecProcess {
+  const { config, image } = request
+  const wish = config.process ?? noProcess
+  if (config.init) throw notImplemented('ContainerConfig.init: an init process as pid 1')
+  const { consoleRows: height = 0, consoleColumns: width = 0 } = config.process ?? {}
+  const rlimits = composeRlimits(config.ulimits)
+  return {
+    terminal: wish.terminal,
+    ...(wish.terminal && height > 0 && width > 0 && { consoleSize: { height, width } }),
+    user: { uid: 0, gid: 0 },
+    args: composeArgs(wish, image),
+    env: composeEnv(wish, image, hostnameOf(request, uts)),
+    cwd: composeCwd(wish.cwd, image),
+    capabilities: capabilitySets(capabilities),
+    ...(rlimits.length > 0 && { rlimits }),
+    noNewPrivileges: config.noNewPrivileges,
+    ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
+  }
+}

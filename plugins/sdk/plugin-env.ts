@@ -72,21 +72,21 @@ export function readInvocation(definition: PluginIdentity, args: readonly string
 }
 
 function readSettings(given: Flags, env: Environment): ProcessSettings {
-  const address = required('address', given.address ?? env['GANTRY_PLUGIN_ADDRESS']).replace(/^unix:(\/\/)?/, '')
+  const address = required('address', given.address ?? env.GANTRY_PLUGIN_ADDRESS).replace(/^unix:(\/\/)?/, '')
   if (!isAbsolute(address)) throw invalidArgument(`address "${address}" is not an absolute path`)
   if (Buffer.byteLength(address) > maxSocketPathBytes)
     throw invalidArgument(
       `address "${address}" is longer than the ${maxSocketPathBytes} bytes a unix socket's path can have`,
     )
-  const root = resolve(required('root', given.root ?? env['GANTRY_PLUGIN_ROOT']))
+  const root = resolve(required('root', given.root ?? env.GANTRY_PLUGIN_ROOT))
   return {
     address,
     root,
-    state: resolve(given.state ?? env['GANTRY_PLUGIN_STATE'] ?? join(root, 'state')),
-    rawConfig: parseJson(given.config ?? env['GANTRY_PLUGIN_CONFIG'] ?? '{}'),
-    instance: parseInstance(given.instance ?? env['GANTRY_INSTANCE'] ?? digestOf(root)),
-    logLevel: parseLogLevel(given['log-level'] ?? env['GANTRY_LOG_LEVEL'] ?? 'info'),
-    watchStdin: env['GANTRY_PLUGIN_WATCH_STDIN'] === '1',
+    state: resolve(given.state ?? env.GANTRY_PLUGIN_STATE ?? join(root, 'state')),
+    rawConfig: parseJson(given.config ?? env.GANTRY_PLUGIN_CONFIG ?? '{}'),
+    instance: parseInstance(given.instance ?? env.GANTRY_INSTANCE ?? digestOf(root)),
+    logLevel: parseLogLevel(given['log-level'] ?? env.GANTRY_LOG_LEVEL ?? 'info'),
+    watchStdin: env.GANTRY_PLUGIN_WATCH_STDIN === '1',
   }
 }
 
@@ -96,7 +96,7 @@ function required(flag: 'address' | 'root', value: string | undefined): string {
 }
 
 function checkIdentity(definition: PluginIdentity, env: Environment): void {
-  const wanted = { id: env['GANTRY_PLUGIN_ID'] ?? definition.id, kind: env['GANTRY_PLUGIN_KIND'] ?? definition.kind }
+  const wanted = { id: env.GANTRY_PLUGIN_ID ?? definition.id, kind: env.GANTRY_PLUGIN_KIND ?? definition.kind }
   if (wanted.id === definition.id && wanted.kind === definition.kind) return
   throw invalidArgument(
     `this is the ${definition.kind} "${definition.id}", not the ${wanted.kind} "${wanted.id}": check the manifest's executable`,

@@ -61,11 +61,16 @@ module.exports = {
     {
       name: 'one-module-touches-lmdb',
       severity: 'error',
-      comment: 'Use api/store: its write() rolls back, lmdb\'s transaction() does not.',
+      comment: "Use api/store: its write() rolls back, lmdb's transaction() does not.",
       from: { pathNot: '^api/store/' },
       to: { path: 'node_modules/lmdb' },
     },
-    { name: 'no-circles', severity: 'error', from: { path: '^(api|core|plugins|cmd)/', pathNot: '^api/gen/' }, to: { circular: true } },
+    {
+      name: 'no-circles',
+      severity: 'error',
+      from: { path: '^(api|core|plugins|cmd)/', pathNot: '^api/gen/' },
+      to: { circular: true },
+    },
   ],
   options: {
     tsConfig: { fileName: 'tsconfig.json' },

@@ -21,7 +21,9 @@ async function executables(): Promise<Record<string, string>> {
 const external = ['lmdb', 'netlink', 'pino', 'pino-pretty']
 
 /** Some CommonJS dependencies call `require`, which an ES module does not have. */
-const banner = { js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);` }
+const banner = {
+  js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);`,
+}
 
 await rm(join(repo, 'build/lib'), { recursive: true, force: true })
 const entries = await executables()

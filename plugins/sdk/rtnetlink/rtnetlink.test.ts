@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { createNetns, isSysError, removeNetns } from '#api/sys/sys.ts'
+import { formatIpv4, formatIpv4Subnet, parseIpv4, parseIpv4Subnet } from '../network-addresses.ts'
+import {
+  addAddress,
+  addDefaultRoute,
+  addRoute,
+  createBridge,
+  createVeth,
+  deleteLink,
+  findLink,
+  listAddresses,
+  listLinks,
+  listRoutes,
+  perform,
+  raiseLink,
+  setAlias,
+  setBridgePort,
+} from './rtnetlink.ts'
+
+const skip = process.getuid?.() === 0 ? false : 'needs root'
+const dir = mkdtempSync(join(tmpdir(), 'gantry-rt-'))
+const host = { netns: join(dir, 'host') }
+const container = { netns: join(dir, 'ctr') }
+
+before(async () => {
+  if (skip) return
+  await createNetns(host.netns)
+  await createNetns(container.netns)
+})
+after(async () => {
+  await removeNetns(host.netns)
+  await removeNetns(container.netns)
+  rmSync(dir, { recursive: true })
+})
+
+test('a bridge, a veth into another namespace, addresses and routes', { skip }, async () => {
+  await perform([createBridge({ name: 'br0', mac: '02:42:ac:1e:00:01', mtu: 1400 }), setAlias('br0', 'a test')], host)
+  const bridge = await findLink('br0', host)
+  assert.ok(bridge)
+  assert.deepEqual(
+    { ...bridge, index: 0 },
+    {
+      index: 0,
+      name: 'br0',
+      kind: 'bridge',
+      mac: '02:42:ac:1e:00:01',
+      mtu: 1400,
+      up: true,
+      alias: 'a test',
+      master: 0,
+    },
+  )
+
+  const fd = openSync(container.netns, 'r')
+  const peer = { name: 'eth0', mac: '02:42:ac:1e:00:02', mtu: 1400, netnsFd: fd }
+  await perform(
+    [
+      createVeth({ name: 'veth0', master: bridge.index, mtu: 1400, peer }),
+      setBridgePort('veth0', { hairpin: true, isolated: true }),
+      addAddress(bridge.index, parseIpv4('172.30.0.1'), 24),
+    ],
+    host,
+  )
+  closeSync(fd)
+  const port = (await listLinks(host)).find(link => link.name === 'veth0')
+  assert.deepEqual([port?.kind, port?.master, port?.up], ['veth', bridge.index, true])
+
+  const { index } = await raiseLink('eth0', container)
+  const setUp = [
+    addAddress(index, parseIpv4('172.30.0.2'), 24),
+    addDefaultRoute(parseIpv4('172.30.0.1'), index),
+    addRoute(parseIpv4Subnet('10.9.0.0/16'), parseIpv4('172.30.0.1'), index),
+  ]
+  await perform(setUp, container)
+  await perform(setUp, container) // idempotent
+  const eth0 = await findLink('eth0', container)
+  assert.deepEqual([eth0?.index, eth0?.mac, eth0?.up], [index, peer.mac, true])
+  const addresses = (await listAddresses(container)).filter(found => found.index === index)
+  assert.deepEqual(
+    addresses.map(({ address, prefix }) => `${formatIpv4(address)}/${prefix}`),
+    ['172.30.0.2/24'],
+  )
+  const routes = (await listRoutes(container)).map(
+    ({ destination, gateway }) =>
+      `${formatIpv4Subnet(destination)} ${gateway === undefined ? '-' : formatIpv4(gateway)}`,
+  )
+  assert.deepEqual(routes.sort(), ['0.0.0.0/0 172.30.0.1', '10.9.0.0/16 172.30.0.1', '172.30.0.0/24 -'])
+
+  await perform([deleteLink('veth0')], host)
+  assert.equal(await findLink('eth0', container), undefined)
+})
+
+test('a refusal names the request it is about', { skip }, async () => {
+  await perform([createBridge({ name: 'br1' })], host)
+  await assert.rejects(
+    perform([createBridge({ name: 'br1' })], host),
+    (error: unknown) => isSysError(error, 'EEXIST') && /^create bridge br1: /.test(error.message),
+  )
+  await assert.rejects(perform([deleteLink('nothing')], host), (error: unknown) => isSysError(error, 'ENODEV'))
+  const unreachable = [createBridge({ name: 'br2' }), addDefaultRoute(parseIpv4('10.1.2.3'), 1)]
+  await assert.rejects(
+    perform(unreachable, host),
+    (error: unknown) => isSysError(error, 'ENETUNREACH') && error.message.includes('add route 0.0.0.0/0 via 10.1.2.3'),
+  )
+})

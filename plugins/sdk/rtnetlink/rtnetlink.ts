@@ -1,0 +1,181 @@
+/**
+ * Links, addresses and routes of any network namespace, without starting a process: rtnetlink(7) typed.
+ *
+ * Changes are values (`createVeth`, `addAddress` …) that {@link perform} sends as **one** datagram: the kernel carries
+ * them out in order, and one round trip answers all. It does not undo: when one fails the ones before it stay, and
+ * those behind it are still tried.
+ *
+ * ```ts
+ * await perform([createBridge({ name: 'gantry0' })])
+ * const bridge = await findLink('gantry0')
+ * await perform([addAddress(bridge.index, parseIpv4('172.30.0.1'), 24)])
+ * ```
+ */
+import * as rt from 'netlink/dist/rt/structs.js'
+import { getString, parseAttributes, parseMessage } from 'netlink/dist/structs.js'
+import { isSysError, netlinkRequest, type SysError } from '#api/sys/sys.ts'
+import { type Ipv4Subnet, ipv4FromBytes, ipv4SubnetOf } from '../network-addresses.ts'
+import { formatMac, setLinkUp } from './links.ts'
+import {
+  AF_INET,
+  addressRequest,
+  encodeDatagram,
+  linkRequest,
+  NLM_F,
+  RTM,
+  type RtRequest,
+  routeRequest,
+} from './message.ts'
+
+export { addAddress, addDefaultRoute, addNeighbor, addRoute } from './addresses.ts'
+export {
+  createBridge,
+  createVeth,
+  deleteLink,
+  type LinkSettings,
+  setAlias,
+  setBridgePort,
+  setLinkUp,
+  setMaster,
+  type VethSettings,
+} from './links.ts'
+export type { RtRequest } from './message.ts'
+
+const NETLINK_ROUTE = 0
+const RT_TABLE_LOCAL = 255
+
+/** Where to look or act; absent: the process' own network namespace. */
+export interface Where {
+  /** Path of a network namespace: a pin file, or `/proc/PID/ns/net`. */
+  readonly netns?: string | undefined
+}
+
+export interface LinkInfo {
+  readonly index: number
+  readonly name: string
+  /** `bridge`, `veth` …; empty for physical ones and `lo`. */
+  readonly kind: string
+  readonly mac: string
+  readonly mtu: number
+  readonly up: boolean
+  /** IFLA_IFALIAS; empty: none. */
+  readonly alias: string
+  /** Index of the bridge it is in; 0: none. */
+  readonly master: number
+}
+
+export interface AddressInfo {
+  readonly index: number
+  readonly address: number
+  readonly prefix: number
+}
+
+export interface RouteInfo {
+  readonly destination: Ipv4Subnet
+  readonly gateway: number | undefined
+  /** Link index; undefined for blackholes and multipath routes. */
+  readonly index: number | undefined
+}
+
+/** Carries out all requests, in order. Rejects with the kernel's first refusal as a SysError whose message says of what. */
+export async function perform(requests: readonly RtRequest[], where: Where = {}): Promise<void> {
+  await send(requests, where)
+}
+
+/** All links of a namespace. */
+export async function listLinks(where: Where = {}): Promise<LinkInfo[]> {
+  const answers = await send([linkRequest(RTM.getLink, NLM_F.dump, 'list links', {}, {})], where)
+  return answers.map(linkOf)
+}
+
+/** Undefined: there is none of that name. */
+export async function findLink(name: string, where: Where = {}): Promise<LinkInfo | undefined> {
+  try {
+    const [answer] = await send([linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })], where)
+    return answer && linkOf(answer)
+  } catch (error) {
+    if (isSysError(error, 'ENODEV')) return undefined
+    throw error
+  }
+}
+
+/** Brings a link up and answers it as it is then, in one round trip. ENODEV: there is none. */
+export async function raiseLink(name: string, where: Where = {}): Promise<LinkInfo> {
+  const find = linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })
+  const [answer] = await send([setLinkUp(name), find], where)
+  if (answer === undefined) throw new Error(`the kernel found link ${name} and did not describe it`)
+  return linkOf(answer)
+}
+
+/** All IPv4 addresses. */
+export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
+  const dump = { ...addressRequest(NLM_F.dump, 'list addresses', { family: AF_INET }, {}), type: RTM.getAddress }
+  const answers = await send([dump], where)
+  return answers.flatMap(bytes => {
+    const { data, attrs } = rt.parseAddressMessage(bytes)
+    const address = attrs.local ?? attrs.address
+    if (address?.length !== 4) return []
+    return [{ index: data.index ?? 0, address: ipv4FromBytes(address), prefix: data.prefixlen ?? 32 }]
+  })
+}
+
+/** IPv4 routes of every table but `local`. */
+export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
+  const dump = routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', { family: AF_INET }, {})
+  const answers = await send([dump], where)
+  return answers.flatMap(bytes => {
+    const { data, attrs } = rt.parseRouteMessage(bytes)
+    if (data.family !== AF_INET || (attrs.table ?? data.table) === RT_TABLE_LOCAL) return []
+    const destination = ipv4SubnetOf(attrs.dst ? ipv4FromBytes(attrs.dst) : 0, data.dstLen ?? 0)
+    return [{ destination, gateway: attrs.gateway && ipv4FromBytes(attrs.gateway), index: attrs.oif }]
+  })
+}
+
+async function send(requests: readonly RtRequest[], { netns }: Where): Promise<Buffer[]> {
+  if (requests.length === 0) return []
+  try {
+    const answers = await netlinkRequest(NETLINK_ROUTE, encodeDatagram(requests), netns === undefined ? {} : { netns })
+    return answers.map(answer => Buffer.from(parseMessage(answer).x.data))
+  } catch (error) {
+    throw explain(error, requests)
+  }
+}
+
+function explain(error: unknown, requests: readonly RtRequest[]): unknown {
+  if (!isSysError(error) || error.seq === undefined) return error
+  const failed = requests[error.seq - 1]
+  if (failed) (error as SysError).message = `${failed.what}: ${error.message}`
+  return error
+}
+
+/** Read by hand: the library would decode all fifty attributes of a link, statistics too. */
+function linkOf(bytes: Buffer): LinkInfo {
+  const header = rt.parseLink(bytes.subarray(0, rt.__LENGTH_Link))
+  const found = new Map<number, Buffer>()
+  parseAttributes(bytes.subarray(rt.__LENGTH_Link), ({ type, data }) => found.set(type, data))
+  return {
+    index: header.index ?? 0,
+    name: text(found.get(IFLA.ifname)),
+    kind: kindOf(found.get(IFLA.linkinfo)),
+    mac: formatMac(found.get(IFLA.address) ?? Buffer.alloc(0)),
+    mtu: found.get(IFLA.mtu)?.readUInt32LE() ?? 0,
+    up: header.flags?.up ?? false,
+    alias: text(found.get(IFLA.ifalias)),
+    master: found.get(IFLA.master)?.readUInt32LE() ?? 0,
+  }
+}
+
+const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, linkinfo: 18, ifalias: 20 } as const
+const IFLA_INFO_KIND = 1
+
+function kindOf(linkinfo: Buffer | undefined): string {
+  let kind = ''
+  parseAttributes(linkinfo ?? Buffer.alloc(0), ({ type, data }) => {
+    if (type === IFLA_INFO_KIND) kind = text(data)
+  })
+  return kind
+}
+
+function text(bytes: Buffer | undefined): string {
+  return bytes === undefined ? '' : bytes.at(-1) === 0 ? getString(bytes) : bytes.toString()
+}

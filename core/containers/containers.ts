@@ -57,3 +57,6 @@ export interface Containers {
   /** Removes a record; the caller deletes the task first. NOT_FOUND. */
   delete(ns: string, id: string): Promise<void>
 }
+
+export { ContainerStore } from './container-store.ts'
+export { containersService } from './service.ts'

@@ -40,3 +40,7 @@ export interface EventExchange extends EventPublisher {
    */
   subscribe(filters?: readonly string[], signal?: AbortSignal): AsyncIterable<Envelope>
 }
+
+export { eventAny } from './event-any.ts'
+export { Exchange } from './exchange.ts'
+export { eventsService, ttrpcEventsService } from './service.ts'

@@ -57,7 +57,7 @@ export interface Images {
     ns: string,
     image: ImageSpec,
     fieldPaths?: readonly string[],
-    options?: { at?: Timestamp | undefined },
+    options?: { at?: Timestamp | undefined; lease?: string | undefined },
   ): Promise<Image>
 
   /**
@@ -66,3 +66,6 @@ export interface Images {
    */
   delete(ns: string, name: string, options?: { sync?: boolean; target?: { digest: string } }): Promise<void>
 }
+
+export { ImageStore } from './image-store.ts'
+export { imagesService } from './service.ts'

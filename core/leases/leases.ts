@@ -59,3 +59,14 @@ export interface Leases {
   /** What a lease holds, by type and id. NOT_FOUND. */
   listResources(ns: string, id: string): Promise<LeaseResource[]>
 }
+
+export { LeaseStore } from './lease-store.ts'
+export {
+  addToLease,
+  contentResource,
+  imageResource,
+  ingestResource,
+  removeFromLease,
+  snapshotResource,
+} from './resources.ts'
+export { leasesService } from './service.ts'

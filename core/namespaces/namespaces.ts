@@ -25,3 +25,6 @@ export interface Namespaces {
   /** NOT_FOUND; FAILED_PRECONDITION names what it still holds. Its leases go with it. */
   delete(name: string): Promise<void>
 }
+
+export { NamespaceStore } from './namespace-store.ts'
+export { namespacesService } from './service.ts'

@@ -1,1 +1,17 @@
-//! Placeholder until the crate is written.
+//! `gantry-layers`: image layers, unpacked in one streaming pass.
+//!
+//! [`apply`] reads a layer once: it decompresses, hashes the uncompressed bytes (the diffID) and writes the
+//! files, the first two on a thread of their own. Nothing in an archive reaches outside of the target
+//! directory, and every input is bounded by [`Limits`].
+
+mod apply;
+mod error;
+mod input;
+mod limits;
+mod path;
+mod tar;
+
+pub use apply::{Applied, Format, Input, Marks, Target, apply};
+pub use error::{LayerError, Position, Result};
+pub use input::Compression;
+pub use limits::Limits;

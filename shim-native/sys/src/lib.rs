@@ -5,6 +5,7 @@
 
 mod error;
 mod files;
+mod layer;
 mod lock;
 mod mount;
 mod netlink;

@@ -1,0 +1,192 @@
+//! Layers: the crate `gantry-layers`, from JavaScript.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gantry_layers::{Applied, Compression, Format, Input, LayerError, Limits, Marks, Target, apply};
+use napi::Env;
+use napi::bindgen_prelude::Object;
+use napi_derive::napi;
+
+use crate::error::{Context, Result, SysError};
+use crate::thread::promise;
+
+/// Stops the job it was given to.
+#[napi]
+#[derive(Default)]
+pub struct CancelToken {
+    stop: Arc<AtomicBool>,
+}
+
+#[napi]
+impl CancelToken {
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[napi]
+    pub fn cancel(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+#[napi(object)]
+#[derive(Default)]
+pub struct LayerLimits {
+    pub max_entries: Option<i64>,
+    pub max_path_bytes: Option<i64>,
+    pub max_xattr_bytes: Option<i64>,
+    pub max_total_bytes: Option<i64>,
+}
+
+#[napi(object)]
+pub struct ApplyLayerRequest {
+    pub source: String,
+    pub offset: Option<i64>,
+    pub length: Option<i64>,
+    pub compression: Option<String>,
+    pub target: String,
+    pub format: String,
+    pub userxattr: Option<bool>,
+    pub lowers: Option<Vec<String>>,
+    pub sync: Option<bool>,
+    pub limits: Option<LayerLimits>,
+}
+
+#[napi(object)]
+pub struct ApplyLayerResult {
+    pub diff_id: String,
+    pub uncompressed_bytes: i64,
+    pub entries: i64,
+    pub skipped_xattrs: i64,
+}
+
+#[napi]
+pub fn apply_layer<'env>(
+    env: &'env Env,
+    request: ApplyLayerRequest,
+    cancel: &CancelToken,
+) -> napi::Result<Object<'env>> {
+    let cancel = Arc::clone(&cancel.stop);
+    promise(env, move || {
+        let limits = limits(request.limits.as_ref())?;
+        let applied = apply(input(&request)?, &target(&request)?, limits, cancel).map_err(translate)?;
+        Ok(ApplyLayerResult::from(applied))
+    })
+}
+
+fn input(request: &ApplyLayerRequest) -> Result<Input> {
+    Ok(Input {
+        file: File::open(&request.source).call_on("open", &request.source)?,
+        offset: count("offset", request.offset)?.unwrap_or(0),
+        length: count("length", request.length)?,
+        compression: match request.compression.as_deref().unwrap_or("auto") {
+            "auto" => Compression::Auto,
+            "none" => Compression::None,
+            "gzip" => Compression::Gzip,
+            "zstd" => Compression::Zstd,
+            other => return Err(unknown("compression", other, "auto, none, gzip, zstd")),
+        },
+    })
+}
+
+fn target(request: &ApplyLayerRequest) -> Result<Target> {
+    let marks = if request.userxattr.unwrap_or(false) {
+        Marks::User
+    } else {
+        Marks::Trusted
+    };
+    Ok(Target {
+        directory: PathBuf::from(&request.target),
+        format: match request.format.as_str() {
+            "plain" => Format::Plain,
+            "overlay" => Format::Overlay(marks),
+            other => return Err(unknown("format", other, "plain, overlay")),
+        },
+        lowers: request.lowers.iter().flatten().map(PathBuf::from).collect(),
+        sync: request.sync.unwrap_or(false),
+    })
+}
+
+fn limits(asked: Option<&LayerLimits>) -> Result<Limits> {
+    let mut limits = Limits::default();
+    if let Some(asked) = asked {
+        let pairs = [
+            ("maxEntries", asked.max_entries, &mut limits.max_entries),
+            ("maxPathBytes", asked.max_path_bytes, &mut limits.max_path_bytes),
+            (
+                "maxXattrBytes",
+                asked.max_xattr_bytes,
+                &mut limits.max_xattr_bytes,
+            ),
+            (
+                "maxTotalBytes",
+                asked.max_total_bytes,
+                &mut limits.max_total_bytes,
+            ),
+        ];
+        for (name, value, limit) in pairs {
+            *limit = count(name, value)?.unwrap_or(*limit);
+        }
+    }
+    Ok(limits)
+}
+
+fn count(name: &str, value: Option<i64>) -> Result<Option<u64>> {
+    value
+        .map(|value| {
+            u64::try_from(value)
+                .map_err(|_| SysError::refused("EINVAL", format!("{name} is negative: {value}")))
+        })
+        .transpose()
+}
+
+fn unknown(name: &str, value: &str, allowed: &str) -> SysError {
+    SysError::refused("EINVAL", format!("unknown {name} '{value}'; allowed: {allowed}"))
+}
+
+impl From<Applied> for ApplyLayerResult {
+    fn from(applied: Applied) -> Self {
+        Self {
+            diff_id: digest(&applied.sha256),
+            uncompressed_bytes: applied.uncompressed_bytes as i64,
+            entries: applied.entries as i64,
+            skipped_xattrs: applied.skipped_xattrs as i64,
+        }
+    }
+}
+
+fn digest(sha256: &[u8; 32]) -> String {
+    sha256
+        .iter()
+        .fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn translate(error: LayerError) -> SysError {
+    let position = error.position().cloned();
+    let code = match &error {
+        LayerError::Archive { .. } => "EINVAL_ARCHIVE",
+        LayerError::Unsafe { .. } => "EUNSAFE_ARCHIVE",
+        LayerError::Limit { .. } => "ELIMIT_ARCHIVE",
+        LayerError::Compression { .. } => "ECOMPRESSION",
+        LayerError::Cancelled => "ECANCELED",
+        LayerError::System { .. } => "",
+    };
+    let mut translated = match &error {
+        LayerError::System {
+            call, path, errno, ..
+        } => SysError::errno(call, errno.raw_os_error()).path(path),
+        _ => SysError::refused(code, error.to_string()),
+    };
+    if let Some(position) = position {
+        if translated.errno != 0 && !position.entry.is_empty() {
+            translated.what += &format!(" (entry '{}' at byte {})", position.entry, position.offset);
+        }
+        translated.entry = Some(position.entry);
+        translated.offset = Some(position.offset);
+    }
+    translated
+}

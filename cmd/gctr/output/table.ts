@@ -1,0 +1,52 @@
+/** Tables for people, JSON for programs: a list of records printed in one of both forms. */
+import Table from 'cli-table3'
+
+/** Column title → what a record shows there. */
+export type Columns<T> = Readonly<Record<string, (record: T) => string | number>>
+
+const bare = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '   ',
+}
+
+/** Prints records: with `json` an array of the records themselves, else aligned columns under upper-case titles. */
+export function printRecords<T>(records: readonly T[], columns: Columns<T>, json: boolean): void {
+  if (json) return printJson(records)
+  const table = new Table({
+    head: Object.keys(columns),
+    chars: bare,
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  })
+  for (const record of records) table.push(Object.values(columns).map(column => String(column(record))))
+  console.log(table.toString().replace(/ +$/gm, ''))
+}
+
+/** Indented JSON; bigints as numbers where they fit, bytes as base64. */
+export function printJson(value: unknown): void {
+  console.log(JSON.stringify(value, jsonValue, 2))
+}
+
+/** One line of JSON, for streams. */
+export function printJsonLine(value: unknown): void {
+  console.log(JSON.stringify(value, jsonValue))
+}
+
+function jsonValue(this: unknown, key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString()
+  // Buffer.toJSON has run already: look at the original.
+  const original = (this as Record<string, unknown>)[key]
+  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value
+}

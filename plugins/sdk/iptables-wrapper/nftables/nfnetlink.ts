@@ -1,0 +1,169 @@
+/**
+ * The part of nf_tables' netlink protocol that changes and reads set elements (linux/netfilter/nf_tables.h).
+ * npm's `netlink` frames messages and attributes; it does not know this family.
+ */
+import { AttrStream, formatMessage, parseAttributes, parseMessage, putString } from 'netlink/dist/structs.js'
+import { netlinkRequest } from '#api/sys/sys.ts'
+
+const NETLINK_NETFILTER = 12
+const NFNL_SUBSYS_NFTABLES = 10
+const NFPROTO_IPV4 = 2
+const BATCH = { begin: 0x10, end: 0x11 } as const
+const MSG = { getTable: 1, deleteTable: 2, newElements: 12, getElements: 13, deleteElements: 14 } as const
+const NLM_F = { request: 0x1, ack: 0x4, dump: 0x300, create: 0x400 } as const
+
+const TABLE_NAME = 1
+const LIST = { table: 1, set: 2, elements: 3, element: 1 } as const
+const ELEMENT = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const
+const DATA_VALUE = 1
+const INTERVAL_END = 1
+
+/** A netlink attribute's length is 16 bits, and so bounds the elements of one message. */
+const elementsPerMessage = 400
+
+/** An element as the kernel keeps it. */
+export interface SetElement {
+  /** Concatenated fields, each padded to four bytes. */
+  readonly key: Buffer
+  /** Last key of a range, in sets of concatenated ranges. */
+  readonly keyEnd?: Buffer
+  /** What a map answers. */
+  readonly data?: Buffer
+  /** In sets of plain ranges, a range is two elements: its first address, and the one behind its last, marked. */
+  readonly intervalEnd?: boolean
+}
+
+export interface ElementChange {
+  readonly verb: 'add' | 'delete'
+  readonly set: string
+  readonly elements: readonly SetElement[]
+}
+
+/**
+ * One transaction. An element that is there already, with the same data, is no error; EEXIST or EBUSY: with other data.
+ * ENOENT: no such table or set, or (deleting) element.
+ */
+export async function changeElements(table: string, changes: readonly ElementChange[]): Promise<void> {
+  const messages = changes.flatMap(({ verb, set, elements }) => {
+    const type = verb === 'add' ? MSG.newElements : MSG.deleteElements
+    const flags = verb === 'add' ? NLM_F.ack | NLM_F.create : NLM_F.ack
+    return chunks(elements).map(chunk => ({ type, flags, body: elementList(table, set, chunk) }))
+  })
+  if (messages.length > 0) await sendBatch(messages)
+}
+
+/** ENOENT: there is none. */
+export async function deleteTable(table: string): Promise<void> {
+  await sendBatch([{ type: MSG.deleteTable, flags: NLM_F.ack, body: attributes([[TABLE_NAME, putString(table)]]) }])
+}
+
+/** Names of all IPv4 tables. */
+export async function listTables(): Promise<string[]> {
+  const answers = await request(MSG.getTable, NLM_F.dump, Buffer.alloc(0))
+  return answers.map(body => textOf(read(body).get(TABLE_NAME)))
+}
+
+/** All elements of a set or map. ENOENT: no such table or set. */
+export async function listElements(table: string, set: string): Promise<SetElement[]> {
+  const wanted = attributes([
+    [LIST.table, putString(table)],
+    [LIST.set, putString(set)],
+  ])
+  const answers = await request(MSG.getElements, NLM_F.dump, wanted)
+  return answers.flatMap(body => {
+    const found: SetElement[] = []
+    parseAttributes(read(body).get(LIST.elements) ?? Buffer.alloc(0), ({ data }) => found.push(readElement(data)))
+    return found
+  })
+}
+
+interface NftMessage {
+  readonly type: number
+  readonly flags: number
+  readonly body: Buffer
+}
+
+async function sendBatch(messages: readonly NftMessage[]): Promise<void> {
+  const frames = messages.map(({ type, flags, body }, index) =>
+    frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, index + 2, nfgen(NFPROTO_IPV4, 0), body),
+  )
+  const begin = frame(BATCH.begin, 0, 1, nfgen(0, NFNL_SUBSYS_NFTABLES))
+  const end = frame(BATCH.end, 0, messages.length + 2, nfgen(0, NFNL_SUBSYS_NFTABLES))
+  await netlinkRequest(NETLINK_NETFILTER, Buffer.concat([begin, ...frames, end]))
+}
+
+async function request(type: number, flags: number, body: Buffer): Promise<Buffer[]> {
+  const message = frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, 1, nfgen(NFPROTO_IPV4, 0), body)
+  const answers = await netlinkRequest(NETLINK_NETFILTER, message)
+  return answers.map(answer => Buffer.from(parseMessage(answer).x.data.subarray(4)))
+}
+
+function frame(type: number, flags: number, seq: number, ...parts: Buffer[]): Buffer {
+  const data = Buffer.concat(parts)
+  return Buffer.concat([
+    ...formatMessage({ type, flags: flags | NLM_F.request, seq, port: 0, data }),
+    Buffer.alloc(-data.length & 3),
+  ])
+}
+
+/** struct nfgenmsg: family, version, and a resource id in network order. */
+function nfgen(family: number, resource: number): Buffer {
+  return Buffer.from([family, 0, resource >> 8, resource & 255])
+}
+
+function elementList(table: string, set: string, elements: readonly SetElement[]): Buffer {
+  return attributes([
+    [LIST.table, putString(table)],
+    [LIST.set, putString(set)],
+    [LIST.elements, attributes(elements.map(element => [LIST.element, encodeElement(element)] as const))],
+  ])
+}
+
+function encodeElement({ key, keyEnd, data, intervalEnd }: SetElement): Buffer {
+  return attributes([
+    [ELEMENT.key, value(key)],
+    ...(keyEnd ? [[ELEMENT.keyEnd, value(keyEnd)] as const] : []),
+    ...(data ? [[ELEMENT.data, value(data)] as const] : []),
+    ...(intervalEnd ? [[ELEMENT.flags, Buffer.from([0, 0, 0, INTERVAL_END])] as const] : []),
+  ])
+}
+
+function readElement(bytes: Buffer): SetElement {
+  const found = read(bytes)
+  const inner = (type: number) => {
+    const outer = found.get(type)
+    return outer && read(outer).get(DATA_VALUE)
+  }
+  const [keyEnd, data] = [inner(ELEMENT.keyEnd), inner(ELEMENT.data)]
+  return {
+    key: inner(ELEMENT.key) ?? Buffer.alloc(0),
+    ...(keyEnd ? { keyEnd } : {}),
+    ...(data ? { data } : {}),
+    ...(((found.get(ELEMENT.flags)?.readUInt32BE() ?? 0) & INTERVAL_END) === 0 ? {} : { intervalEnd: true }),
+  }
+}
+
+function value(bytes: Buffer): Buffer {
+  return attributes([[DATA_VALUE, bytes]])
+}
+
+function attributes(pairs: readonly (readonly [type: number, data: Buffer])[]): Buffer {
+  const out = new AttrStream()
+  for (const [type, data] of pairs) out.push(type, data)
+  return Buffer.concat(out.bufs)
+}
+
+function read(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>()
+  parseAttributes(bytes, ({ type, data }) => found.set(type, data))
+  return found
+}
+
+function textOf(bytes: Buffer | undefined): string {
+  return bytes?.toString('utf8').replace(/\0$/, '') ?? ''
+}
+
+function chunks<T>(items: readonly T[]): T[][] {
+  const count = Math.ceil(items.length / elementsPerMessage)
+  return Array.from({ length: count }, (_, i) => items.slice(i * elementsPerMessage, (i + 1) * elementsPerMessage))
+}

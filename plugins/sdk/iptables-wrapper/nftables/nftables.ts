@@ -1,0 +1,162 @@
+/** The firewall over nf_tables: one table, made by nft(8) in one transaction, then changed by netlink. */
+import { messageOf, unavailable } from '#api/errors/errors.ts'
+import type { Logger } from '#api/log/log.ts'
+import { isSysError, type SpawnResult, spawnDetached } from '#api/sys/sys.ts'
+import type { Firewall, FirewallNetwork, FirewallState, ForeignPort, PublishedPort } from '../firewall.ts'
+import { type ElementsBySet, networkElements, portElements, readPort } from './elements.ts'
+import { changeElements, deleteTable, type ElementChange, listElements, listTables } from './nfnetlink.ts'
+import { rulesetText } from './ruleset.ts'
+
+const nftPaths = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft']
+const portMaps = ['ports', 'ports-at'] as const
+
+export interface NftablesOptions {
+  /** Ours alone; other instances' begin with `gantry-` too. */
+  readonly table: string
+  readonly state: () => FirewallState
+  readonly log: Logger
+}
+
+export class Nftables implements Firewall {
+  readonly #table: string
+  readonly #state: () => FirewallState
+  readonly #log: Logger
+  /** The restore that runs or has run; the first verb of a process makes it. */
+  #restored: Promise<void> | undefined
+
+  constructor({ table, state, log }: NftablesOptions) {
+    this.#table = table
+    this.#state = state
+    this.#log = log
+  }
+
+  restore(): Promise<void> {
+    const restored = this.#load()
+    this.#restored = restored
+    restored.catch(() => {
+      if (this.#restored === restored) this.#restored = undefined
+    })
+    return restored
+  }
+
+  addNetwork(network: FirewallNetwork): Promise<void> {
+    return this.#add(networkElements(network))
+  }
+
+  async removeNetwork(network: FirewallNetwork): Promise<void> {
+    await this.#delete(networkElements(network))
+  }
+
+  publish(ports: readonly PublishedPort[]): Promise<void> {
+    return this.#add(portElements(ports))
+  }
+
+  async unpublish(ports: readonly PublishedPort[]): Promise<void> {
+    await this.#delete(portElements(ports))
+  }
+
+  ports(): Promise<PublishedPort[]> {
+    return portsOf(this.#table)
+  }
+
+  async foreignPorts(): Promise<ForeignPort[]> {
+    const tables = (await listTables()).filter(name => name.startsWith('gantry-') && name !== this.#table)
+    const found = tables.map(async table => (await portsOf(table)).map(port => ({ table, port })))
+    return (await Promise.all(found)).flat()
+  }
+
+  async remove(): Promise<void> {
+    this.#restored = undefined
+    await deleteTable(this.#table).catch(ignoring('ENOENT'))
+  }
+
+  async #load(): Promise<void> {
+    const state = this.#state()
+    await runNft(rulesetText(this.#table, state))
+    this.#log.info(
+      { table: this.#table, networks: state.networks.length, ports: state.ports.length },
+      'firewall table loaded',
+    )
+  }
+
+  /** Falls back to loading everything when the table is not as expected: the caller's state holds the addition already. */
+  async #add(elements: ElementsBySet): Promise<void> {
+    if (elements.size === 0) return
+    if (this.#restored === undefined) return await this.restore()
+    await this.#restored
+    try {
+      await changeElements(this.#table, changes('add', elements))
+    } catch (error) {
+      if (!isSysError(error) || !['ENOENT', 'EEXIST', 'EBUSY'].includes(error.code)) throw error
+      this.#log.warn(
+        { table: this.#table, reason: error.message },
+        'firewall table was changed by others, loading it anew',
+      )
+      await this.restore()
+    }
+  }
+
+  async #delete(elements: ElementsBySet): Promise<void> {
+    // A load under way may have asked for the state before the caller changed it.
+    await this.#restored
+    try {
+      await changeElements(this.#table, changes('delete', elements))
+    } catch (error) {
+      if (!isSysError(error, 'ENOENT')) throw error
+      // One that is missing already makes the kernel refuse all: take the rest away one by one.
+      for (const [set, members] of elements)
+        for (const element of grouped(set, members))
+          await changeElements(this.#table, [{ verb: 'delete', set, elements: element }]).catch(ignoring('ENOENT'))
+    }
+  }
+}
+
+function changes(verb: ElementChange['verb'], elements: ElementsBySet): ElementChange[] {
+  return [...elements].map(([set, members]) => ({ verb, set, elements: members }))
+}
+
+/** A plain range is two elements that come and go together. */
+function grouped<T>(set: string, members: readonly T[]): readonly (readonly T[])[] {
+  return set === 'subnets' ? [members] : members.map(member => [member])
+}
+
+/** Of a table that may have gone. */
+async function portsOf(table: string): Promise<PublishedPort[]> {
+  const ports: PublishedPort[] = []
+  for (const map of portMaps) {
+    const elements = await listElements(table, map).catch(ignoring('ENOENT'))
+    ports.push(...(elements ?? []).flatMap(element => readPort(element) ?? []))
+  }
+  return ports
+}
+
+function ignoring(code: string): (error: unknown) => undefined {
+  return error => {
+    if (!isSysError(error, code)) throw error
+  }
+}
+
+async function runNft(text: string): Promise<void> {
+  const result = await spawnNft(Buffer.from(text))
+  if (result.code !== 0)
+    throw unavailable(
+      `nft refused our table: ${result.stderr.toString().trim() || `exit code ${result.code}`}; needs nftables 0.9.8 or newer and a kernel with nf_tables`,
+    )
+}
+
+async function spawnNft(stdin: Buffer): Promise<SpawnResult> {
+  for (const path of nftPaths) {
+    try {
+      return await spawnDetached({
+        argv: [path, '-f', '-'],
+        env: { PATH: '/usr/sbin:/usr/bin', LC_ALL: 'C' },
+        cwd: '/',
+        stdin,
+      })
+    } catch (error) {
+      if (isSysError(error, 'ENOENT')) continue
+      throw unavailable(`${path} does not start: ${messageOf(error)}`, { cause: error })
+    }
+  }
+  throw unavailable(`nft is in none of ${nftPaths.join(', ')}: install the package "nftables"`)
+}

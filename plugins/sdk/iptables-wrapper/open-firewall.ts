@@ -1,0 +1,24 @@
+/** Chooses how to speak to the packet filter. */
+import { notImplemented } from '#api/errors/errors.ts'
+import type { Logger } from '#api/log/log.ts'
+import type { Firewall, FirewallState } from './firewall.ts'
+import { Nftables } from './nftables/nftables.ts'
+
+export const firewallBackends = ['nftables', 'iptables'] as const
+export type FirewallBackend = (typeof firewallBackends)[number]
+
+export interface FirewallOptions {
+  readonly backend: FirewallBackend
+  /** Eight hexadecimal digits that keep our tables apart from another gantryd's. */
+  readonly instance: string
+  /** What shall be in force; asked whenever everything is made anew. */
+  readonly state: () => FirewallState
+  readonly log: Logger
+}
+
+/** Opens it; nothing is changed until the first verb. NOT_IMPLEMENTED: the `iptables` backend, so far. */
+export function openFirewall({ backend, instance, state, log }: FirewallOptions): Firewall {
+  if (backend === 'iptables')
+    throw notImplemented('firewall backend "iptables": hosts without nftables are not supported yet, use "nftables"')
+  return new Nftables({ table: `gantry-${instance}`, state, log })
+}

@@ -15,7 +15,7 @@ const operatorRun = /[=!~]+/y
 // Go's unicode.IsGraphic without spaces and commas: control, format, surrogate and private characters end a value.
 const valueRun = /[^,\s\p{C}]+/uy
 const spaceRun = /\s*/y
-const escape = /\\(?:[abfnrtv\\]|[0-7]{3}|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})/y
+const escapeRun = /\\(?:[abfnrtv\\]|[0-7]{3}|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})/y
 
 export class Scanner {
   readonly #input: string
@@ -92,6 +92,6 @@ export class Scanner {
       this.#at += 2
       return true
     }
-    return this.#run(escape) !== ''
+    return this.#run(escapeRun) !== ''
   }
 }

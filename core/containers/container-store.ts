@@ -121,7 +121,9 @@ function changed(current: Container, given: ContainerSpec, fieldPaths: readonly 
     if (current.runtime.name !== given.runtime.name) throw invalidArgument('container.Runtime.Name field is immutable')
     fieldPaths = changeable
   }
-  return fieldPaths.reduce((container, path) => ({ ...container, ...changedField(container, given, path) }), current)
+  let next = current
+  for (const path of fieldPaths) next = Object.assign({}, next, changedField(next, given, path))
+  return next
 }
 
 function changedField(current: Container, given: ContainerSpec, path: string): Partial<ContainerSpec> {

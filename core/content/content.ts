@@ -139,3 +139,6 @@ export interface CommitOptions {
   expected?: Digest | undefined
   labels?: Readonly<Record<string, string>> | undefined
 }
+
+export { LocalContentStore } from './local-store.ts'
+export { contentService } from './service.ts'

@@ -1,0 +1,59 @@
+/** Blobs on disk: `blobs/sha256/<hex>`, read-only, complete from the moment they have that name. */
+import { randomUUID } from 'node:crypto'
+import { readdirSync, renameSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Digest, digestHex, isDigest } from '#api/types/digest.ts'
+
+export class BlobFiles {
+  readonly #folder: string
+  readonly #trash: string
+
+  private constructor(root: string) {
+    this.#folder = join(root, 'blobs', 'sha256')
+    this.#trash = join(root, 'trash')
+  }
+
+  /** Makes the folders when missing; empties the trash a crash left. */
+  static async open(root: string): Promise<BlobFiles> {
+    const files = new BlobFiles(root)
+    await mkdir(files.#folder, { recursive: true, mode: 0o700 })
+    await rm(files.#trash, { recursive: true, force: true })
+    await mkdir(files.#trash, { mode: 0o700 })
+    return files
+  }
+
+  path(digest: Digest): string {
+    return join(this.#folder, digestHex(digest))
+  }
+
+  /** Size of a blob, synchronously, for use within a transaction; undefined when it is not here. */
+  sizeOf(digest: Digest): number | undefined {
+    return statSync(this.path(digest), { throwIfNoEntry: false })?.size
+  }
+
+  /** Gives finished, synced data its name, durably. The same bytes there already are left and the new ones dropped. */
+  async adopt(data: string, file: FileHandle, digest: Digest): Promise<void> {
+    if (this.sizeOf(digest) !== undefined) return
+    await file.chmod(0o444)
+    await rename(data, this.path(digest))
+    await using folder = await open(this.#folder)
+    await folder.sync()
+  }
+
+  /** Digests of all blobs. */
+  digests(): Digest[] {
+    return readdirSync(this.#folder)
+      .map(hex => `sha256:${hex}`)
+      .filter(isDigest)
+  }
+
+  /** Takes a blob's name away at once, so that nobody adopts it; {@link emptyTrash} frees the bytes. */
+  discard(digest: Digest): void {
+    renameSync(this.path(digest), join(this.#trash, randomUUID()))
+  }
+
+  async emptyTrash(): Promise<void> {
+    for (const name of readdirSync(this.#trash)) await rm(join(this.#trash, name), { force: true })
+  }
+}

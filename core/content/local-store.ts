@@ -1,0 +1,192 @@
+import { invalidArgument, notFound, resourceExhausted, unavailable } from '#api/errors/errors.ts'
+import { mapField, parseFilters } from '#api/filters/filters.ts'
+import { ContentDelete } from '#api/gen/containerd/events/content.ts'
+import type { Digest } from '#api/types/digest.ts'
+import { validateLabels } from '#api/types/identifiers.ts'
+import { type EventPublisher, eventAny } from '#core/events/events.ts'
+import {
+  applyMapPath,
+  type BlobRecord,
+  type IngestRecord,
+  type Metadata,
+  namespaceNames,
+  now,
+  objectKey,
+  type ReadTransaction,
+  withoutEmpty,
+} from '#core/metadata/metadata.ts'
+import { BlobFiles } from './blob-files.ts'
+import { openBlob } from './blob-reader.ts'
+import type { BlobReader, ContentInfo, ContentStore, IngestStatus, IngestWriter, WriterOptions } from './content.ts'
+import { IngestFiles } from './ingest-files.ts'
+import { Ingests } from './ingests.ts'
+
+/** The content store in one folder of the local filesystem, recorded in the metadata store. */
+export class LocalContentStore implements ContentStore {
+  readonly #metadata: Metadata
+  readonly #events: EventPublisher
+  readonly #blobs: BlobFiles
+  readonly #ingestFiles: IngestFiles
+  readonly #ingests: Ingests
+
+  private constructor(metadata: Metadata, events: EventPublisher, blobs: BlobFiles, ingestFiles: IngestFiles) {
+    this.#metadata = metadata
+    this.#events = events
+    this.#blobs = blobs
+    this.#ingestFiles = ingestFiles
+    this.#ingests = new Ingests(metadata, events, blobs, ingestFiles)
+  }
+
+  /** Opens the store below `root`, which is made when missing. */
+  static async open(root: string, metadata: Metadata, events: EventPublisher): Promise<LocalContentStore> {
+    return new LocalContentStore(metadata, events, await BlobFiles.open(root), await IngestFiles.open(root))
+  }
+
+  async info(ns: string, digest: Digest): Promise<ContentInfo> {
+    return this.#metadata.read(tx => ({ digest, ...requireBlob(tx, ns, digest) }))
+  }
+
+  async *list(ns: string, filters: readonly string[] = []): AsyncGenerator<ContentInfo> {
+    const matches = parseFilters(filters)
+    const records = this.#metadata.read(tx => tx.list<BlobRecord>(objectKey(ns, 'blobs')))
+    for (const { key, value } of records) {
+      const info = { digest: String(key.at(-1)) as Digest, ...value }
+      if (matches(path => contentField(info, path))) yield info
+    }
+  }
+
+  async delete(ns: string, digest: Digest): Promise<void> {
+    this.#metadata.write(
+      tx => {
+        if (!tx.delete(objectKey(ns, 'blobs', digest))) throw missing(digest)
+      },
+      { frees: true },
+    )
+    const event = eventAny('containerd.events.ContentDelete', ContentDelete, { digest })
+    this.#events.publish(ns, '/content/delete', event)
+  }
+
+  async update(
+    ns: string,
+    { digest, labels: given }: { digest: Digest; labels: Readonly<Record<string, string>> },
+    fieldPaths: readonly string[] = [],
+  ): Promise<ContentInfo> {
+    const paths = fieldPaths.length === 0 ? ['labels'] : fieldPaths
+    return this.#metadata.write(
+      tx => {
+        const current = requireBlob(tx, ns, digest)
+        let labels = current.labels
+        for (const path of paths) {
+          const changed = applyMapPath(path, 'labels', labels, given)
+          if (changed === undefined) throw invalidArgument(`cannot update "${path}" field on content info "${digest}"`)
+          labels = changed
+        }
+        validateLabels(labels, 'info.Labels')
+        const record: BlobRecord = { ...current, labels: withoutEmpty(labels), updatedAt: now() }
+        tx.put(objectKey(ns, 'blobs', digest), record)
+        return { digest, ...record }
+      },
+      { frees: true },
+    )
+  }
+
+  async reader(ns: string, digest: Digest): Promise<BlobReader> {
+    const { sizeBytes } = await this.info(ns, digest)
+    return await openBlob(this.#blobs.path(digest), digest, sizeBytes)
+  }
+
+  async readAll(ns: string, digest: Digest, limitBytes: number): Promise<Buffer> {
+    await using reader = await this.reader(ns, digest)
+    if (reader.sizeBytes > limitBytes)
+      throw resourceExhausted(`content ${digest} has ${reader.sizeBytes} bytes, over the limit of ${limitBytes}`)
+    return Buffer.concat(await reader.stream().toArray())
+  }
+
+  async writer(ns: string, options: WriterOptions): Promise<IngestWriter> {
+    return await this.#ingests.open(ns, options)
+  }
+
+  async status(ns: string, ref: string): Promise<IngestStatus> {
+    const record = this.#metadata.read(tx => tx.get<IngestRecord>(objectKey(ns, 'ingests', ref)))
+    const status = record && (await this.#ingests.status(ns, ref, record))
+    if (status === undefined) throw notFound(`reference ${ref}`)
+    return status
+  }
+
+  async listStatuses(ns: string, filters: readonly string[] = []): Promise<IngestStatus[]> {
+    const matches = parseFilters(filters)
+    const records = this.#metadata.read(tx => Array.from(tx.list<IngestRecord>(objectKey(ns, 'ingests'))))
+    const statuses = await Promise.all(
+      records.map(({ key, value }) => this.#ingests.status(ns, String(key.at(-1)), value)),
+    )
+    return statuses
+      .filter(status => status !== undefined)
+      .filter(({ ref }) => matches(([field]) => (field === 'ref' ? ref : undefined)))
+  }
+
+  async abort(ns: string, ref: string): Promise<void> {
+    if (this.#ingests.isOpen(ns, ref)) throw unavailable(`reference ${ref} is being written: end that write first`)
+    const record = this.#metadata.write(
+      tx => {
+        const found = tx.get<IngestRecord>(objectKey(ns, 'ingests', ref))
+        if (found === undefined) throw notFound(`reference ${ref}`)
+        tx.delete(objectKey(ns, 'ingests', ref))
+        return found
+      },
+      { frees: true },
+    )
+    await this.#ingestFiles.remove(record.internalRef)
+  }
+
+  /** Refs that have a writer now: garbage collection leaves them alone. */
+  openIngests(): { ns: string; ref: string }[] {
+    return this.#ingests.opened()
+  }
+
+  /**
+   * Removes files no record knows, in any namespace: after a collection, and what a crash left. Safe beside every
+   * other call: whoever is about to record a blob has announced its digest before its file appeared.
+   */
+  async sweep(): Promise<void> {
+    await this.#ingestFiles.sweep(() => this.#metadata.read(allInternalRefs))
+    const found = this.#blobs.digests()
+    const { wanted } = this.#metadata.read(tx => ({ wanted: wantedDigests(tx) }))
+    for (const digest of found)
+      if (!wanted.has(digest) && !this.#ingests.isCommitting(digest)) this.#blobs.discard(digest)
+    await this.#blobs.emptyTrash()
+  }
+}
+
+function missing(digest: Digest): Error {
+  return notFound(`content digest ${digest}`)
+}
+
+function requireBlob(tx: ReadTransaction, ns: string, digest: Digest): BlobRecord {
+  const record = tx.get<BlobRecord>(objectKey(ns, 'blobs', digest))
+  if (record === undefined) throw missing(digest)
+  return record
+}
+
+function allIngests(tx: ReadTransaction): IngestRecord[] {
+  return namespaceNames(tx).flatMap(ns =>
+    Array.from(tx.list<IngestRecord>(objectKey(ns, 'ingests')), ({ value }) => value),
+  )
+}
+
+function allInternalRefs(tx: ReadTransaction): string[] {
+  return allIngests(tx).map(({ internalRef }) => internalRef)
+}
+
+/** Digests some namespace has, or has begun to take over from another. */
+function wantedDigests(tx: ReadTransaction): Set<string> {
+  const recorded = namespaceNames(tx).flatMap(ns =>
+    Array.from(tx.list(objectKey(ns, 'blobs')), ({ key }) => String(key.at(-1))),
+  )
+  return new Set([...recorded, ...allIngests(tx).flatMap(({ shared }) => shared ?? [])])
+}
+
+function contentField(info: ContentInfo, [field, ...rest]: readonly string[]): string | undefined {
+  if (field === 'digest') return info.digest
+  if (field === 'size') return String(info.sizeBytes)
+  return field === 'labels' ? mapField(info.labels, rest) : undefined
+}

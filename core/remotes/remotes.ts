@@ -30,6 +30,7 @@ import type { OciDescriptor } from '#api/types/oci.ts'
 import type { Reference } from './reference.ts'
 
 export { familiarName, formatReference, parseReference, type Reference } from './reference.ts'
+export { createRemotes } from './registry-remotes.ts'
 
 /** Who we are, to one host. */
 export type Credentials =

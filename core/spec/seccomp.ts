@@ -2,10 +2,11 @@
  * Seccomp profiles in Docker's format: like the runtime spec's, with rules that hold only for some
  * architectures, capabilities or kernels. `seccomp-default.json` is Docker's default policy in that format.
  */
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Seccomp, SeccompRule } from './runtime-spec.ts'
+// Imported, not read, so that it is part of a bundle.
+import defaultJson from './seccomp-default.json' with { type: 'json' }
 
 const condition = z
   .object({
@@ -78,9 +79,7 @@ export function composeSeccomp(
 }
 
 function defaultProfile(): Profile {
-  loadedDefault ??= profileSchema.parse(
-    JSON.parse(readFileSync(new URL('./seccomp-default.json', import.meta.url), 'utf8')),
-  )
+  loadedDefault ??= profileSchema.parse(defaultJson)
   return loadedDefault
 }
 

@@ -1,0 +1,68 @@
+/**
+ * Launch: containers made from an image and some wishes (`gantry.services.containers.v1`).
+ *
+ * What it makes is an ordinary container record, with the wishes kept as an extension of it. By that extension the rest
+ * of the core knows the container as *launched*: core/tasks then prepares its root, its networks and its files by
+ * itself, and deleting the record takes snapshot, log and files along.
+ *
+ * Nothing runs and nothing is mounted by {@link Launcher.create}: it unpacks the image if need be, composes the OCI runtime
+ * spec (core/spec) and writes one record. The snapshot of the image's top layer is kept by a label of the record until
+ * the container's own snapshot exists, so that the image may be removed in between.
+ */
+import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
+import type { Container } from '#core/containers/containers.ts'
+import type { AttachmentRecord } from '#core/networks/networks.ts'
+
+export { LaunchedContainers } from './launched-containers.ts'
+export { LauncherImpl, type LauncherSettings } from './launcher.ts'
+export { type Places, type PlacesOf, placesUnder } from './places.ts'
+export { launchService } from './service.ts'
+
+/** Name of the extension that makes a container a launched one: the message it holds. */
+export const launchExtension = 'gantry.services.containers.v1.ContainerConfig'
+
+/** Where a process' streams are; both belong to its shim. */
+export interface StreamPaths {
+  attachSocket: string
+  /** Empty: no log is kept. */
+  logFile: string
+}
+
+export interface Launched {
+  id: string
+  paths: StreamPaths
+  /** Wishes that this host cannot fulfil as asked. */
+  warnings: string[]
+}
+
+export interface Inspection {
+  config: ContainerConfig
+  paths: StreamPaths
+  attachments: readonly AttachmentRecord[]
+}
+
+export interface Launcher {
+  /**
+   * Records a container. NOT_FOUND: the image, its content for the platform, a network. ALREADY_EXISTS: the id.
+   * INVALID_ARGUMENT names the field; NOT_IMPLEMENTED for what is not there yet.
+   */
+  create(ns: string, config: ContainerConfig, signal?: AbortSignal): Promise<Launched>
+
+  /** What tools show beside the record. NOT_FOUND for unknown ids and for containers that were not launched. */
+  inspect(ns: string, id: string, execId: string): Promise<Inspection>
+
+  /** Name of the committed snapshot that a launched container's root builds on; unpacks the image again if it is gone. */
+  rootParent(ns: string, container: Container, signal?: AbortSignal): Promise<string>
+}
+
+/** The wishes of a launched container; undefined for any other. */
+export function launchConfigOf(container: Pick<Container, 'extensions'>): ContainerConfig | undefined {
+  const extension = container.extensions[launchExtension]
+  return extension && ContainerConfig.decode(extension.value)
+}
+
+/** The wishes as an extension of the record. */
+export function launchConfigAny(config: ContainerConfig): Any {
+  return { typeUrl: launchExtension, value: Buffer.from(ContainerConfig.encode(config).finish()) }
+}

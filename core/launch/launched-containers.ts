@@ -1,0 +1,62 @@
+import { rm } from 'node:fs/promises'
+import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
+import type { Container, ContainerSpec, Containers } from '#core/containers/containers.ts'
+import type { Snapshots } from '#core/snapshots/snapshots.ts'
+import { launchConfigOf } from './launch.ts'
+import type { PlacesOf } from './places.ts'
+
+export interface LaunchedContainersParts {
+  records: Containers
+  snapshots: Snapshots
+  placesOf: PlacesOf
+  /** Whether the container has a task. */
+  hasTask(ns: string, id: string): boolean
+}
+
+/**
+ * Container records whose removal takes along what a launched container owns: its snapshot, its log and its files.
+ * The record goes first; a crash after that leaves a snapshot to garbage collection and a folder to the next start.
+ */
+export class LaunchedContainers implements Containers {
+  readonly #parts: LaunchedContainersParts
+
+  constructor(parts: LaunchedContainersParts) {
+    this.#parts = parts
+  }
+
+  get(ns: string, id: string): Promise<Container> {
+    return this.#parts.records.get(ns, id)
+  }
+
+  list(ns: string, filters?: readonly string[]): Promise<Container[]> {
+    return this.#parts.records.list(ns, filters)
+  }
+
+  create(ns: string, container: ContainerSpec): Promise<Container> {
+    return this.#parts.records.create(ns, container)
+  }
+
+  update(ns: string, container: ContainerSpec, fieldPaths?: readonly string[]): Promise<Container> {
+    return this.#parts.records.update(ns, container, fieldPaths)
+  }
+
+  /** As the contract; FAILED_PRECONDITION for a launched container with a task: its root would go under it. */
+  async delete(ns: string, id: string): Promise<void> {
+    const { records, snapshots, placesOf, hasTask } = this.#parts
+    const container = await records.get(ns, id)
+    if (!launchConfigOf(container)) return records.delete(ns, id)
+    if (hasTask(ns, id)) throw failedPrecondition(`container "${id}" has a task: kill and delete the task first`)
+    await records.delete(ns, id)
+    await removeSnapshot(snapshots, ns, container)
+    await rm(placesOf(ns, id).directory, { recursive: true, force: true })
+  }
+}
+
+async function removeSnapshot(snapshots: Snapshots, ns: string, container: Container): Promise<void> {
+  try {
+    await snapshots.on(container.snapshotter).remove(ns, container.snapshotKey)
+  } catch (error) {
+    // A container that was never started has none.
+    if (!isGantryError(error, 'NOT_FOUND')) throw error
+  }
+}

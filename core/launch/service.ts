@@ -1,0 +1,12 @@
+import { ContainerConfig, type ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { ServiceImpl } from '#api/rpc/server.ts'
+import type { Launcher } from './launch.ts'
+
+/** gantry.services.containers.v1.ContainersService. */
+export function launchService(launcher: Launcher): ServiceImpl<typeof ContainersServiceDefinition> {
+  return {
+    create: ({ config }, { namespace, signal }) =>
+      launcher.create(namespace, config ?? ContainerConfig.fromPartial({}), signal),
+    inspect: ({ id, execId }, { namespace }) => launcher.inspect(namespace, id, execId),
+  }
+}

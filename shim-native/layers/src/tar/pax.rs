@@ -177,19 +177,31 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn amended(pairs: &[(&str, &[u8])]) -> Result<Entry> {
+        let mut records = Records::default();
+        for (key, value) in pairs {
+            let rest = [b" ", key.as_bytes(), b"=", *value, b"\n"].concat();
+            let length = (1..)
+                .find(|digits| (rest.len() + digits).to_string().len() == *digits)
+                .unwrap()
+                + rest.len();
+            records.parse(&[length.to_string().as_bytes(), &rest].concat())?;
+        }
+        let mut entry = Entry::default();
+        records.amend(&mut entry).map(|()| entry)
+    }
+
     #[test]
     fn records_amend_an_entry() {
-        let mut records = Records::default();
-        records
-            .parse(b"12 path=a/b\n17 uid=4000000000\n22 mtime=-1.5000000010\n")
-            .unwrap_err();
-        let mut records = Records::default();
-        records
-            .parse(b"12 path=a/b\n18 uid=4000000000\n20 mtime=12.00000003\n\0\0")
-            .unwrap();
-        records.parse(b"30 SCHILY.xattr.user.x=a=\nb\0\xffz\n").unwrap();
-        let mut entry = Entry::default();
-        records.amend(&mut entry).unwrap();
+        let value = b"a=\nb\0\xffz";
+        let pairs: &[(&str, &[u8])] = &[
+            ("path", b"first"),
+            ("path", b"a/b"),
+            ("uid", b"4000000000"),
+            ("mtime", b"12.00000003"),
+            ("SCHILY.xattr.user.x", value),
+        ];
+        let entry = amended(pairs).unwrap();
         assert_eq!((entry.path.as_slice(), entry.uid), (&b"a/b"[..], 4_000_000_000));
         assert_eq!(
             entry.mtime,
@@ -198,18 +210,25 @@ mod tests {
                 nanoseconds: 30
             }
         );
-        assert_eq!(entry.xattrs, [(b"user.x".to_vec(), b"a=\nb\0\xffz".to_vec())]);
+        assert_eq!(entry.xattrs, [(b"user.x".to_vec(), value.to_vec())]);
     }
 
     #[test]
     fn libarchive_attributes_are_decoded() {
-        let mut records = Records::default();
-        records
-            .parse(b"39 LIBARCHIVE.xattr.user.a%3Db=aGVsbG8=\n")
-            .unwrap();
-        let mut entry = Entry::default();
-        records.amend(&mut entry).unwrap();
+        let entry = amended(&[("LIBARCHIVE.xattr.user.a%3Db", b"aGVsbG8=")]).unwrap();
         assert_eq!(entry.xattrs, [(b"user.a=b".to_vec(), b"hello".to_vec())]);
+    }
+
+    #[test]
+    fn values_that_are_no_numbers_are_refused() {
+        for pair in [
+            ("uid", &b"-1"[..]),
+            ("gid", b"4294967295"),
+            ("size", b"1e3"),
+            ("mtime", b"now"),
+        ] {
+            assert!(amended(&[pair]).is_err(), "{pair:?}");
+        }
     }
 
     #[test]

@@ -30,6 +30,13 @@ struct Preface {
     long_link: Option<Vec<u8>>,
 }
 
+impl Preface {
+    /// What the entry is called, as far as this tells.
+    fn name(&self) -> Option<&[u8]> {
+        self.records.get(b"path").or(self.long_path.as_deref())
+    }
+}
+
 impl Reader {
     pub fn new(stream: Stream, limits: Limits) -> Self {
         Self {
@@ -56,14 +63,9 @@ impl Reader {
         self.skip_rest()?;
         self.offset = self.stream.position();
         let mut preface = Preface::default();
-        let entry = self.headers(&mut preface).map_err(|error| {
-            let name = preface
-                .records
-                .get(b"path")
-                .or(preface.long_path.as_deref())
-                .unwrap_or_default();
-            error.at(name, self.offset)
-        })?;
+        let entry = self
+            .headers(&mut preface)
+            .map_err(|error| error.at(preface.name().unwrap_or_default(), self.offset))?;
         if entry.is_some() {
             self.entries += 1;
             if self.entries > self.limits.max_entries {
@@ -110,7 +112,13 @@ impl Reader {
                 b'K' => preface.long_link = Some(zero_terminated(self.record(&header)?)),
                 // Global records (git writes a comment) and GNU volume labels describe the archive, no file.
                 b'g' | b'V' => drop(self.record(&header)?),
-                _ => return self.entry(&header, preface).map(Some),
+                _ => {
+                    let name = preface.name().map_or_else(|| header.path(), <[u8]>::to_vec);
+                    return self
+                        .entry(&header, preface)
+                        .map(Some)
+                        .map_err(|error| error.at(&name, self.offset));
+                }
             }
         }
     }
@@ -152,13 +160,13 @@ impl Reader {
         Ok(body)
     }
 
-    fn entry(&mut self, header: &Header<'_>, preface: &mut Preface) -> Result<Entry> {
+    fn entry(&mut self, header: &Header<'_>, preface: &Preface) -> Result<Entry> {
         let mut entry = basics(header)?;
-        if let Some(path) = preface.long_path.take() {
-            entry.path = path;
+        if let Some(path) = &preface.long_path {
+            entry.path.clone_from(path);
         }
-        if let Some(link) = preface.long_link.take() {
-            entry.link = link;
+        if let Some(link) = &preface.long_link {
+            entry.link.clone_from(link);
         }
         preface.records.amend(&mut entry)?;
         if let Some(name) = preface

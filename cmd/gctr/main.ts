@@ -2,8 +2,11 @@
 import { exitCodeOf, reportError } from './exit.ts'
 import { createProgram } from './program.ts'
 
+const program = createProgram()
+const completing = ['completion', 'complete'].includes(process.argv[2] ?? '')
 try {
-  await createProgram().parseAsync()
+  if (completing) (await import('./commands/completion.ts')).addCompletion(program)
+  await program.parseAsync()
 } catch (error) {
   reportError(error)
   process.exitCode = exitCodeOf(error)

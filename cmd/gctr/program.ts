@@ -11,7 +11,9 @@ export function createProgram(): Command {
     .addOption(new Option('-a, --address <socket>', "gantryd's socket").env('GANTRY_ADDRESS').default(defaultAddress))
     .addOption(new Option('-n, --namespace <name>', 'tenant namespace').env('GANTRY_NAMESPACE').default('default'))
     .addOption(new Option('--format <form>', 'what to print').choices(['table', 'json']).default('table'))
+    .addHelpText('after', '\nCompletion: `gctr completion bash|zsh|fish` prints a script to source.')
     .showHelpAfterError('(gctr COMMAND --help explains)')
+    .enablePositionalOptions()
     .exitOverride()
   for (const add of [images, run, containers, tasks, snapshots, content, leases, namespaces, networks, plugins, others])
     add(program)
@@ -75,6 +77,7 @@ function images(program: Command): void {
 /** What `run` and `containers create` share. */
 function containerOptions(command: Command): Command {
   return command
+    .helpOption('--help', 'this text')
     .argument('<image>')
     .argument('[command...]')
     .option('--name <id>', 'container id')
@@ -137,11 +140,14 @@ function run(program: Command): void {
     .description('running containers, their addresses and ports')
     .option('--all', 'stopped ones too')
     .action(lazily(async () => (await import('./commands/ps.ts')).ps))
-  program.enablePositionalOptions()
 }
 
 function containers(program: Command): void {
-  const noun = program.command('containers').alias('container').description('container records')
+  const noun = program
+    .command('containers')
+    .enablePositionalOptions()
+    .alias('container')
+    .description('container records')
   containerOptions(
     noun.command('create').description('record a container without starting it').passThroughOptions(),
   ).action(lazily(async () => (await import('./commands/run.ts')).create))
@@ -170,7 +176,11 @@ function containers(program: Command): void {
 }
 
 function tasks(program: Command): void {
-  const noun = program.command('tasks').alias('task').description('running processes of containers')
+  const noun = program
+    .command('tasks')
+    .enablePositionalOptions()
+    .alias('task')
+    .description('running processes of containers')
   const of = async () => await import('./commands/tasks.ts')
   noun
     .command('ls')
@@ -397,13 +407,4 @@ function others(program: Command): void {
     .command('version')
     .description("client's and server's")
     .action(lazily(async () => (await import('./commands/version.ts')).version))
-  program
-    .command('completion <shell>')
-    .description('completion script for bash, zsh or fish')
-    .action(async (shell: string) => (await import('./commands/completion.ts')).completion(program, shell))
-  program
-    .command('complete', { hidden: true })
-    .allowUnknownOption()
-    .argument('[words...]')
-    .action(async () => (await import('./commands/completion.ts')).complete(program))
 }

@@ -38,7 +38,6 @@ await build({
   target: 'node24',
   format: 'esm',
   minifySyntax: true,
-  minifyWhitespace: true,
   keepNames: false,
   legalComments: 'none',
   logLevel: 'warning',

@@ -24,7 +24,10 @@ const bare = {
 
 /** Prints records: with `json` an array of the records themselves, else aligned columns under upper-case titles. */
 export function printRecords<T>(records: readonly T[], columns: Columns<T>, json: boolean): void {
-  if (json) return printJson(records)
+  if (json) {
+    printJson(records)
+    return
+  }
   const table = new Table({
     head: Object.keys(columns),
     chars: bare,
@@ -32,6 +35,11 @@ export function printRecords<T>(records: readonly T[], columns: Columns<T>, json
   })
   for (const record of records) table.push(Object.values(columns).map(column => String(column(record))))
   console.log(table.toString().replace(/ +$/gm, ''))
+}
+
+/** One a line, for `--quiet`. */
+export function printLines(lines: readonly string[]): void {
+  for (const line of lines) console.log(line)
 }
 
 /** Indented JSON; bigints as numbers where they fit, bytes as base64. */

@@ -1,0 +1,58 @@
+/** `networks ls|create|inspect|rm`. */
+import { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import { parsePairs } from '../output/labels.ts'
+import { printJson, printLines, printRecords } from '../output/table.ts'
+import { formatAge, shortId } from '../output/units.ts'
+import type { Session } from '../session.ts'
+
+export async function list(session: Session, flags: { quiet?: boolean }): Promise<void> {
+  const { networks } = await session.client(NetworksServiceDefinition).list({})
+  if (flags.quiet) return printLines(networks.map(({ network }) => network?.name ?? ''))
+  printRecords(
+    networks,
+    {
+      ID: ({ network }) => shortId(network?.id ?? ''),
+      NAME: ({ network }) => network?.name ?? '',
+      DRIVER: ({ driver }) => driver,
+      SUBNETS: ({ network }) => network?.subnets.map(({ cidr }) => cidr).join(',') ?? '',
+      ATTACHED: ({ attachments }) => attachments.length,
+      CREATED: ({ createdAt }) => formatAge(createdAt),
+    },
+    session.json,
+  )
+}
+
+interface CreateFlags {
+  driver: string
+  subnet: string[]
+  gateway?: string
+  mtu?: string
+  internal?: boolean
+  opt: string[]
+  label: string[]
+}
+
+export async function create(session: Session, flags: CreateFlags, name: string): Promise<void> {
+  const subnets = flags.subnet.map((cidr, index) => ({ cidr, gateway: index === 0 ? (flags.gateway ?? '') : '' }))
+  const { network } = await session.client(NetworksServiceDefinition).create({
+    name,
+    driver: flags.driver,
+    subnets,
+    mtu: Number(flags.mtu ?? 0),
+    internal: flags.internal ?? false,
+    options: parsePairs(flags.opt, '--opt'),
+    labels: parsePairs(flags.label, '--label'),
+  })
+  console.log(network?.network?.id ?? '')
+}
+
+export async function inspect(session: Session, _flags: unknown, name: string): Promise<void> {
+  printJson((await session.client(NetworksServiceDefinition).get({ network: name })).network)
+}
+
+export async function remove(session: Session, _flags: unknown, names: string[]): Promise<void> {
+  for (const network of names) {
+    await session.client(NetworksServiceDefinition).remove({ network })
+    console.log(network)
+  }
+}

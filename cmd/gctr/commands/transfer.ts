@@ -1,0 +1,124 @@
+/** `images pull|push|import|export`: containerd's Transfer service, with progress. */
+import { createReadStream, createWriteStream } from 'node:fs'
+import { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/transfer.ts'
+import type { Platform } from '#api/gen/containerd/types/platform.ts'
+import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
+import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/transfer/importexport.ts'
+import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
+import { formatPlatform, hostPlatform, parsePlatform } from '#api/types/platform.ts'
+import { imageReference } from '../container-config.ts'
+import { printJsonLine } from '../output/table.ts'
+import { showProgress } from '../progress/show.ts'
+import type { Session } from '../session.ts'
+import { answerCredentials } from '../streams/credentials.ts'
+import { receiveData, sendData } from '../streams/data.ts'
+
+interface RegistryFlags {
+  platform?: string
+  user?: string
+  plainHttp?: boolean
+  hostsDir?: string
+}
+
+interface PullFlags extends RegistryFlags {
+  allPlatforms?: boolean
+  snapshotter?: string
+  unpack: boolean
+}
+
+export async function pull(session: Session, flags: PullFlags, text: string): Promise<void> {
+  const reference = imageReference(text)
+  const platform = flags.platform === undefined ? hostPlatform() : parsePlatform(flags.platform)
+  await using registry = await registrySource(session, reference, flags)
+  const store = ImageStore.fromPartial({
+    name: reference,
+    platforms: flags.allPlatforms ? [] : [wire(platform)],
+    unpacks: flags.unpack ? [{ platform: wire(platform), snapshotter: flags.snapshotter ?? '' }] : [],
+  })
+  await transfer(session, registry.any, any('ImageStore', ImageStore, store))
+  report(session, { pulled: reference, platform: flags.allPlatforms ? 'all' : formatPlatform(platform) }, reference)
+}
+
+export async function push(session: Session, flags: RegistryFlags, text: string): Promise<void> {
+  const reference = imageReference(text)
+  await using registry = await registrySource(session, reference, flags)
+  const platforms = flags.platform === undefined ? [] : [wire(parsePlatform(flags.platform))]
+  const store = ImageStore.fromPartial({ name: reference, platforms })
+  await transfer(session, any('ImageStore', ImageStore, store), registry.any)
+  report(session, { pushed: reference }, reference)
+}
+
+interface ImportFlags {
+  name?: string
+  platform?: string
+  snapshotter?: string
+  unpack: boolean
+}
+
+export async function importArchive(session: Session, flags: ImportFlags, file: string): Promise<void> {
+  const platform = wire(flags.platform === undefined ? hostPlatform() : parsePlatform(flags.platform))
+  await using input = await sendData(session, file === '-' ? process.stdin : createReadStream(file))
+  const source = ImageImportStream.fromPartial({ stream: input.id })
+  const store = ImageStore.fromPartial({
+    name: flags.name === undefined ? '' : imageReference(flags.name),
+    unpacks: flags.unpack ? [{ platform, snapshotter: flags.snapshotter ?? '' }] : [],
+  })
+  await input.race(
+    transfer(session, any('ImageImportStream', ImageImportStream, source), any('ImageStore', ImageStore, store)),
+  )
+  report(session, { imported: file }, file)
+}
+
+export async function exportArchive(
+  session: Session,
+  flags: { platform?: string; allPlatforms?: boolean },
+  file: string,
+  text: string,
+): Promise<void> {
+  const reference = imageReference(text)
+  await using output = await receiveData(session, file === '-' ? process.stdout : createWriteStream(file))
+  const target = ImageExportStream.fromPartial({
+    stream: output.id,
+    platforms: flags.platform === undefined ? [] : [wire(parsePlatform(flags.platform))],
+    allPlatforms: flags.allPlatforms ?? false,
+  })
+  const source = any('ImageStore', ImageStore, ImageStore.fromPartial({ name: reference }))
+  await transfer(session, source, any('ImageExportStream', ImageExportStream, target), file === '-')
+  await output.done
+  if (file !== '-') report(session, { exported: reference, file }, file)
+}
+
+async function transfer(session: Session, source: Any, destination: Any, silent = false): Promise<void> {
+  await using progress = await showProgress(session, silent || session.json)
+  await session.client(TransferDefinition).transfer({ source, destination, options: { progressStream: progress.id } })
+}
+
+async function registrySource(session: Session, reference: string, flags: RegistryFlags) {
+  const credentials = await answerCredentials(session, flags.user)
+  const registry = OCIRegistry.fromPartial({
+    reference,
+    resolver: {
+      authStream: credentials.id,
+      hostDir: flags.hostsDir ?? '',
+      defaultScheme: flags.plainHttp ? 'http' : '',
+    },
+  })
+  return {
+    any: any('OCIRegistry', OCIRegistry, registry),
+    [Symbol.asyncDispose]: () => credentials[Symbol.asyncDispose](),
+  }
+}
+
+function any<T>(name: string, codec: { encode(message: T): { finish(): Uint8Array } }, message: T): Any {
+  return { typeUrl: `containerd.types.transfer.${name}`, value: Buffer.from(codec.encode(message).finish()) }
+}
+
+function wire(platform: { os: string; architecture: string; variant: string }): Platform {
+  return { osVersion: '', osFeatures: [], ...platform }
+}
+
+function report(session: Session, fields: object, text: string): void {
+  if (session.json) printJsonLine(fields)
+  else console.log(text)
+}

@@ -1,0 +1,13 @@
+/** `version`: the client's and the server's. */
+import { VersionDefinition } from '#api/gen/containerd/services/version/v1/version.ts'
+import { clientVersion } from '../client-version.ts'
+import { printJson } from '../output/table.ts'
+import type { Session } from '../session.ts'
+
+export async function version(session: Session): Promise<void> {
+  const server = await session.client(VersionDefinition).version({})
+  if (session.json) return printJson({ client: { version: clientVersion }, server })
+  console.log(
+    `Client:\n  Version:  ${clientVersion}\n\nServer:\n  Version:  ${server.version}\n  Revision: ${server.revision}\n  Address:  ${session.options.address}`,
+  )
+}

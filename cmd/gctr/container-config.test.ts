@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { imageReference, mountOption, publishOption } from './container-config.ts'
+
+test('short image names become the ones they are stored under', () => {
+  const cases: Record<string, string> = {
+    busybox: 'docker.io/library/busybox:latest',
+    'busybox:1': 'docker.io/library/busybox:1',
+    'me/app': 'docker.io/me/app:latest',
+    'localhost/app': 'localhost/app:latest',
+    '127.0.0.1:5000/a/b:v1': '127.0.0.1:5000/a/b:v1',
+    'reg:5000/a@sha256:00': 'reg:5000/a@sha256:00',
+  }
+  for (const [short, full] of Object.entries(cases)) assert.equal(imageReference(short), full)
+})
+
+test('published ports: single, range, address, protocol', () => {
+  assert.deepEqual(publishOption('8080:80'), [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, hostIp: '' }])
+  assert.deepEqual(publishOption('80'), [{ protocol: 'tcp', hostPort: 0, containerPort: 80, hostIp: '' }])
+  assert.deepEqual(publishOption('127.0.0.1:53:53/udp'), [
+    { protocol: 'udp', hostPort: 53, containerPort: 53, hostIp: '127.0.0.1' },
+  ])
+  assert.equal(publishOption('[::1]::80')[0]?.hostIp, '::1')
+  assert.deepEqual(
+    publishOption('8000-8002:80-82').map(port => [port.hostPort, port.containerPort]),
+    [
+      [8000, 80],
+      [8001, 81],
+      [8002, 82],
+    ],
+  )
+})
+
+test('published ports that make no sense name themselves', () => {
+  for (const bad of ['', 'http', '80:', '1:2:3', '0:80', '70000:80', '8000-8001:80', '9-8:9-8', '80/icmp'])
+    assert.throws(() => publishOption(bad), { code: 'INVALID_ARGUMENT', message: new RegExp(`--publish "${bad}"`) })
+})
+
+test('mounts', () => {
+  assert.deepEqual(mountOption('type=bind,src=/a,dst=/b,ro'), {
+    type: 'bind',
+    source: '/a',
+    target: '/b',
+    options: ['rbind', 'rprivate', 'ro'],
+  })
+  assert.deepEqual(mountOption('type=tmpfs,target=/t,tmpfs-size=1m'), {
+    type: 'tmpfs',
+    source: 'tmpfs',
+    target: '/t',
+    options: ['size=1m'],
+  })
+  assert.throws(() => mountOption('type=bind,src=/a'), { code: 'INVALID_ARGUMENT', message: /names no target/ })
+})

@@ -1,0 +1,224 @@
+/** From flags to the wish that ContainersService.Create takes. Each flag's own syntax is one small function. */
+import { readFileSync } from 'node:fs'
+import { invalidArgument } from '#api/errors/errors.ts'
+import type { PortMapping } from '#api/gen/gantry/network/v1/network.ts'
+import {
+  ContainerConfig,
+  type Device,
+  type Mount,
+  type Ulimit,
+} from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { ContainerFlags } from './flags.ts'
+import { parsePairs } from './output/labels.ts'
+import { parseBytes } from './output/units.ts'
+
+/** INVALID_ARGUMENT names the flag and its value. */
+export function containerConfig(image: string, args: readonly string[], flags: ContainerFlags): ContainerConfig {
+  const security = flags.securityOpt.map(securityOption)
+  return ContainerConfig.fromPartial({
+    id: flags.name ?? '',
+    image: imageReference(image),
+    snapshotter: flags.snapshotter ?? '',
+    runtime: flags.runtime ?? '',
+    process: {
+      args: [...args],
+      entrypoint: flags.entrypoint ? [flags.entrypoint] : [],
+      overrideEntrypoint: flags.entrypoint !== undefined,
+      env: [...flags.envFile.flatMap(envFileLines), ...flags.env.flatMap(hostValue)],
+      cwd: flags.workdir ?? '',
+      user: flags.user ?? '',
+      additionalGroups: flags.groupAdd,
+      terminal: flags.tty ?? false,
+      stdin: flags.interactive ? 'once' : 'none',
+      consoleRows: process.stdout.rows ?? 0,
+      consoleColumns: process.stdout.columns ?? 0,
+    },
+    hostname: flags.hostname ?? '',
+    mounts: [...flags.mount.map(mountOption), ...flags.volume.map(volumeOption), ...flags.tmpfs.map(tmpfsOption)],
+    resources: resources(flags),
+    networks: networks(flags),
+    privileged: flags.privileged ?? false,
+    readOnlyRoot: flags.readOnly ?? false,
+    addCapabilities: flags.capAdd,
+    dropCapabilities: flags.capDrop,
+    seccompProfile: security.find(option => option.seccomp !== undefined)?.seccomp ?? '',
+    noNewPrivileges: security.some(option => option.noNewPrivileges),
+    pidMode: flags.pid ?? '',
+    ipcMode: flags.ipc ?? '',
+    utsMode: flags.uts ?? '',
+    devices: flags.device.map(deviceOption),
+    sysctls: parsePairs(flags.sysctl, '--sysctl'),
+    ulimits: flags.ulimit.map(ulimitOption),
+    log: {
+      driver: flags.logDriver ?? '',
+      maxSizeBytes: flags.logMaxSize === undefined ? 0n : parseBytes(flags.logMaxSize, '--log-max-size'),
+      maxFiles: wholeNumber(flags.logMaxFiles, '--log-max-files'),
+    },
+    labels: parsePairs(flags.label, '--label'),
+    annotations: parsePairs(flags.annotation, '--annotation'),
+    platform: flags.platform ?? '',
+    extraHosts: flags.addHost,
+    ...(flags.dns.length + flags.dnsSearch.length > 0
+      ? { dns: { nameservers: flags.dns, search: flags.dnsSearch } }
+      : {}),
+    shmSizeBytes: flags.shmSize === undefined ? 0n : parseBytes(flags.shmSize, '--shm-size'),
+    cgroupDriver: flags.cgroupDriver ?? '',
+    cgroupParent: flags.cgroupParent ?? '',
+  })
+}
+
+/** `busybox` → `docker.io/library/busybox:latest`: the names images are stored under. */
+export function imageReference(text: string): string {
+  const [, name = text, suffix = ''] = /^([^@]*?)((?::[\w][\w.-]{0,127})?(?:@.*)?)$/.exec(text) ?? []
+  const first = name.split('/')[0] ?? ''
+  const hasHost = name.includes('/') && (/[.:]/.test(first) || first === 'localhost')
+  const host = hasHost ? '' : name.includes('/') ? 'docker.io/' : 'docker.io/library/'
+  return `${host}${name}${suffix === '' ? ':latest' : suffix}`
+}
+
+function networks(flags: ContainerFlags) {
+  const names = flags.network.length > 0 ? flags.network : ['bridge']
+  return names.map((network, index) => ({
+    network,
+    interfaceName: '',
+    addresses: index === 0 && flags.ip ? [flags.ip] : [],
+    mac: index === 0 ? (flags.macAddress ?? '') : '',
+    ports: index === 0 ? flags.publish.flatMap(publishOption) : [],
+  }))
+}
+
+/** `[ip:][hostPort[-end]:]containerPort[-end][/proto]`. */
+export function publishOption(text: string): PortMapping[] {
+  const [, ip = '', host, container = '', protocol = 'tcp'] =
+    /^(?:(\[[0-9a-fA-F:]+\]|\d+\.\d+\.\d+\.\d+):)?(?:(\d*(?:-\d+)?):)?(\d+(?:-\d+)?)(?:\/(tcp|udp|sctp))?$/.exec(
+      text,
+    ) ?? []
+  if (container === '')
+    throw invalidArgument(`--publish "${text}" is not of the form [ip:][hostPort:]containerPort[/tcp|udp|sctp]`)
+  const containerPorts = portRange(container, text)
+  const hostPorts = host ? portRange(host, text) : containerPorts.map(() => 0)
+  if (hostPorts.length !== containerPorts.length)
+    throw invalidArgument(
+      `--publish "${text}" maps ${hostPorts.length} host ports to ${containerPorts.length} container ports`,
+    )
+  return containerPorts.map((containerPort, index) => ({
+    protocol,
+    hostPort: hostPorts[index] ?? 0,
+    containerPort,
+    hostIp: ip.replace(/^\[|\]$/g, ''),
+  }))
+}
+
+function portRange(text: string, whole: string): number[] {
+  const [first = 0, last = first] = text.split('-').map(Number)
+  if (first < 1 || last > 65_535 || last < first)
+    throw invalidArgument(`--publish "${whole}": ports go from 1 to 65535, the lower one first`)
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
+
+/** `K` alone takes the value of this process' environment, as in Docker. */
+function hostValue(word: string): string[] {
+  if (word.includes('=')) return [word]
+  const value = process.env[word]
+  return value === undefined ? [] : [`${word}=${value}`]
+}
+
+function envFileLines(path: string): string[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .map(line => line.trimStart())
+    .filter(line => line !== '' && !line.startsWith('#'))
+    .flatMap(hostValue)
+}
+
+/** `type=bind,src=/a,dst=/b,ro`. */
+export function mountOption(text: string): Mount {
+  const words = new Map(
+    text
+      .split(',')
+      .map(word => [word.split('=')[0] ?? '', word.includes('=') ? word.slice(word.indexOf('=') + 1) : 'true']),
+  )
+  const take = (...names: string[]) => names.map(name => words.get(name)).find(value => value !== undefined)
+  const type = take('type') ?? 'bind'
+  const target = take('dst', 'destination', 'target')
+  if (target === undefined) throw invalidArgument(`--mount "${text}" names no target; add dst=/path`)
+  const readOnly = ['true', '1'].includes(take('ro', 'readonly') ?? 'false')
+  const propagation = take('bind-propagation', 'propagation')
+  const options = [
+    ...(type === 'bind' ? ['rbind', propagation ?? 'rprivate'] : []),
+    ...(take('tmpfs-size') ? [`size=${take('tmpfs-size')}`] : []),
+    ...(take('tmpfs-mode') ? [`mode=${take('tmpfs-mode')}`] : []),
+    ...(take('options')?.split(':') ?? []),
+    ...(readOnly ? ['ro'] : []),
+  ]
+  return { type, source: take('src', 'source') ?? (type === 'tmpfs' ? 'tmpfs' : ''), target, options }
+}
+
+function volumeOption(text: string): Mount {
+  const [source = '', target, options = ''] = text.split(':')
+  if (target === undefined || !source.startsWith('/') || !target.startsWith('/'))
+    throw invalidArgument(`--volume "${text}" is not of the form /source:/target[:ro]`)
+  const words = options === '' ? [] : options.split(',')
+  const propagation = words.some(word => /^r?(private|slave|shared)$/.test(word)) ? [] : ['rprivate']
+  return { type: 'bind', source, target, options: ['rbind', ...propagation, ...words.filter(word => word !== 'rw')] }
+}
+
+function tmpfsOption(text: string): Mount {
+  const [target = '', options = ''] = text.split(':')
+  return {
+    type: 'tmpfs',
+    source: 'tmpfs',
+    target,
+    options: ['nosuid', 'nodev', 'noexec', ...(options === '' ? [] : options.split(','))],
+  }
+}
+
+function deviceOption(text: string): Device {
+  const [hostPath = '', second, permissions = ''] = text.split(':')
+  const isPermissions = second !== undefined && /^[rwm]+$/.test(second)
+  return {
+    hostPath,
+    containerPath: isPermissions ? hostPath : (second ?? hostPath),
+    permissions: isPermissions ? second : permissions,
+  }
+}
+
+function ulimitOption(text: string): Ulimit {
+  const [, name = '', soft = '', hard = soft] = /^(\w+)=(\d+)(?::(\d+))?$/.exec(text) ?? []
+  if (name === '') throw invalidArgument(`--ulimit "${text}" is not of the form name=soft[:hard]`)
+  return { name, soft: BigInt(soft), hard: BigInt(hard) }
+}
+
+function securityOption(text: string): { seccomp?: string; noNewPrivileges?: boolean } {
+  const [, key = text, value = ''] = /^([\w-]+)[=:](.*)$/.exec(text) ?? []
+  if (key === 'no-new-privileges') return { noNewPrivileges: value !== 'false' }
+  if (key === 'seccomp') return { seccomp: value === 'unconfined' ? value : readFileSync(value, 'utf8') }
+  throw invalidArgument(
+    `--security-opt "${text}" is not known; use seccomp=unconfined, seccomp=FILE or no-new-privileges`,
+  )
+}
+
+function resources(flags: ContainerFlags) {
+  const bytes = (text: string | undefined, flag: string) =>
+    text === undefined ? 0n : text === '-1' ? -1n : parseBytes(text, flag)
+  return {
+    memoryBytes: bytes(flags.memory, '--memory'),
+    memorySwapBytes: bytes(flags.memorySwap, '--memory-swap'),
+    nanoCpus: BigInt(Math.round(realNumber(flags.cpus, '--cpus') * 1e9)),
+    cpuShares: BigInt(wholeNumber(flags.cpuShares, '--cpu-shares')),
+    cpusetCpus: flags.cpusetCpus ?? '',
+    pidsLimit: BigInt(wholeNumber(flags.pidsLimit, '--pids-limit')),
+  }
+}
+
+function realNumber(text: string | undefined, flag: string): number {
+  const value = Number(text ?? 0)
+  if (Number.isNaN(value)) throw invalidArgument(`${flag} "${text}" is no number`)
+  return value
+}
+
+function wholeNumber(text: string | undefined, flag: string): number {
+  const value = realNumber(text, flag)
+  if (!Number.isInteger(value)) throw invalidArgument(`${flag} "${text}" is no whole number`)
+  return value
+}

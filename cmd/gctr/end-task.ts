@@ -1,0 +1,26 @@
+/** Kills a container's task and forgets it; nothing to do is success. */
+import { constants } from 'node:os'
+import { isGantryError } from '#api/errors/errors.ts'
+import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
+import type { Session } from './session.ts'
+
+/** How long a killed process may take to be gone. */
+const deadlineMs = 10_000
+
+export async function endTask(session: Session, containerId: string): Promise<void> {
+  const tasks = session.client(TasksDefinition)
+  try {
+    const gone = tasks.wait({ containerId }, { deadlineMs })
+    gone.catch(() => {})
+    await tasks.kill({ containerId, signal: constants.signals.SIGKILL, all: true }).catch(alreadyStopped)
+    await gone
+    await tasks.delete({ containerId })
+  } catch (error) {
+    if (!isGantryError(error, 'NOT_FOUND')) throw error
+  }
+}
+
+/** NOT_FOUND: no task, or its process is gone; the delete that follows tells which. */
+function alreadyStopped(error: unknown): void {
+  if (!isGantryError(error, 'NOT_FOUND') && !isGantryError(error, 'FAILED_PRECONDITION')) throw error
+}

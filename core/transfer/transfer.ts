@@ -103,7 +103,7 @@ export interface StoredImage {
   /** Empty on an import: the archive's own names are used. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
-  /** None: the host's on a pull, all on an import, push or export. */
+  /** None: all of them. A client that wants its own host's says so. */
   readonly platforms: readonly Platform[]
   readonly allMetadata: boolean
   readonly manifestLimit: number

@@ -1,0 +1,58 @@
+/** Gets at the directory behind mounts, mounting only when it must. */
+import { mkdtemp, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { mount, unmount } from '#api/sys/sys.ts'
+import type { Mount } from '#api/types/mount.ts'
+
+/** A directory to read or write a tree's changes in. */
+export interface Tree {
+  readonly path: string
+  /** `overlay`: an upper directory, to be written in overlay's form. */
+  readonly format: 'plain' | 'overlay'
+  /** Below an upper directory, topmost first. */
+  readonly lowers: readonly string[]
+  /** Overlay marks are `user.overlay.*`. */
+  readonly userxattr: boolean
+}
+
+/** Runs `body` with the tree of `mounts`; what was mounted for it is gone afterwards. */
+export async function withTree<T>(
+  mounts: readonly Mount[],
+  tempDir: string,
+  body: (tree: Tree) => Promise<T>,
+): Promise<T> {
+  const direct = directTree(mounts)
+  if (direct) return body(direct)
+  await using undo = new AsyncDisposableStack()
+  const path = await mkdtemp(join(tempDir, 'diff-'))
+  undo.defer(() => rmdir(path))
+  await mount([...mounts], path)
+  undo.defer(() => unmount(path, { recursive: true }))
+  return await body({ path, format: 'plain', lowers: [], userxattr: false })
+}
+
+/** The tree when no mount is needed to get at it; undefined when one is. */
+export function directTree(mounts: readonly Mount[]): Tree | undefined {
+  const [only] = mounts
+  if (only === undefined || mounts.length !== 1 || (only.target ?? '') !== '') return undefined
+  const isBind = only.type === 'bind' || only.options.includes('bind') || only.options.includes('rbind')
+  if (isBind && !only.options.includes('ro'))
+    return { path: only.source, format: 'plain', lowers: [], userxattr: false }
+  const upper = optionValue(only, 'upperdir')
+  if (only.type !== 'overlay' || upper === undefined || only.options.includes('ro')) return undefined
+  const lowers = splitLowers(optionValue(only, 'lowerdir') ?? '')
+  return { path: unescaped(upper), format: 'overlay', lowers, userxattr: only.options.includes('userxattr') }
+}
+
+function optionValue({ options }: Mount, name: string): string | undefined {
+  return options.find(option => option.startsWith(`${name}=`))?.slice(name.length + 1)
+}
+
+/** Colons divide, a backslash takes the next character's meaning away (kernel: overlayfs.rst). */
+function splitLowers(text: string): string[] {
+  return (text.match(/(?:\\.|[^\\:])+/gs) ?? []).map(unescaped)
+}
+
+function unescaped(path: string): string {
+  return path.replace(/\\(.)/gs, '$1')
+}

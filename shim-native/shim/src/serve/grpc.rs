@@ -1,0 +1,57 @@
+//! The gRPC face: Task v3, and v2 under its own name.
+
+use super::methods::for_each_method;
+use crate::proto::containerd::task::v3::task_server::{Task, TaskServer};
+use crate::proto::containerd::task::v3::*;
+use crate::task::Shim;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::io;
+use std::sync::Arc;
+use tokio::net::UnixStream;
+use tonic::{Request, Response, Status};
+use tower_service::Service;
+
+/// Largest message taken, containerd's own limit.
+const MAX_MESSAGE: usize = 16 << 20;
+
+const V2: &str = "/containerd.task.v2.Task/";
+const V3: &str = "/containerd.task.v3.Task/";
+
+struct Face(Arc<Shim>);
+
+macro_rules! implement {
+    ($($function:ident $name:literal $request:ident => $response:ty,)*) => {
+        #[tonic::async_trait]
+        impl Task for Face {
+            $(async fn $function(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                self.0.$function(request.into_inner()).await.map(Response::new)
+            })*
+        }
+    };
+}
+
+for_each_method!(implement);
+
+/// Serves one connection until the client closes it.
+pub async fn serve(shim: Arc<Shim>, stream: UnixStream) -> io::Result<()> {
+    let server = TaskServer::new(Face(shim)).max_decoding_message_size(MAX_MESSAGE);
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        speak_v3(&mut request);
+        server.clone().call(request)
+    });
+    let connection =
+        http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+    connection.await.map_err(io::Error::other)
+}
+
+/// The two versions differ in the service's name alone.
+fn speak_v3(request: &mut http::Request<Incoming>) {
+    if let Some(method) = request.uri().path().strip_prefix(V2)
+        && let Ok(uri) = format!("{V3}{method}").parse()
+    {
+        *request.uri_mut() = uri;
+    }
+}

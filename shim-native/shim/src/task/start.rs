@@ -1,0 +1,109 @@
+//! Start: let a created container run, or make and run an exec.
+
+use super::outcome::{exit_status, log_warnings, status};
+use super::{Exec, Shim, Task, supervise};
+use crate::log;
+use crate::proto::containerd::events::{TaskExecStarted, TaskStart};
+use crate::proto::containerd::task::v3::{StartRequest, StartResponse};
+use crate::reaper::Exit;
+use gantry_runtime::{ExecOptions, ExecProcess};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::timeout;
+use tonic::Status;
+
+/// How long a failed start waits for the corpse, so that a Delete that follows at once succeeds.
+const CORPSE: Duration = Duration::from_secs(5);
+
+impl Shim {
+    pub async fn start(self: &Arc<Self>, request: StartRequest) -> Result<StartResponse, Status> {
+        let task = self.task(&request.id)?;
+        let pid = match request.exec_id.as_str() {
+            "" => self.start_init(&task).await?,
+            exec_id => self.start_exec(&task, exec_id).await?,
+        };
+        Ok(StartResponse { pid: pid as u32 })
+    }
+
+    async fn start_init(&self, task: &Task) -> Result<i32, Status> {
+        let init = &task.init;
+        init.begin_start()?;
+        let started = task.container.lock().unwrap().start();
+        let warnings = match started {
+            Ok(warnings) => warnings,
+            Err(error) => {
+                let answer = status("start failed", &error);
+                let _ = timeout(CORPSE, init.stopped()).await;
+                return Err(answer);
+            }
+        };
+        log_warnings("start", &warnings);
+        init.set_running();
+        self.events.publish(&TaskStart {
+            container_id: task.id.clone(),
+            pid: init.pid() as u32,
+        });
+        Ok(init.pid())
+    }
+
+    async fn start_exec(self: &Arc<Self>, task: &Arc<Task>, exec_id: &str) -> Result<i32, Status> {
+        let exec = task.exec(exec_id)?;
+        task.must_run_init()?;
+        exec.process.begin_start()?;
+        let made = match self.exec_io(exec_id, &exec).await {
+            Ok(stdio) => task.make_exec(&exec, stdio),
+            Err(error) => Err((Status::unknown(format!("stdio: {error}")), 255)),
+        };
+        let made = made.map_err(|(answer, status)| {
+            let exit = Exit {
+                status,
+                at: SystemTime::now(),
+            };
+            exec.process.io.exited(exit);
+            exec.process.set_stopped(exit);
+            answer
+        })?;
+        log_warnings("exec", &made.warnings);
+        let process = &exec.process;
+        process.set_pid(made.pid, Some(made.pidfd));
+        process.set_running();
+        supervise::exec(self, process);
+        if let Err(error) = process.io.connect(made.console) {
+            log::error!("terminal of exec {exec_id}: {error}");
+        }
+        let (container_id, exec_id) = (task.id.clone(), exec_id.to_owned());
+        self.events.publish(&TaskExecStarted {
+            container_id,
+            exec_id,
+            pid: made.pid as u32,
+        });
+        Ok(made.pid)
+    }
+
+    async fn exec_io(&self, exec_id: &str, exec: &Exec) -> std::io::Result<gantry_runtime::Stdio> {
+        exec.process.io.open(&self.owner(exec_id)).await
+    }
+}
+
+impl Task {
+    fn make_exec(&self, exec: &Exec, stdio: gantry_runtime::Stdio) -> Result<ExecProcess, (Status, u32)> {
+        let options = ExecOptions {
+            stdio,
+            no_new_keyring: self.no_new_keyring,
+            io_owner: self.io_owner,
+        };
+        let made = self.container.lock().unwrap().exec(&exec.spec, options);
+        made.map_err(|error| (status("exec failed", &error), exit_status(&error)))
+    }
+
+    pub(super) fn must_run_init(&self) -> Result<(), Status> {
+        if self.init.is_dead() {
+            let what = format!(
+                "container {} init process is not running: failed precondition",
+                self.id
+            );
+            return Err(Status::failed_precondition(what));
+        }
+        Ok(())
+    }
+}

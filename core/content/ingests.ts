@@ -7,6 +7,7 @@ import { validateLabels } from '#api/types/identifiers.ts'
 import { type EventPublisher, eventAny } from '#core/events/events.ts'
 import { addToLease, contentResource, ingestResource, removeFromLease } from '#core/leases/leases.ts'
 import {
+  Announcements,
   type BlobRecord,
   type IngestRecord,
   type Metadata,
@@ -39,7 +40,7 @@ export class Ingests {
   /** One writer per namespace and ref. */
   readonly #opened = new Map<string, Opened>()
   /** Digests between their file's rename and their record. */
-  readonly #committing = new Map<Digest, number>()
+  readonly #committing = new Announcements()
 
   constructor(metadata: Metadata, events: EventPublisher, blobs: BlobFiles, files: IngestFiles) {
     this.#metadata = metadata
@@ -154,7 +155,7 @@ export class Ingests {
     return {
       commit: async (digest, sizeBytes, labels) => {
         validateLabels(labels, 'info.Labels')
-        using _announced = this.#announce(digest)
+        using _announced = this.#committing.announce(digest)
         if (ingest !== undefined) await this.#blobs.adopt(ingest.dataPath, ingest.file, digest)
         const info = this.#recordBlob(ns, options, { digest, sizeBytes, labels })
         committed = true
@@ -167,17 +168,6 @@ export class Ingests {
         if (ingest === undefined) return
         if (committed) await this.#files.remove(record.internalRef)
         else await this.#files.noteUpdate(record.internalRef)
-      },
-    }
-  }
-
-  #announce(digest: Digest): Disposable {
-    this.#committing.set(digest, (this.#committing.get(digest) ?? 0) + 1)
-    return {
-      [Symbol.dispose]: () => {
-        const left = (this.#committing.get(digest) ?? 1) - 1
-        if (left === 0) this.#committing.delete(digest)
-        else this.#committing.set(digest, left)
       },
     }
   }

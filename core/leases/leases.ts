@@ -67,6 +67,7 @@ export {
   imageResource,
   ingestResource,
   removeFromLease,
+  requireLease,
   snapshotResource,
 } from './resources.ts'
 export { leasesService } from './service.ts'

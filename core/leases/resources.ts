@@ -1,7 +1,13 @@
 /** A lease's resources within somebody else's transaction: every write under a lease adds what it made. */
 import { invalidArgument, notFound, notImplemented } from '#api/errors/errors.ts'
 import { isDigest } from '#api/types/digest.ts'
-import { type Key, objectKey, validateName, type WriteTransaction } from '#core/metadata/metadata.ts'
+import {
+  type Key,
+  objectKey,
+  type ReadTransaction,
+  validateName,
+  type WriteTransaction,
+} from '#core/metadata/metadata.ts'
 import type { LeaseResource } from './leases.ts'
 
 export const contentResource = (digest: string): LeaseResource => ({ type: 'content', id: digest })
@@ -12,6 +18,12 @@ export const snapshotResource = (snapshotter: string, key: string): LeaseResourc
   id: key,
 })
 
+/** NOT_FOUND when a call names a lease that is not there. */
+export function requireLease(tx: ReadTransaction, ns: string, lease: string | undefined): void {
+  if (lease !== undefined && tx.get(objectKey(ns, 'leases', lease)) === undefined)
+    throw notFound('lease does not exist')
+}
+
 /** Adds to the lease of a call, if it has one. NOT_FOUND when there is no such lease. */
 export function addToLease(
   tx: WriteTransaction,
@@ -20,7 +32,7 @@ export function addToLease(
   { type, id }: LeaseResource,
 ): void {
   if (lease === undefined) return
-  if (tx.get(objectKey(ns, 'leases', lease)) === undefined) throw notFound('lease does not exist')
+  requireLease(tx, ns, lease)
   tx.put(resourceKey(ns, lease, { type, id }), true)
 }
 

@@ -31,6 +31,7 @@ import { failedPrecondition, invalidArgument } from '#api/errors/errors.ts'
 import type { Key, ReadTransaction, Store, WriteTransaction } from '#api/store/store.ts'
 
 export type { Key, ReadTransaction, WriteTransaction } from '#api/store/store.ts'
+export { Announcements } from './announcements.ts'
 export { now, timestampOf } from './clock.ts'
 export { applyMapPath, withoutEmpty } from './labels.ts'
 export type * from './records.ts'

@@ -117,9 +117,6 @@ export interface NamespacedSnapshotter {
 
   /** What it takes on disk without its parents. NOT_FOUND. */
   usage(ns: string, key: string, signal?: AbortSignal): Promise<SnapshotUsage>
-
-  /** Frees what removed snapshots left behind. UNIMPLEMENTED where the backend frees at once. */
-  cleanup(): Promise<void>
 }
 
 /**
@@ -144,5 +141,10 @@ export interface SnapshotterBackend {
   list(filters?: readonly string[], signal?: AbortSignal): AsyncIterable<SnapshotInfo>
   mounts(key: string, signal?: AbortSignal): Promise<Mount[]>
   usage(key: string, signal?: AbortSignal): Promise<SnapshotUsage>
+  /** Frees what removed snapshots left behind. UNIMPLEMENTED where `remove` frees at once. */
   cleanup(): Promise<void>
 }
+
+export { SnapshotterFronts } from './fronts.ts'
+export { proxyBackend } from './proxy-backend.ts'
+export { snapshotsService } from './service.ts'

@@ -1,0 +1,63 @@
+import { type Info, Kind, SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
+import { type CallOptions, type Channel, createClient } from '#api/rpc/client.ts'
+import type { SnapshotInfo, SnapshotKind, SnapshotterBackend } from './snapshots.ts'
+
+const kinds = new Map<number, SnapshotKind>([
+  [Kind.ACTIVE, 'active'],
+  [Kind.VIEW, 'view'],
+  [Kind.COMMITTED, 'committed'],
+])
+
+/** Some servers ask for a namespace header although keys are unique without; containerd sends its caller's. */
+const namespace = 'default'
+
+/**
+ * A snapshotter process behind the snapshots protocol. `snapshotter` goes into each request; a server of many (a
+ * containerd) chooses by it, others ignore it. Errors are the server's, UNAVAILABLE when nobody answers.
+ */
+export function proxyBackend(snapshotter: string, channel: Channel): SnapshotterBackend {
+  const client = createClient(SnapshotsDefinition, channel)
+  const call = (signal?: AbortSignal): CallOptions => ({ signal, namespace })
+  return {
+    async prepare(key, parent, labels, signal) {
+      return (await client.prepare({ snapshotter, key, parent, labels }, call(signal))).mounts
+    },
+    async view(key, parent, labels, signal) {
+      return (await client.view({ snapshotter, key, parent, labels }, call(signal))).mounts
+    },
+    async commit(name, key, { labels, parent }) {
+      await client.commit({ snapshotter, name, key, labels, parent }, call())
+    },
+    async remove(key) {
+      await client.remove({ snapshotter, key }, call())
+    },
+    async stat(key, signal) {
+      return infoOf((await client.stat({ snapshotter, key }, call(signal))).info)
+    },
+    async update(info, fieldPaths) {
+      const updateMask = fieldPaths.length === 0 ? undefined : [...fieldPaths]
+      return infoOf((await client.update({ snapshotter, info, updateMask }, call())).info)
+    },
+    async *list(filters = [], signal) {
+      for await (const { info } of client.list({ snapshotter, filters: [...filters] }, call(signal)))
+        yield* info.map(infoOf)
+    },
+    async mounts(key, signal) {
+      return (await client.mounts({ snapshotter, key }, call(signal))).mounts
+    },
+    async usage(key, signal) {
+      const { size, inodes } = await client.usage({ snapshotter, key }, call(signal))
+      return { sizeBytes: size, inodes }
+    },
+    async cleanup() {
+      await client.cleanup({ snapshotter }, call())
+    },
+  }
+}
+
+const epoch = { seconds: 0n, nanos: 0 }
+
+function infoOf(info: Info | undefined): SnapshotInfo {
+  const { name = '', parent = '', kind = Kind.UNKNOWN, createdAt = epoch, updatedAt = epoch, labels = {} } = info ?? {}
+  return { name, parent, kind: kinds.get(kind) ?? 'active', createdAt, updatedAt, labels }
+}

@@ -1,0 +1,45 @@
+import { isGantryError } from '#api/errors/errors.ts'
+import type { Logger } from '#api/log/log.ts'
+import type { SnapshotInfo, SnapshotterBackend } from './snapshots.ts'
+
+/**
+ * Removes from a backend what is not wanted, children before parents, then lets it clean up. `wanted` is asked once,
+ * after everything was listed: what a call makes meanwhile is either not in the list or wanted.
+ */
+export async function sweepBackend(
+  backend: SnapshotterBackend,
+  wanted: () => (info: SnapshotInfo) => boolean,
+  logger: Logger,
+): Promise<void> {
+  const all: SnapshotInfo[] = []
+  for await (const info of backend.list()) all.push(info)
+  const isWanted = wanted()
+  for (const { name } of childrenFirst(all).filter(info => !isWanted(info))) await remove(backend, name, logger)
+  await backend.cleanup().catch((error: unknown) => {
+    if (!isGantryError(error, 'NOT_IMPLEMENTED')) throw error
+  })
+}
+
+/** One that still has children is left for the next sweep; one already gone is as good as removed. */
+async function remove(backend: SnapshotterBackend, name: string, logger: Logger): Promise<void> {
+  try {
+    await backend.remove(name)
+    logger.debug({ key: name }, 'removed a snapshot from the backend')
+  } catch (error) {
+    if (isGantryError(error, 'FAILED_PRECONDITION'))
+      logger.warn({ err: error, key: name }, 'a snapshot is still in use')
+    else if (!isGantryError(error, 'NOT_FOUND')) throw error
+  }
+}
+
+function childrenFirst(all: SnapshotInfo[]): SnapshotInfo[] {
+  const byParent = Map.groupBy(all, ({ parent }) => parent)
+  const ordered: SnapshotInfo[] = []
+  const names = new Set(all.map(({ name }) => name))
+  const queue = all.filter(({ parent }) => parent === '' || !names.has(parent))
+  for (let info = queue.pop(); info !== undefined; info = queue.pop()) {
+    ordered.push(info)
+    queue.push(...(byParent.get(info.name) ?? []))
+  }
+  return ordered.reverse()
+}

@@ -5,7 +5,6 @@ import {
   codeOfStatus,
   deadlineExceeded,
   GantryError,
-  internal,
   messageOf,
   unavailable,
 } from '../errors/errors.ts'
@@ -162,7 +161,8 @@ function statusless(headers: IncomingHttpHeaders, channel: Channel, path: string
   if (http === undefined) return lost(channel, path, new Error('the connection closed before an answer'))
   if (Number(http) !== 200)
     return unavailable(`${path}: ${channel.peer} answered HTTP status ${http}, so it is no gRPC server`)
-  return internal(`${path}: ${channel.peer} answered without a grpc-status`)
+  // Headers but no trailers: the peer died after it began to answer.
+  return lost(channel, path, new Error('the connection closed in the middle of the answer'))
 }
 
 function lost(channel: Channel, path: string, cause: unknown): GantryError {

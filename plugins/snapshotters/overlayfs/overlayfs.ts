@@ -41,7 +41,7 @@ export const overlayfs = defineSnapshotter({
     await checkOverlay(root, options)
     const storage = await Storage.open(root, log)
     const meta = await openMetaStore()
-    void storage.sweep(() => meta.ids())
+    await storage.sweep(() => meta.ids())
     return new OverlaySnapshotter(meta, storage, options)
   },
 })
@@ -113,12 +113,14 @@ class OverlaySnapshotter implements Snapshotter {
     return measured(this.#storage.tree(this.#meta.get(key).id))
   }
 
-  cleanup(): Promise<void> {
-    return this.#storage.sweep(() => this.#meta.ids())
+  async cleanup(): Promise<void> {
+    await this.#storage.sweep(() => this.#meta.ids())
+    await this.#storage.settled()
   }
 
-  close(): Promise<void> {
-    return this.#meta.close()
+  async close(): Promise<void> {
+    await this.#storage.close()
+    await this.#meta.close()
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
-import { mount, unmount } from '#api/sys/sys.ts'
+import { isSysError, mount, unmount } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
 
 const wholeIdRange = /^\s*0\s+0\s+4294967295\s*$/
@@ -34,6 +34,7 @@ async function tryOverlay(root: string, options: readonly string[]): Promise<voi
     await mount([overlay], join(dir, 'merged'))
     await unmount(join(dir, 'merged'), { detach: true })
   } catch (cause) {
+    if (!isSysError(cause)) throw cause
     throw failedPrecondition(
       `cannot mount an overlay below "${root}" (${messageOf(cause)}): it needs root rights and a file system such as ext4, xfs or btrfs, not overlayfs itself`,
       { cause },

@@ -16,6 +16,7 @@ export class Storage {
   readonly #log: Logger
   /** The end of the line of deletions: one at a time, so that freeing space does not crowd out the living. */
   #deletions: Promise<void> = Promise.resolve()
+  #closed = false
 
   private constructor(dir: string, log: Logger) {
     this.#dir = dir
@@ -62,17 +63,28 @@ export class Storage {
     this.#enqueue(`${this.#dir}/${id}`)
   }
 
-  /** Deletes every directory that is none of `owned`; resolves when all pending deletions are done. */
+  /** Hands every directory that is none of `owned` to deletion, and answers; {@link settled} tells when they are gone. */
   async sweep(owned: () => ReadonlySet<number>): Promise<void> {
     const found = await readdir(this.#dir)
     // Asked after listing: what is made in between is not in `found`, what is in `found` is recorded or dead.
     const living = owned()
     for (const name of found) if (!living.has(Number(name))) this.#enqueue(join(this.#dir, name))
+  }
+
+  /** Resolves when all deletions asked for so far are done. */
+  settled(): Promise<void> {
+    return this.#deletions
+  }
+
+  /** Waits for the deletion under way; those behind it are left to the sweep of the next start. */
+  async close(): Promise<void> {
+    this.#closed = true
     await this.#deletions
   }
 
   #enqueue(path: string): void {
     this.#deletions = this.#deletions.then(async () => {
+      if (this.#closed) return
       try {
         await rm(path, { recursive: true, force: true })
       } catch (error) {

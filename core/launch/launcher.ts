@@ -65,12 +65,13 @@ export class LauncherImpl implements Launcher {
   }
 
   async create(ns: string, wish: ContainerConfig, signal?: AbortSignal): Promise<Launched> {
-    const config = await this.#complete(ns, wish)
-    const { id } = config
+    const completed = await this.#complete(ns, wish)
+    const { id } = completed
     await this.#refuseTakenId(ns, id)
-    await this.#checkReferences(ns, config)
-    const unpacked = await this.#unpack(ns, config, signal)
-    const image = await this.#imageConfig(ns, config.image, unpacked)
+    await this.#checkReferences(ns, completed)
+    const unpacked = await this.#unpack(ns, completed, signal)
+    const image = await this.#imageConfig(ns, completed.image, unpacked)
+    const config = withImageUser(completed, image)
     const places = this.#parts.placesOf(ns, id)
     const { spec, warnings } = await composeSpec({ namespace: ns, id, config, image, files: places }, this.#parts.host)
     await this.#parts.containers.create(ns, {
@@ -169,6 +170,12 @@ export class LauncherImpl implements Launcher {
     const logged = execId === '' && config.log?.driver !== 'none'
     return { attachSocket: places.attachSocket(execId), logFile: logged ? places.logFile : '' }
   }
+}
+
+/** Whom the image names is recorded as a wish: the user is looked up when the task is created, without the image. */
+function withImageUser(config: ContainerConfig, image: ImageConfig): ContainerConfig {
+  const user = config.process?.user || image.user
+  return ContainerConfig.fromPartial({ ...config, process: { ...config.process, user } })
 }
 
 async function requireSource({ source, target }: { source: string; target: string }): Promise<void> {

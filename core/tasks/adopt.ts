@@ -1,0 +1,210 @@
+/**
+ * After a start of the daemon: which tasks are there, and what of earlier ones is left over.
+ * A bundle whose shim answers is a task. Any other bundle is what a killed daemon, a dead shim or an interrupted call left.
+ */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { isGantryError, messageOf, notFound } from '#api/errors/errors.ts'
+import { TaskExit } from '#api/gen/containerd/events/task.ts'
+import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
+import { Status } from '#api/gen/containerd/types/task/task.ts'
+import type { Logger } from '#api/log/log.ts'
+import { removeNetns } from '#api/sys/sys.ts'
+import type { Container, Containers } from '#core/containers/containers.ts'
+import { type EventExchange, eventAny } from '#core/events/events.ts'
+import { launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
+import { now } from '#core/metadata/metadata.ts'
+import type { Networks } from '#core/networks/networks.ts'
+import {
+  type Bootstrap,
+  type Bundle,
+  type BundleRoots,
+  hideBundle,
+  listBundles,
+  namesIn,
+  readBootstrap,
+  readShimPath,
+  removeBundle,
+  removeStrayWork,
+} from './bundle.ts'
+import type { RunningTask } from './running-task.ts'
+import { resolveShim, type ShimPlaces } from './runtime-name.ts'
+import type { ShimConnection } from './shim-connection.ts'
+import { followShimLog } from './shim-log.ts'
+import type { TaskTable } from './task-table.ts'
+import type { Teardown } from './teardown.ts'
+
+export interface AdoptParts {
+  containers: Containers
+  networks: Networks
+  exchange: EventExchange
+  roots: BundleRoots
+  placesOf: PlacesOf
+  shims: ShimPlaces
+  logger: Logger
+  table: TaskTable
+  teardown: Teardown
+  connect(bundle: Bundle, bootstrap: Bootstrap): ShimConnection
+  newTask(parts: {
+    bundle: Bundle
+    shimPath: string
+    connection: ShimConnection
+    log: Disposable
+    pid: number
+    isLaunched: boolean
+  }): RunningTask
+}
+
+/** How long a shim may take to answer before it counts as dead (containerd's load timeout). */
+const answerTimeoutMs = 5000
+
+export async function adoptTasks(parts: AdoptParts): Promise<void> {
+  const { bundles, hidden } = await listBundles(parts.roots)
+  await Promise.all([...bundles.map(bundle => adoptOne(parts, bundle)), ...hidden.map(path => removeBundle(path))])
+  const isKnown = (ns: string, id: string) => parts.table.has(ns, id)
+  await Promise.all([
+    removeStrayWork(parts.roots, isKnown),
+    removeStrayPins(parts, isKnown),
+    removeStrayFolders(parts),
+    removeDeadSockets(join(parts.roots.state, 'a')),
+    removeDeadSockets(join(parts.roots.state, 's')),
+  ])
+  const alive = parts.table.list().filter(task => task.launched)
+  await parts.networks.reconcile(alive.map(({ namespace, id }) => ({ namespace, containerId: id })))
+}
+
+async function adoptOne(parts: AdoptParts, bundle: Bundle): Promise<void> {
+  const { namespace: ns, id } = bundle
+  try {
+    const task = await takeOver(parts, bundle)
+    if (task) parts.logger.info({ ns, id, pid: task.pid }, 'adopted a task')
+  } catch (error) {
+    parts.logger.warn({ ns, id }, `a bundle has no living shim (${messageOf(error)}): taking it away`)
+    await removeDead(parts, bundle)
+  }
+}
+
+/** Undefined: the shim lives but has no container, so it was asked to end. Throws when it does not answer. */
+async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask | undefined> {
+  const bootstrap = await readBootstrap(bundle)
+  if (!bootstrap) throw notFound(`bootstrap.json of ${bundle.path}`)
+  const connection = parts.connect(bundle, bootstrap)
+  try {
+    await connection.api.connect({ id: bundle.id }, { deadlineMs: answerTimeoutMs })
+    const state = await stateOf(connection, bundle.id)
+    const task = await newTask(parts, bundle, connection, state?.pid ?? 0)
+    if (!state || state.pid === 0) {
+      await parts.teardown.destroyShim(bundle, task.shimPath, connection)
+      await parts.teardown.release(task)
+      return undefined
+    }
+    parts.table.set(task)
+    if (state.status === Status.STOPPED) tellExit(parts, task, state)
+    return task
+  } catch (error) {
+    connection[Symbol.dispose]()
+    throw error
+  }
+}
+
+async function stateOf(connection: ShimConnection, id: string): Promise<StateResponse | undefined> {
+  try {
+    return await connection.api.state({ id }, { deadlineMs: answerTimeoutMs })
+  } catch (error) {
+    if (isGantryError(error, 'NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+async function newTask(
+  parts: AdoptParts,
+  bundle: Bundle,
+  connection: ShimConnection,
+  pid: number,
+): Promise<RunningTask> {
+  const container = await recordOf(parts, bundle)
+  const log = await followShimLog(bundle, parts.logger)
+  const shimPath = await shimPathOf(parts, bundle, container)
+  return parts.newTask({ bundle, shimPath, connection, log, pid, isLaunched: wasLaunched(parts, bundle, container) })
+}
+
+/** Without a record, what the core made for it tells. */
+function wasLaunched({ placesOf }: AdoptParts, { namespace, id }: Bundle, container: Container | undefined): boolean {
+  return container ? launchConfigOf(container) !== undefined : existsSync(placesOf(namespace, id).netns)
+}
+
+async function recordOf(parts: AdoptParts, { namespace, id }: Bundle): Promise<Container | undefined> {
+  try {
+    return await parts.containers.get(namespace, id)
+  } catch (error) {
+    if (isGantryError(error, 'NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+async function shimPathOf(parts: AdoptParts, bundle: Bundle, container: Container | undefined): Promise<string> {
+  const recorded = await readShimPath(bundle)
+  return recorded ?? (await resolveShim(container?.runtime.name ?? 'io.containerd.gantry.v1', parts.shims))
+}
+
+/** It ended while we were away: its shim's event may have found nobody. */
+function tellExit(parts: AdoptParts, task: RunningTask, { pid, exitStatus, exitedAt }: StateResponse): void {
+  task.exit = { pid, exitStatus, exitedAt: exitedAt ?? now() }
+  const message = TaskExit.fromPartial({ containerId: task.id, id: task.id, ...task.exit })
+  parts.exchange.publish(task.namespace, '/tasks/exit', eventAny('containerd.events.TaskExit', TaskExit, message))
+}
+
+/** Kills and removes what a dead shim left: processes, mounts, cgroups, then the bundle. Networks and pins follow in the sweep. */
+async function removeDead(parts: AdoptParts, bundle: Bundle): Promise<void> {
+  try {
+    const shimPath = await shimPathOf(parts, bundle, await recordOf(parts, bundle))
+    await parts.teardown.deleteLeftovers(bundle, shimPath)
+    const hidden = await hideBundle(bundle)
+    if (hidden) await removeBundle(hidden, bundle.workPath)
+  } catch (error) {
+    parts.logger.error({ ns: bundle.namespace, id: bundle.id, err: error }, 'a dead task could not be taken away')
+  }
+}
+
+async function removeStrayPins(parts: AdoptParts, isKnown: (ns: string, id: string) => boolean): Promise<void> {
+  const folder = join(parts.roots.state, 'netns')
+  for (const ns of await namesIn(folder)) {
+    for (const id of await namesIn(join(folder, ns))) if (!isKnown(ns, id)) await removeNetns(join(folder, ns, id))
+  }
+}
+
+/** Logs and files of launched containers whose record is gone. */
+async function removeStrayFolders(parts: AdoptParts): Promise<void> {
+  const folder = join(parts.roots.root, 'containers')
+  for (const namespace of await namesIn(folder)) {
+    for (const id of await namesIn(join(folder, namespace))) {
+      const isKept =
+        parts.table.has(namespace, id) || (await recordOf(parts, { namespace, id } as Bundle)) !== undefined
+      if (!isKept) await rm(join(folder, namespace, id), { recursive: true, force: true })
+    }
+  }
+}
+
+/** Socket files that nobody listens on. */
+async function removeDeadSockets(folder: string): Promise<void> {
+  const names = await namesIn(folder)
+  await Promise.all(
+    names.map(async name => {
+      const path = join(folder, name)
+      if (await isRefused(path)) await rm(path, { force: true })
+    }),
+  )
+}
+
+function isRefused(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect(path)
+  socket.once('connect', () => {
+    socket.destroy()
+    resolve(false)
+  })
+  socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
+  return promise
+}

@@ -1,0 +1,143 @@
+/** A task's directory: what a shim is started in, and what the task is found by after a restart of the daemon. */
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { alreadyExists } from '#api/errors/errors.ts'
+import { isSysError, unmount } from '#api/sys/sys.ts'
+
+const runtimeFolder = 'io.containerd.runtime.v2.task'
+
+/** How to reach a shim: what `start` answered. */
+export interface Bootstrap {
+  /** Of the Task service: 2 or 3. */
+  version: number
+  /** `unix://…`, or a bare path for gRPC. */
+  address: string
+  protocol: 'ttrpc' | 'grpc'
+}
+
+export interface Bundle {
+  readonly namespace: string
+  readonly id: string
+  readonly path: string
+  /** Durable counterpart, the target of `work`. */
+  readonly workPath: string
+}
+
+export interface BundleRoots {
+  root: string
+  state: string
+}
+
+export function bundleOf(roots: BundleRoots, namespace: string, id: string): Bundle {
+  return {
+    namespace,
+    id,
+    path: join(roots.state, runtimeFolder, namespace, id),
+    workPath: join(roots.root, runtimeFolder, namespace, id),
+  }
+}
+
+/** Takes the bundle's name. ALREADY_EXISTS when there is one (whose task is still to be adopted or removed). */
+export async function claimBundle(bundle: Bundle): Promise<void> {
+  await mkdir(join(bundle.path, '..'), { recursive: true, mode: 0o711 })
+  await mkdir(bundle.path, { mode: 0o700 }).catch(cause => {
+    if (isSysError(cause, 'EEXIST')) throw alreadyExists(`bundle ${bundle.path}`, { cause })
+    throw cause
+  })
+}
+
+/** Puts into a claimed bundle what a shim's `start` may look for. */
+export async function fillBundle(bundle: Bundle, configJson: Uint8Array, shimPath: string): Promise<void> {
+  await Promise.all([
+    mkdir(join(bundle.path, 'rootfs'), { mode: 0o711 }),
+    mkdir(bundle.workPath, { recursive: true, mode: 0o711 }),
+    symlink(bundle.workPath, join(bundle.path, 'work')),
+    writeConfig(bundle, configJson),
+    writeFile(join(bundle.path, 'shim-binary-path'), shimPath, { mode: 0o600 }),
+  ])
+}
+
+export async function writeConfig(bundle: Bundle, configJson: Uint8Array): Promise<void> {
+  await writeFile(join(bundle.path, 'config.json'), configJson, { mode: 0o600 })
+}
+
+export async function writeBootstrap(bundle: Bundle, bootstrap: Bootstrap): Promise<void> {
+  const path = join(bundle.path, 'bootstrap.json')
+  // Renamed into place: half a file would make a running shim look like none.
+  await writeFile(`${path}.new`, JSON.stringify(bootstrap), { mode: 0o600 })
+  await rename(`${path}.new`, path)
+}
+
+/** What `start` answered; from the file `address` for shims of older daemons; undefined when neither is there. */
+export async function readBootstrap(bundle: Bundle): Promise<Bootstrap | undefined> {
+  const json = await readOptional(join(bundle.path, 'bootstrap.json'))
+  if (json) return JSON.parse(json) as Bootstrap
+  const address = await readOptional(join(bundle.path, 'address'))
+  return address ? { version: 2, address: address.trim(), protocol: 'ttrpc' } : undefined
+}
+
+export async function readShimPath(bundle: Bundle): Promise<string | undefined> {
+  return (await readOptional(join(bundle.path, 'shim-binary-path')))?.trim()
+}
+
+async function readOptional(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isSysError(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/**
+ * Takes the bundle's name away, so that the id is free and no restart takes the task for a living one. Answers the hidden path,
+ * which {@link removeBundle} then removes; undefined when there was no bundle.
+ */
+export async function hideBundle(bundle: Bundle): Promise<string | undefined> {
+  const hidden = join(bundle.path, '..', `.${bundle.id}.${process.hrtime.bigint()}`)
+  try {
+    await rename(bundle.path, hidden)
+    return hidden
+  } catch (error) {
+    if (isSysError(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** Removes a hidden bundle and its work directory. A root that is still mounted in it is unmounted first, never emptied. */
+export async function removeBundle(hiddenPath: string, workPath?: string): Promise<void> {
+  await unmount(join(hiddenPath, 'rootfs'), { detach: true, recursive: true })
+  await rm(hiddenPath, { recursive: true, force: true })
+  if (workPath) await rm(workPath, { recursive: true, force: true })
+}
+
+/** Every bundle there is, and the paths of hidden ones. */
+export async function listBundles(roots: BundleRoots): Promise<{ bundles: Bundle[]; hidden: string[] }> {
+  const found = { bundles: [] as Bundle[], hidden: [] as string[] }
+  for (const namespace of await namesIn(join(roots.state, runtimeFolder))) {
+    for (const name of await namesIn(join(roots.state, runtimeFolder, namespace))) {
+      const bundle = bundleOf(roots, namespace, name)
+      if (name.startsWith('.')) found.hidden.push(bundle.path)
+      else found.bundles.push(bundle)
+    }
+  }
+  return found
+}
+
+/** Work directories whose bundle is gone: after a reboot all of them. */
+export async function removeStrayWork(roots: BundleRoots, isKnown: (ns: string, id: string) => boolean): Promise<void> {
+  for (const namespace of await namesIn(join(roots.root, runtimeFolder))) {
+    for (const id of await namesIn(join(roots.root, runtimeFolder, namespace))) {
+      if (!isKnown(namespace, id)) await rm(bundleOf(roots, namespace, id).workPath, { recursive: true, force: true })
+    }
+  }
+}
+
+export async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder)
+  } catch (error) {
+    if (isSysError(error, 'ENOENT')) return []
+    throw error
+  }
+}

@@ -1,0 +1,271 @@
+import { failedPrecondition, isGantryError, messageOf } from '#api/errors/errors.ts'
+import { TaskExit } from '#api/gen/containerd/events/task.ts'
+import { Status } from '#api/gen/containerd/types/task/task.ts'
+import type { Logger } from '#api/log/log.ts'
+import type { Container, Containers } from '#core/containers/containers.ts'
+import type { EventExchange } from '#core/events/events.ts'
+import { type Launcher, launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
+import { now } from '#core/metadata/metadata.ts'
+import type { Networks } from '#core/networks/networks.ts'
+import type { Snapshots } from '#core/snapshots/snapshots.ts'
+import { type NamespaceType, procNamespaceName } from '#core/spec/spec.ts'
+import { adoptTasks } from './adopt.ts'
+import {
+  type Bootstrap,
+  type Bundle,
+  type BundleRoots,
+  bundleOf,
+  claimBundle,
+  fillBundle,
+  hideBundle,
+  removeBundle,
+  writeBootstrap,
+  writeConfig,
+} from './bundle.ts'
+import { Cleanups } from './cleanups.ts'
+import { type PreparedTask, prepareTask } from './launched-task.ts'
+import { RunningTask } from './running-task.ts'
+import { resolveShim, type ShimPlaces } from './runtime-name.ts'
+import { connectShim, type ShimConnection } from './shim-connection.ts'
+import { followShimLog } from './shim-log.ts'
+import { type ShimSurroundings, startShim } from './shim-process.ts'
+import { sideBySide } from './side-by-side.ts'
+import { containerStdout, execStdout } from './stdio.ts'
+import { TaskTable } from './task-table.ts'
+import type { CreateTask, Exit, Task, TaskManager } from './tasks.ts'
+import { Teardown } from './teardown.ts'
+
+export interface TaskManagerParts {
+  containers: Containers
+  launcher: Launcher
+  networks: Networks
+  snapshots: Snapshots
+  exchange: EventExchange
+  roots: BundleRoots
+  placesOf: PlacesOf
+  shims: ShimPlaces
+  surroundings: ShimSurroundings
+  logger: Logger
+}
+
+/** A connection that broke is tried again for so long before the shim counts as dead. */
+const reconnectTimeoutMs = 5000
+
+export class TaskManagerImpl implements TaskManager {
+  readonly #parts: TaskManagerParts
+  readonly #table = new TaskTable()
+  readonly #cleanups: Cleanups
+  readonly #teardown: Teardown
+  readonly #stopped = new AbortController()
+
+  constructor(parts: TaskManagerParts) {
+    this.#parts = parts
+    this.#cleanups = new Cleanups(parts.logger)
+    this.#teardown = new Teardown({ ...parts, table: this.#table, cleanups: this.#cleanups })
+    void this.#watchExits()
+  }
+
+  get(ns: string, id: string): Task {
+    return this.#table.get(ns, id)
+  }
+
+  has(ns: string, id: string): boolean {
+    return this.#table.has(ns, id)
+  }
+
+  list(ns: string): Task[] {
+    return this.#table.list(ns)
+  }
+
+  async create(ns: string, request: CreateTask, signal?: AbortSignal): Promise<Task> {
+    const id = request.containerId
+    const container = await this.#parts.containers.get(ns, id)
+    const shimPath = await resolveShim(request.runtimePath || container.runtime.name, this.#parts.shims)
+    await using undo = new AsyncDisposableStack()
+    this.#table.reserve(ns, id)
+    undo.defer(() => this.#table.release(ns, id))
+    await this.#cleanups.settled(ns, id)
+    const bundle = bundleOf(this.#parts.roots, ns, id)
+    await claimBundle(bundle)
+    undo.defer(() => this.#dropBundle(bundle))
+    await fillBundle(bundle, container.spec.value, shimPath)
+    const log = undo.use(await followShimLog(bundle, this.#parts.logger))
+    const [connection, prepared] = await sideBySide(
+      this.#startShim(bundle, shimPath, container, undo),
+      this.#prepare(ns, container, request, undo, signal),
+    )
+    const { pid } = await this.#createInShim(connection, bundle, container, request, prepared)
+    const task = this.#newTask({
+      bundle,
+      shimPath,
+      connection,
+      log,
+      pid,
+      isLaunched: launchConfigOf(container) !== undefined,
+    })
+    this.#table.set(task)
+    undo.move()
+    return task
+  }
+
+  async #dropBundle(bundle: Bundle): Promise<void> {
+    const hidden = await hideBundle(bundle)
+    if (hidden) await removeBundle(hidden, bundle.workPath)
+  }
+
+  /** The shim is recorded as soon as it is known: a restart of this daemon finds it by that. */
+  async #startShim(
+    bundle: Bundle,
+    shimPath: string,
+    container: Container,
+    undo: AsyncDisposableStack,
+  ): Promise<ShimConnection> {
+    let connection: ShimConnection | undefined
+    undo.defer(() => this.#teardown.destroyShim(bundle, shimPath, connection))
+    const bootstrap = await startShim(shimPath, bundle, container.runtime.options, this.#parts.surroundings)
+    connection = this.connect(bundle, bootstrap)
+    await writeBootstrap(bundle, bootstrap)
+    return connection
+  }
+
+  /** Connects; a connection that ends later has its shim looked after. */
+  connect(bundle: Bundle, bootstrap: Bootstrap): ShimConnection {
+    const { namespace, id } = bundle
+    return connectShim(bootstrap, {
+      namespace,
+      peer: `the shim of ${id}`,
+      onClosed: () => void this.#lookAfter(namespace, id),
+    })
+  }
+
+  async #prepare(
+    ns: string,
+    container: Container,
+    request: CreateTask,
+    undo: AsyncDisposableStack,
+    signal: AbortSignal | undefined,
+  ): Promise<PreparedTask | undefined> {
+    const config = launchConfigOf(container)
+    if (!config) return undefined
+    const parts = { ...this.#parts, namespaceOf: this.#namespaceOf }
+    const prepared = await prepareTask(parts, { ns, container, config, signal }, undo)
+    await writeConfig(bundleOf(this.#parts.roots, ns, request.containerId), prepared.configJson)
+    return prepared
+  }
+
+  readonly #namespaceOf = async (ns: string, id: string, type: NamespaceType): Promise<string> => {
+    const { status, pid } = await this.#table.get(ns, id).shim.state({ id })
+    if (pid === 0 || status === Status.STOPPED)
+      throw failedPrecondition(`container "${id}" does not run, so its namespaces cannot be shared`)
+    return `/proc/${pid}/ns/${procNamespaceName(type)}`
+  }
+
+  #createInShim(
+    connection: ShimConnection,
+    bundle: Bundle,
+    container: Container,
+    request: CreateTask,
+    prepared: PreparedTask | undefined,
+  ): Promise<{ pid: number }> {
+    const config = launchConfigOf(container)
+    const unnamed = request.stdin === '' && request.stdout === '' && request.stderr === ''
+    const streams =
+      config && unnamed
+        ? { stdin: '', stdout: containerStdout(config, this.#parts.placesOf(bundle.namespace, bundle.id)), stderr: '' }
+        : { stdin: request.stdin, stdout: request.stdout, stderr: request.stderr }
+    return connection.api.create({
+      id: bundle.id,
+      bundle: bundle.path,
+      rootfs: request.rootfs.length > 0 ? request.rootfs : (prepared?.rootfs ?? []),
+      terminal: request.terminal || (config?.process?.terminal ?? false),
+      ...streams,
+      options: request.options ?? container.runtime.options,
+    })
+  }
+
+  #newTask(parts: {
+    bundle: Bundle
+    shimPath: string
+    connection: ShimConnection
+    log: Disposable
+    pid: number
+    isLaunched: boolean
+  }): RunningTask {
+    const { namespace, id } = parts.bundle
+    const places = this.#parts.placesOf(namespace, id)
+    return new RunningTask({
+      ...parts,
+      launched: parts.isLaunched,
+      execStdout: execId => (parts.isLaunched ? execStdout(places, execId) : undefined),
+    })
+  }
+
+  async delete(ns: string, id: string): Promise<Exit> {
+    const task = this.#table.get(ns, id)
+    if (task.stage === 'closing') return task.lost
+    const exit = await this.#deleteInShim(task)
+    if (!exit) return task.lost
+    task.stage = 'closing'
+    await this.#teardown.release(task)
+    task.markLost(exit)
+    return exit
+  }
+
+  /** Undefined: the shim died over it, and the task ends that way. */
+  async #deleteInShim(task: RunningTask): Promise<Exit | undefined> {
+    try {
+      const { pid, exitStatus, exitedAt } = await task.shim.delete({ id: task.id })
+      return { pid, exitStatus, exitedAt: exitedAt ?? now() }
+    } catch (error) {
+      if (!isGantryError(error, 'UNAVAILABLE')) throw error
+      await this.#lookAfter(task.namespace, task.id)
+      if (task.stage !== 'closing') throw error
+      return undefined
+    }
+  }
+
+  /** A connection ended: is the shim there still? */
+  async #lookAfter(ns: string, id: string): Promise<void> {
+    const task = this.#table.find(ns, id)
+    if (!task || task.stage === 'closing' || this.#stopped.signal.aborted) return
+    const connection = this.connect(task.bundle, task.connection.bootstrap)
+    try {
+      await connection.api.connect({ id }, { deadlineMs: reconnectTimeoutMs })
+      task.connection = connection
+    } catch (error) {
+      connection[Symbol.dispose]()
+      this.#parts.logger.debug({ ns, id }, `shim does not answer: ${messageOf(error)}`)
+      await this.#teardown.bury(task)
+    }
+  }
+
+  /** Remembers how tasks ended, so that a shim that dies afterwards causes no second exit event. */
+  async #watchExits(): Promise<void> {
+    const exits = this.#parts.exchange.subscribe(['topic=="/tasks/exit"'], this.#stopped.signal)
+    for await (const { namespace, event } of exits) {
+      if (!event) continue
+      const { containerId, id, pid, exitStatus, exitedAt } = TaskExit.decode(event.value)
+      const task = id === containerId ? this.#table.find(namespace, containerId) : undefined
+      if (task) task.exit = { pid, exitStatus, exitedAt: exitedAt ?? now() }
+    }
+  }
+
+  async adopt(): Promise<void> {
+    await adoptTasks({
+      ...this.#parts,
+      table: this.#table,
+      teardown: this.#teardown,
+      connect: (bundle, bootstrap) => this.connect(bundle, bootstrap),
+      newTask: parts => this.#newTask(parts),
+    })
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#stopped.abort()
+    await this.#cleanups.allSettled(graceMs)
+    for (const task of this.#table.list()) {
+      task.connection[Symbol.dispose]()
+      task.log[Symbol.dispose]()
+    }
+  }
+}

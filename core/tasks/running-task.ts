@@ -1,0 +1,52 @@
+import type { Bundle } from './bundle.ts'
+import type { ShimApi, ShimConnection } from './shim-connection.ts'
+import type { Exit, Task } from './tasks.ts'
+
+export interface RunningTaskParts {
+  bundle: Bundle
+  shimPath: string
+  connection: ShimConnection
+  log: Disposable
+  pid: number
+  /** The core made its root, networks and files. */
+  launched: boolean
+  execStdout: (execId: string) => string | undefined
+}
+
+/** One created task: the bundle, and the way to its shim. */
+export class RunningTask implements Task {
+  readonly namespace: string
+  readonly id: string
+  readonly bundle: Bundle
+  readonly shimPath: string
+  readonly pid: number
+  readonly launched: boolean
+  readonly log: Disposable
+  readonly execStdout: (execId: string) => string | undefined
+  readonly lost: Promise<Exit>
+  readonly markLost: (exit: Exit) => void
+  connection: ShimConnection
+  /** Known once its exit event came by. */
+  exit: Exit | undefined
+  /** `closing`: its end has begun, by {@link TaskManager.delete} or because its shim died. */
+  stage: 'running' | 'closing' = 'running'
+
+  constructor(parts: RunningTaskParts) {
+    this.namespace = parts.bundle.namespace
+    this.id = parts.bundle.id
+    this.bundle = parts.bundle
+    this.shimPath = parts.shimPath
+    this.pid = parts.pid
+    this.launched = parts.launched
+    this.log = parts.log
+    this.execStdout = parts.execStdout
+    this.connection = parts.connection
+    const { promise, resolve } = Promise.withResolvers<Exit>()
+    this.lost = promise
+    this.markLost = resolve
+  }
+
+  get shim(): ShimApi {
+    return this.connection.api
+  }
+}

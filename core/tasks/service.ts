@@ -1,0 +1,118 @@
+import { isGantryError, notImplemented } from '#api/errors/errors.ts'
+import { parseFilters } from '#api/filters/filters.ts'
+import type { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
+import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
+import type { Metric } from '#api/gen/containerd/types/metrics.ts'
+import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
+import type { ServiceImpl } from '#api/rpc/server.ts'
+import { validateIdentifier } from '#api/types/identifiers.ts'
+import { now } from '#core/metadata/metadata.ts'
+import type { Exit, Task, TaskManager } from './tasks.ts'
+
+/** containerd.services.tasks.v1.Tasks. */
+export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefinition> {
+  return {
+    async create(request, { namespace, signal }) {
+      if (request.checkpoint) throw notImplemented('creating a task from a checkpoint')
+      const { pid, id } = await tasks.create(namespace, request, signal)
+      return { containerId: id, pid }
+    },
+    async start({ containerId, execId }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.start({ id: containerId, execId })
+    },
+    async delete({ containerId }, { namespace }) {
+      return { id: containerId, ...(await tasks.delete(namespace, containerId)) }
+    },
+    async deleteProcess({ containerId, execId }, { namespace }) {
+      const task = tasks.get(namespace, containerId)
+      return { id: execId, ...(await task.shim.delete({ id: containerId, execId })) }
+    },
+    async get({ containerId, execId }, { namespace }) {
+      const task = tasks.get(namespace, containerId)
+      return { process: toProcess(await task.shim.state({ id: containerId, execId }), task) }
+    },
+    async list(_, { namespace }) {
+      return { tasks: await Promise.all(tasks.list(namespace).map(describe)) }
+    },
+    async kill({ containerId, execId, signal, all }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.kill({ id: containerId, execId, signal, all })
+    },
+    async exec(request, { namespace }) {
+      const { containerId, execId, stdin, stdout, stderr, terminal, spec } = request
+      validateIdentifier(execId, 'exec id')
+      const task = tasks.get(namespace, containerId)
+      const isUnnamed = stdin === '' && stdout === '' && stderr === ''
+      const streams = { stdin, stdout: (isUnnamed && task.execStdout(execId)) || stdout, stderr }
+      return await task.shim.exec({ id: containerId, execId, terminal, spec, ...streams })
+    },
+    async resizePty({ containerId, execId, width, height }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.resizePty({ id: containerId, execId, width, height })
+    },
+    async closeIO({ containerId, execId, stdin }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.closeIO({ id: containerId, execId, stdin })
+    },
+    async pause({ containerId }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.pause({ id: containerId })
+    },
+    async resume({ containerId }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.resume({ id: containerId })
+    },
+    async listPids({ containerId }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.pids({ id: containerId })
+    },
+    async checkpoint() {
+      throw notImplemented('checkpoint of a task')
+    },
+    async update({ containerId, resources, annotations }, { namespace }) {
+      return await tasks.get(namespace, containerId).shim.update({ id: containerId, resources, annotations })
+    },
+    async metrics({ filters }, { namespace }) {
+      const matches = filters.length === 0 ? () => true : parseFilters(filters)
+      const chosen = tasks.list(namespace).filter(task => matches(path => fieldOf(task, path)))
+      const metrics = await Promise.all(chosen.map(metricOf))
+      return { metrics: metrics.filter(metric => metric !== undefined) }
+    },
+    async wait({ containerId, execId }, { namespace, signal }) {
+      return await waitFor(tasks.get(namespace, containerId), execId, signal)
+    },
+  }
+}
+
+/** A shim that dies ends the waiting too: with the status that its death gave the container. */
+async function waitFor(
+  task: Task,
+  execId: string,
+  signal: AbortSignal,
+): Promise<Pick<Exit, 'exitStatus' | 'exitedAt'>> {
+  try {
+    const { exitStatus, exitedAt } = await task.shim.wait({ id: task.id, execId }, { signal })
+    return { exitStatus, exitedAt: exitedAt ?? now() }
+  } catch (error) {
+    if (!isGantryError(error, 'UNAVAILABLE')) throw error
+    return await task.lost
+  }
+}
+
+async function describe(task: Task): Promise<Partial<Process>> {
+  try {
+    return toProcess(await task.shim.state({ id: task.id }), task)
+  } catch {
+    return { containerId: task.id, id: task.id, pid: task.pid, status: Status.UNKNOWN }
+  }
+}
+
+function toProcess(state: StateResponse, { id }: Task): Process {
+  const { pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = state
+  return { containerId: id, id: state.execId || id, pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt }
+}
+
+/** A task without figures, such as a stopped one, is left out. */
+async function metricOf(task: Task): Promise<Metric | undefined> {
+  const { stats } = await task.shim.stats({ id: task.id }).catch(() => ({ stats: undefined }))
+  return stats && { timestamp: now(), id: task.id, data: stats }
+}
+
+function fieldOf(task: Task, [field, ...rest]: readonly string[]): string | undefined {
+  if (rest.length > 0) return undefined
+  return field === 'id' ? task.id : field === 'namespace' ? task.namespace : undefined
+}

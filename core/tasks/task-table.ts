@@ -1,0 +1,46 @@
+import { alreadyExists, notFound } from '#api/errors/errors.ts'
+import type { RunningTask } from './running-task.ts'
+
+/** The tasks of all tenant namespaces, in memory: each is `creating`, or there. */
+export class TaskTable {
+  readonly #namespaces = new Map<string, Map<string, RunningTask | 'creating'>>()
+
+  /** Takes the id for a task to be. ALREADY_EXISTS. */
+  reserve(ns: string, id: string): void {
+    const tasks = this.#namespaces.get(ns) ?? new Map()
+    if (tasks.has(id)) throw alreadyExists(`task ${id}`)
+    this.#namespaces.set(ns, tasks.set(id, 'creating'))
+  }
+
+  set(task: RunningTask): void {
+    const tasks = this.#namespaces.get(task.namespace) ?? new Map()
+    this.#namespaces.set(task.namespace, tasks.set(task.id, task))
+  }
+
+  release(ns: string, id: string): void {
+    this.#namespaces.get(ns)?.delete(id)
+  }
+
+  /** NOT_FOUND in containerd's words. */
+  get(ns: string, id: string): RunningTask {
+    const task = this.#namespaces.get(ns)?.get(id)
+    if (task === undefined || task === 'creating') throw notFound(`task ${id} not found`, { bare: true })
+    return task
+  }
+
+  find(ns: string, id: string): RunningTask | undefined {
+    const task = this.#namespaces.get(ns)?.get(id)
+    return task === 'creating' ? undefined : task
+  }
+
+  has(ns: string, id: string): boolean {
+    return this.#namespaces.get(ns)?.has(id) ?? false
+  }
+
+  /** Of one tenant namespace, or of all. */
+  list(ns?: string): RunningTask[] {
+    const maps = ns === undefined ? [...this.#namespaces.values()] : [this.#namespaces.get(ns) ?? new Map()]
+    const tasks = maps.flatMap(map => [...map.values()]).filter(task => task !== 'creating')
+    return tasks.sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+}

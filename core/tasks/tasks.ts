@@ -1,0 +1,89 @@
+/**
+ * Tasks: containers that run. Each has a *shim*, a process that outlives this daemon and owns the container's processes,
+ * standard streams and exit status. What is known of a task is asked of its shim; here is only the way to it.
+ *
+ * ## Life
+ * `create` makes the *bundle* (a directory with config.json, by which the task is found again), the root, the networks and
+ * the shim side by side, then the shim's `Create`: a process that waits. `Start`, `Kill`, `Exec` and the rest go to the shim.
+ * `delete` takes the stopped task away: the shim's `Delete`, the networks, the bundle's name; slow clean-up follows behind.
+ *
+ * ## Who may die
+ * - This daemon, at any instant: the containers do not notice. {@link TaskManager.adopt} finds the bundles again, connects to
+ *   their shims, and takes away what a call that was under way had begun (no shim answers for it).
+ * - A shim: its container's processes are killed by its runtime's `delete`, exit (137) and delete events are
+ *   published in its name, and the task is gone.
+ *
+ * ## On disk (containerd's, so that its shims work here)
+ * `<state>/io.containerd.runtime.v2.task/<ns>/<id>/`: `config.json`, `rootfs/`, `work` (link to the same path below the root),
+ * `log` (FIFO of the shim's own messages), `shim-binary-path`, `bootstrap.json`. A bundle whose name starts with a dot is
+ * on its way out.
+ */
+import type { Mount } from '#api/gen/containerd/types/mount.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
+import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
+import type { ShimApi } from './shim-connection.ts'
+
+export { shimEventsService } from './events.ts'
+export { TaskManagerImpl, type TaskManagerParts } from './manager.ts'
+export { tasksService } from './service.ts'
+export type { ShimApi } from './shim-connection.ts'
+
+/** How a process ended. */
+export interface Exit {
+  pid: number
+  /** Exit code, or 128 + signal; 137 and 255 also stand for "its shim died". */
+  exitStatus: number
+  exitedAt: Timestamp
+}
+
+/** A created task. */
+export interface Task {
+  readonly namespace: string
+  readonly id: string
+  /** Process id of the container's first process on the host. */
+  readonly pid: number
+  readonly shim: ShimApi
+  /** Settles when the shim died without having been asked to: how the container's first process ended. */
+  readonly lost: Promise<Exit>
+  /** Standard streams of an exec whose caller named none; undefined leaves the caller's. */
+  execStdout(execId: string): string | undefined
+}
+
+export interface CreateTask {
+  containerId: string
+  /** Mounts of the root, in order; empty for a launched container, and where the spec's root is a finished directory. */
+  rootfs: readonly Mount[]
+  stdin: string
+  stdout: string
+  stderr: string
+  terminal: boolean
+  /** Runtime options of this task; undefined: those of the container. */
+  options?: Any | undefined
+  /** Absolute path of a shim's executable instead of the container's runtime; empty: none. */
+  runtimePath: string
+}
+
+export interface TaskManager {
+  /**
+   * Creates the task of a container record. NOT_FOUND: the record, its image's layers. ALREADY_EXISTS: it has a task.
+   * Whatever the networks and the runtime refuse comes through. After an error nothing of the task is left.
+   */
+  create(ns: string, request: CreateTask, signal?: AbortSignal): Promise<Task>
+
+  /** NOT_FOUND, also while the task is being created. */
+  get(ns: string, id: string): Task
+
+  has(ns: string, id: string): boolean
+
+  /** By id. */
+  list(ns: string): Task[]
+
+  /** Removes a stopped task and answers how it ended. FAILED_PRECONDITION while it runs; NOT_FOUND. */
+  delete(ns: string, id: string): Promise<Exit>
+
+  /** At start, before the first call: takes over running shims, and takes away what nobody owns. */
+  adopt(): Promise<void>
+
+  /** Lets go of every shim, which live on; waits (at most `graceMs`) for clean-up under way. */
+  close(graceMs: number): Promise<void>
+}

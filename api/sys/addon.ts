@@ -66,7 +66,7 @@ export function addon(): Addon {
 
 /** From source the addon is in `<repo>/build/native`; a bundle in `build/bin` finds the same folder one level up. */
 function locate(from: string): string {
-  const named = process.env['GANTRY_SYS_ADDON']
+  const named = process.env.GANTRY_SYS_ADDON
   if (named) return named
   for (let dir = from; ; dir = dirname(dir)) {
     for (const folder of ['native', 'build/native']) {

@@ -89,7 +89,11 @@ export function removeNetns(pinPath: string): Promise<void> {
  * A dump that changed while it ran is repeated (5 times, then EINTR).
  * Rejects with the first NLMSG_ERROR: `code`, `extAck`, `seq`. ENOBUFS: answers were lost, the state is unknown.
  */
-export function netlinkRequest(protocol: number, messages: Uint8Array, options: NetlinkOptions = {}): Promise<Buffer[]> {
+export function netlinkRequest(
+  protocol: number,
+  messages: Uint8Array,
+  options: NetlinkOptions = {},
+): Promise<Buffer[]> {
   return addon().netlinkRequest(protocol, messages, options)
 }
 
@@ -120,7 +124,7 @@ export function netlinkSubscribe(
  * (taken from the root) or symbolic links (resolved inside the root).
  */
 export function applyLayer(request: ApplyLayerRequest, signal?: AbortSignal): Promise<ApplyLayerResult> {
-  return cancellable(signal, (token) => addon().applyLayer(request, token))
+  return cancellable(signal, token => addon().applyLayer(request, token))
 }
 
 /**
@@ -128,7 +132,7 @@ export function applyLayer(request: ApplyLayerRequest, signal?: AbortSignal): Pr
  * the same trees give the same bytes.
  */
 export function createLayer(request: CreateLayerRequest, signal?: AbortSignal): Promise<CreateLayerResult> {
-  return cancellable(signal, (token) => addon().createLayer(request, token))
+  return cancellable(signal, token => addon().createLayer(request, token))
 }
 
 async function cancellable<T>(
@@ -159,7 +163,12 @@ export interface XattrOptions {
   followSymlinks?: boolean
 }
 
-export function setXattr(path: string, name: string, value: Uint8Array | string, options: XattrOptions = {}): Promise<void> {
+export function setXattr(
+  path: string,
+  name: string,
+  value: Uint8Array | string,
+  options: XattrOptions = {},
+): Promise<void> {
   const bytes = typeof value === 'string' ? Buffer.from(value) : value
   return addon().setXattr(path, name, bytes, options.followSymlinks ?? false)
 }
@@ -179,7 +188,11 @@ export function removeXattr(path: string, name: string, options: XattrOptions = 
 }
 
 /** mknod(2). `mode` holds type and permissions (`S_IFCHR | 0o600`); the umask does not apply to the permissions. */
-export function mknod(path: string, mode: number, device: { major: number; minor: number } = { major: 0, minor: 0 }): Promise<void> {
+export function mknod(
+  path: string,
+  mode: number,
+  device: { major: number; minor: number } = { major: 0, minor: 0 },
+): Promise<void> {
   return addon().mknod(path, mode, device.major, device.minor)
 }
 
@@ -220,7 +233,10 @@ export function processStartTime(pid: number): bigint {
  * Resolves true once the process (anybody's, not only a child) has ended, false when `timeoutMs` passed first.
  * Watches a pidfd: no polling.
  */
-export function waitProcessExit(pid: number, options: { startTime?: bigint; timeoutMs?: number } = {}): Promise<boolean> {
+export function waitProcessExit(
+  pid: number,
+  options: { startTime?: bigint; timeoutMs?: number } = {},
+): Promise<boolean> {
   return addon().waitProcessExit(pid, options.startTime, options.timeoutMs ?? -1)
 }
 

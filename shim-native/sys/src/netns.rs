@@ -60,7 +60,7 @@ fn pin_new(pin_path: &str) -> Result<()> {
 }
 
 fn is_pinned(path: &str) -> Result<bool> {
-    Ok(i64::from(rustix::fs::statfs(path).call_on("statfs", path)?.f_type) == NSFS_MAGIC)
+    Ok(rustix::fs::statfs(path).call_on("statfs", path)?.f_type == NSFS_MAGIC)
 }
 
 fn remove(pin_path: &str) -> Result<()> {

@@ -75,7 +75,7 @@ fn copy_file(found: &Found, parent: &Directory, path: &[u8]) -> Result<()> {
 
 fn time(stat: &Stat) -> Time {
     Time {
-        seconds: stat.st_mtime as i64,
+        seconds: stat.st_mtime,
         nanoseconds: stat.st_mtime_nsec as u32,
     }
 }

@@ -154,9 +154,8 @@ fn produce(
         let length = *outcome.as_ref().unwrap_or(&0);
         chunk.truncate(length);
         hash.update(&chunk);
-        let last = length == 0;
-        let message = outcome.map(|_| chunk);
-        if last && message.is_ok() || full.send(message).is_err() || last {
+        let (ended, failed) = (matches!(outcome, Ok(0)), outcome.is_err());
+        if ended || full.send(outcome.map(|_| chunk)).is_err() || failed {
             return hash.finalize().into();
         }
     }

@@ -99,8 +99,7 @@ fn name_mount(mut error: SysError, mount: &Mount, target: &str) -> SysError {
         return error;
     }
     // An overlay's source says nothing; the directory that is missing is among the options.
-    let mut options = mount.options.join(",");
-    options.truncate(options.floor_char_boundary(1000));
+    let options: String = mount.options.join(",").chars().take(1000).collect();
     error.what += &format!(" (type {}, options {options})", mount.r#type);
     error.path(&mount.source).dest(target)
 }

@@ -46,20 +46,28 @@ impl Message<'_> {
             .get(HEADER..HEADER + 4)
             .map_or(0, |b| i32::from_ne_bytes([b[0], b[1], b[2], b[3]]))
     }
-    /// The kernel's text about an NLMSG_ERROR.
+    /// The kernel's text about an NLMSG_ERROR, or about the dump that an NLMSG_DONE ends.
     pub fn ext_ack(&self) -> Option<String> {
         if self.flags() & NLM_F_ACK_TLVS == 0 {
             return None;
         }
-        // status, then the request: its header alone, or all of it.
+        let behind_status = self.0.get(HEADER + 4..)?;
+        attribute(behind_status.get(self.repeated_request()?..)?, NLMSGERR_ATTR_MSG)
+            .map(|text| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned())
+    }
+
+    /// Bytes of the request that stand between the status and the attributes: none, its header, or all of it.
+    fn repeated_request(&self) -> Option<usize> {
+        if self.kind() == NLMSG_DONE {
+            return Some(0);
+        }
         let request = self.0.get(HEADER + 4..)?;
         let length = if self.flags() & NLM_F_CAPPED != 0 {
             HEADER
         } else {
             u32_at(request.get(..4)?, 0) as usize
         };
-        attribute(request.get(align(length)..)?, NLMSGERR_ATTR_MSG)
-            .map(|text| String::from_utf8_lossy(text).trim_end_matches('\0').to_owned())
+        Some(align(length))
     }
 }
 
@@ -170,7 +178,8 @@ mod tests {
             7,
             &[&status[..], &request[..16], &text].concat(),
         );
-        for bytes in [whole, capped] {
+        let done = message(NLMSG_DONE, NLM_F_ACK_TLVS, 7, &[&status[..], &text].concat());
+        for bytes in [whole, capped, done] {
             assert_eq!(Message(&bytes).status(), -22);
             assert_eq!(Message(&bytes).ext_ack().as_deref(), Some("no way"));
         }

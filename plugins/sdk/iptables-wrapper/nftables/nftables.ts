@@ -98,7 +98,7 @@ export class Nftables implements Firewall {
 
   async #delete(elements: ElementsBySet): Promise<void> {
     // A load under way may have asked for the state before the caller changed it.
-    await this.#restored
+    await this.#restored?.catch(() => {})
     try {
       await changeElements(this.#table, changes('delete', elements))
     } catch (error) {

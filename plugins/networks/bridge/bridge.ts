@@ -1,0 +1,110 @@
+/**
+ * The bridge network plugin: containers behind a Linux bridge, with addresses of a private subnet, masqueraded to the
+ * outside, reached from there by published ports.
+ *
+ * - `config.ts` what users set; `options.ts` what a network's creator sets
+ * - `ledger.ts` what was handed out, durably; `subnets.ts`, `addresses.ts`, `host-ports.ts` how it is chosen
+ * - `networks.ts`, `attachments.ts` the two lives; `bridge-link.ts`, `endpoint.ts` their kernel objects
+ * - `sweep.ts` what belongs to nobody
+ */
+import { join } from 'node:path'
+import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
+import { openStore } from '#api/store/store.ts'
+import { defineNetwork } from '#sdk/define-network.ts'
+import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
+import { openFirewall } from '#sdk/iptables-wrapper/open-firewall.ts'
+import type { AddRequest, Attachment, CheckRequest, DelRequest, Network, NetworkPlugin, Result } from '#sdk/network.ts'
+import type { PluginEnv } from '#sdk/plugin.ts'
+import { Attachments } from './attachments.ts'
+import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
+import { HostPorts } from './host-ports.ts'
+import { describe, Ledger, textOf } from './ledger.ts'
+import { BridgeNetworks, firewallNetwork } from './networks.ts'
+import { sweep } from './sweep.ts'
+
+export const bridge = defineNetwork({
+  id: 'bridge',
+  version: '0.1.0',
+  capabilities: ['port-map', 'mac', 'static-address', 'check', 'gc'],
+  parseConfig,
+  configSchema,
+  create: async env => new BridgeNetwork(env),
+})
+
+export class BridgeNetwork implements NetworkPlugin {
+  readonly #env: PluginEnv<BridgeConfig>
+  readonly #ledger: Ledger
+  readonly #firewall: Firewall
+  readonly #networks: BridgeNetworks
+  readonly #attachments: Attachments
+  readonly #lock = new KeyedLock()
+
+  constructor(env: PluginEnv<BridgeConfig>) {
+    const { config, instance, log } = env
+    const ledger = new Ledger(openStore(join(env.root, 'ledger')))
+    const state = () => ({
+      networks: ledger.networks().map(firewallNetwork),
+      ports: ledger.attachments().flatMap(({ ports }) => ports),
+    })
+    const firewall = openFirewall({ backend: config.firewall, instance, state, log })
+    const hostPorts = new HostPorts({ range: config.randomPorts, foreignPorts: () => firewall.foreignPorts() })
+    for (const row of ledger.attachments()) hostPorts.restore(row.ports, describe(row))
+    const networks = new BridgeNetworks({ env, ledger, firewall })
+    this.#env = env
+    this.#ledger = ledger
+    this.#firewall = firewall
+    this.#networks = networks
+    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts })
+    this.#attachments.resumeRemovals()
+  }
+
+  createNetwork(network: Network): Promise<Network> {
+    return this.#lock.run('networks', () => this.#networks.create(network))
+  }
+
+  removeNetwork(networkId: string): Promise<void> {
+    return this.#lock.run('networks', () => this.#networks.remove(networkId))
+  }
+
+  async listNetworks(): Promise<Network[]> {
+    return this.#ledger.networks().map(({ network }) => network)
+  }
+
+  add(request: AddRequest): Promise<Result> {
+    return this.#lock.run(textOf(request), () => this.#attachments.add(request))
+  }
+
+  del(request: DelRequest): Promise<void> {
+    return this.#detach(request)
+  }
+
+  check(request: CheckRequest): Promise<void> {
+    return this.#lock.run(textOf(request), () => this.#attachments.check(request))
+  }
+
+  async status(): Promise<void> {
+    await this.#firewall.ports()
+  }
+
+  async gc(networkId: string, valid: readonly Attachment[]): Promise<string[]> {
+    const keep = new Set(valid.map(attachment => textOf({ ...attachment, networkId })))
+    const ended = this.#ledger.attachments(networkId).filter(row => !keep.has(textOf(row)))
+    for (const row of ended) await this.#detach(row)
+    const strays = await sweep({ instance: this.#env.instance, ledger: this.#ledger, firewall: this.#firewall })
+    const removed = [...ended.map(row => `attachment of ${describe(row)}`), ...strays]
+    for (const line of removed) this.#env.log.info({ networkId, removed: line }, 'garbage removed')
+    return removed
+  }
+
+  async close(): Promise<void> {
+    await this.#attachments.settled()
+    await this.#ledger.close()
+  }
+
+  #detach(key: Pick<DelRequest, 'networkId' | 'containerId' | 'interfaceName'>): Promise<void> {
+    return this.#lock.run(textOf(key), async () => {
+      const row = this.#ledger.attachment(key)
+      if (row) await this.#attachments.del(row)
+    })
+  }
+}

@@ -1,0 +1,67 @@
+/** The configuration table of the bridge plugin. */
+import { z } from 'zod'
+import { invalidArgument } from '#api/errors/errors.ts'
+import { firewallBackends } from '#sdk/iptables-wrapper/open-firewall.ts'
+import { type Ipv4Subnet, parseIpv4Subnet } from '#sdk/network-addresses.ts'
+import { configOf } from '#sdk/plugin-config.ts'
+
+const schema = z.strictObject({
+  pools: z
+    .array(
+      z.strictObject({
+        base: z.string().describe('Addresses to cut subnets from, such as "172.30.0.0/16".'),
+        size: z.int().min(8).max(29).describe('Prefix length of each subnet.'),
+      }),
+    )
+    .min(1)
+    .default([{ base: '172.30.0.0/16', size: 24 }])
+    .describe('Where networks without a subnet of their own get one; tried in order.'),
+  default_bridge_name: z
+    .string()
+    .max(15)
+    .default('')
+    .describe('Link name of the network "bridge"; empty: derived from the instance.'),
+  mtu: z.int().min(0).max(65_535).default(0).describe('Bytes, for networks that say none; 0: as the default route.'),
+  first_random_port: z.int().min(1024).max(65_535).default(32_768),
+  last_random_port: z.int().min(1024).max(65_535).default(60_999),
+  firewall: z.enum(firewallBackends).default('nftables'),
+})
+
+export interface SubnetPool {
+  readonly base: Ipv4Subnet
+  /** Prefix length of each subnet. */
+  readonly size: number
+}
+
+export interface BridgeConfig {
+  readonly pools: readonly SubnetPool[]
+  readonly defaultBridgeName: string
+  readonly mtu: number
+  readonly randomPorts: { readonly first: number; readonly last: number }
+  readonly firewall: z.output<typeof schema>['firewall']
+}
+
+const { parseConfig: parse, configSchema } = configOf(schema)
+
+export { configSchema }
+
+/** INVALID_ARGUMENT names the key. */
+export function parseConfig(raw: unknown): BridgeConfig {
+  const table = parse(raw)
+  const { first_random_port: first, last_random_port: last } = table
+  if (first > last) throw invalidArgument(`configuration: first_random_port ${first} is above last_random_port ${last}`)
+  return {
+    pools: table.pools.map(readPool),
+    defaultBridgeName: table.default_bridge_name,
+    mtu: table.mtu,
+    randomPorts: { first, last },
+    firewall: table.firewall,
+  }
+}
+
+function readPool({ base, size }: { base: string; size: number }, index: number): SubnetPool {
+  const subnet = parseIpv4Subnet(base, `configuration: pools.${index}.base`)
+  if (size < subnet.prefix)
+    throw invalidArgument(`configuration: pools.${index}.size ${size} is larger than the whole pool ${base}`)
+  return { base: subnet, size }
+}

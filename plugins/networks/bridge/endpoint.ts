@@ -1,0 +1,130 @@
+/** A container's interface in the kernel: one end of a veth pair in its namespace, the other one in the bridge. */
+import { closeSync, openSync } from 'node:fs'
+import { alreadyExists, failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
+import { isSysError } from '#api/sys/sys.ts'
+import { formatIpv4 } from '#sdk/network-addresses.ts'
+import {
+  addAddress,
+  addDefaultRoute,
+  createVeth,
+  deleteLink,
+  findLink,
+  type LinkInfo,
+  listAddresses,
+  listRoutes,
+  perform,
+  type RtRequest,
+  raiseLink,
+  setBridgePort,
+} from '#sdk/rtnetlink/rtnetlink.ts'
+import type { AttachmentRow, NetworkRow } from './ledger.ts'
+import type { AddressPlan } from './subnets.ts'
+
+export interface EndpointPlan {
+  readonly row: AttachmentRow
+  readonly network: NetworkRow
+  readonly addresses: AddressPlan
+  /** Containers of the network must not reach one another. */
+  readonly isolated: boolean
+}
+
+/** A network namespace held open, so that links can be made in it. */
+export interface OpenNamespace extends Disposable {
+  readonly path: string
+  readonly fd: number
+}
+
+/** NOT_FOUND: there is none. */
+export function openNamespace(path: string): OpenNamespace {
+  try {
+    const fd = openSync(path, 'r')
+    return { path, fd, [Symbol.dispose]: () => closeSync(fd) }
+  } catch (cause) {
+    throw notFound(`no network namespace at "${path}" (${messageOf(cause)})`, { cause })
+  }
+}
+
+/** Makes the interface, or what of it is missing. ENODEV: the bridge is gone. */
+export async function plug(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<void> {
+  const { row, addresses } = plan
+  const where = { netns: namespace.path }
+  await makePair(plan, bridge, namespace)
+  const { index } = await raiseLink(row.interfaceName, where)
+  const requests: RtRequest[] = [addAddress(index, row.address, addresses.subnet.prefix)]
+  if (row.defaultRoute) requests.push(addDefaultRoute(addresses.gateway, index))
+  await perform(requests, where)
+}
+
+async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<void> {
+  const requests = pairRequests(plan, bridge, namespace)
+  try {
+    await perform(requests)
+  } catch (error) {
+    if (isSysError(error, 'EINVAL') && error.seq === 1 && !(await isNamespace(namespace)))
+      throw notFound(`"${namespace.path}" is not a network namespace`, { cause: error })
+    if (!isSysError(error, 'EEXIST')) throw error
+    if (await isPlugged(plan, bridge, namespace)) return
+    await refuseForeign(plan, namespace)
+    // Half of an earlier attempt: the link is named in our ledger, so it is ours to remove.
+    await unplug(plan.row.hostLink)
+    await perform(requests)
+  }
+}
+
+function pairRequests({ row, network, isolated }: EndpointPlan, bridge: number, namespace: OpenNamespace): RtRequest[] {
+  const { mtu } = network.network
+  const peer = { name: row.interfaceName, mac: row.mac, mtu, netnsFd: namespace.fd }
+  return [
+    createVeth({ name: row.hostLink, master: bridge, mtu, peer }),
+    // A container that connects to its own published port is answered through the port it came by.
+    setBridgePort(row.hostLink, { hairpin: row.ports.length > 0, isolated }),
+  ]
+}
+
+async function isNamespace({ path }: OpenNamespace): Promise<boolean> {
+  return findLink('lo', { netns: path }).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function isPlugged({ row }: EndpointPlan, bridge: number, { path }: OpenNamespace): Promise<boolean> {
+  const [outer, inner] = await Promise.all([findLink(row.hostLink), findLink(row.interfaceName, { netns: path })])
+  return outer?.master === bridge && inner?.mac === row.mac
+}
+
+async function refuseForeign({ row }: EndpointPlan, { path }: OpenNamespace): Promise<void> {
+  const inner = await findLink(row.interfaceName, { netns: path })
+  if (inner && inner.mac !== row.mac)
+    throw alreadyExists(`interface "${row.interfaceName}" (${inner.mac}) in the namespace "${path}"`)
+}
+
+/** Removes the pair by its outer end; gone already: success. Takes the kernel some ten milliseconds. */
+export async function unplug(hostLink: string): Promise<void> {
+  await perform([deleteLink(hostLink)]).catch(error => {
+    if (!isSysError(error, 'ENODEV')) throw error
+  })
+}
+
+/** FAILED_PRECONDITION names what differs from what {@link plug} makes. */
+export async function checkPlugged(
+  { row, addresses }: EndpointPlan,
+  bridge: LinkInfo | undefined,
+  netns: string,
+): Promise<void> {
+  const differs = (what: string) => failedPrecondition(`attachment of ${row.containerId}: ${what}`)
+  if (!bridge?.up) throw differs('the bridge is missing or down')
+  const outer = await findLink(row.hostLink)
+  if (outer === undefined) throw differs(`link "${row.hostLink}" is missing`)
+  if (outer.master !== bridge.index) throw differs(`link "${row.hostLink}" is not in bridge "${bridge.name}"`)
+  const where = { netns }
+  const inner = await findLink(row.interfaceName, where)
+  if (!inner?.up) throw differs(`interface "${row.interfaceName}" is missing or down`)
+  if (inner.mac !== row.mac) throw differs(`interface "${row.interfaceName}" has MAC ${inner.mac}, not ${row.mac}`)
+  const found = await listAddresses(where)
+  if (!found.some(({ index, address }) => index === inner.index && address === row.address))
+    throw differs(`interface "${row.interfaceName}" lacks the address ${formatIpv4(row.address)}`)
+  const routes = row.defaultRoute ? await listRoutes(where) : []
+  const hasRoute = routes.some(({ destination, gateway }) => destination.prefix === 0 && gateway === addresses.gateway)
+  if (row.defaultRoute && !hasRoute) throw differs(`no default route via ${formatIpv4(addresses.gateway)}`)
+}

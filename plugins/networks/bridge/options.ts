@@ -1,0 +1,58 @@
+/** Network options, in Docker's names. */
+import { invalidArgument } from '#api/errors/errors.ts'
+import type { Network } from '#sdk/network.ts'
+
+const prefix = 'com.docker.network.'
+
+export interface BridgeOptions {
+  /** Empty: derived. */
+  readonly bridgeName: string
+  readonly masquerade: boolean
+  /** Containers of the network reach one another. */
+  readonly intraTraffic: boolean
+  /** Where ports without an address are published; empty: everywhere. */
+  readonly hostBindingIpv4: string
+  /** Bytes; 0: not given here. */
+  readonly mtu: number
+}
+
+/** INVALID_ARGUMENT for an option nobody knows, or a bad value. */
+export function readOptions(options: Network['options']): BridgeOptions {
+  const known: Readonly<Record<string, string>> = {
+    [`${prefix}bridge.name`]: '',
+    [`${prefix}bridge.enable_ip_masquerade`]: 'true',
+    [`${prefix}bridge.enable_icc`]: 'true',
+    [`${prefix}bridge.host_binding_ipv4`]: '',
+    [`${prefix}driver.mtu`]: '0',
+  }
+  const unknown = Object.keys(options).find(key => !(key in known))
+  if (unknown !== undefined)
+    throw invalidArgument(`network.options: "${unknown}" is not one of ${Object.keys(known).join(', ')}`)
+  const value = (key: string) => options[`${prefix}${key}`] ?? known[`${prefix}${key}`] ?? ''
+  return {
+    bridgeName: linkName(value('bridge.name')),
+    masquerade: truth('bridge.enable_ip_masquerade', value('bridge.enable_ip_masquerade')),
+    intraTraffic: truth('bridge.enable_icc', value('bridge.enable_icc')),
+    hostBindingIpv4: value('bridge.host_binding_ipv4'),
+    mtu: mtu(value('driver.mtu')),
+  }
+}
+
+function linkName(name: string): string {
+  if (name === '' || (/^[A-Za-z0-9_.-]+$/.test(name) && name.length <= 15 && !/^\.+$/.test(name))) return name
+  throw invalidArgument(
+    `network.options: ${prefix}bridge.name "${name}" is no name for a link: at most 15 letters, digits, "_", "-" and "."`,
+  )
+}
+
+function truth(key: string, value: string): boolean {
+  if (value === 'true' || value === '1') return true
+  if (value === 'false' || value === '0') return false
+  throw invalidArgument(`network.options: ${prefix}${key} "${value}" is neither "true" nor "false"`)
+}
+
+function mtu(value: string): number {
+  const bytes = Number(value)
+  if (Number.isInteger(bytes) && (bytes === 0 || (bytes >= 68 && bytes <= 65_535))) return bytes
+  throw invalidArgument(`network.options: ${prefix}driver.mtu "${value}" is not between 68 and 65535 bytes`)
+}

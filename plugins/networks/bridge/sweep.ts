@@ -1,0 +1,39 @@
+/** Finds and removes what is ours by its name and belongs to nothing in the ledger. */
+import { isDeepStrictEqual } from 'node:util'
+import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
+import { deleteLink, type LinkInfo, listLinks, perform } from '#sdk/rtnetlink/rtnetlink.ts'
+import type { Ledger } from './ledger.ts'
+import { aliasPrefix, vethPrefix } from './names.ts'
+
+export interface SweepParts {
+  readonly instance: string
+  readonly ledger: Ledger
+  readonly firewall: Firewall
+}
+
+/** A line for each thing removed. The ledger is written before the kernel: what it lacks has no owner. */
+export async function sweep({ instance, ledger, firewall }: SweepParts): Promise<string[]> {
+  const links = strayLinks(await listLinks(), instance, ledger)
+  for (const link of links) await perform([deleteLink(link.name)]).catch(() => {})
+  const ports = (await firewall.ports()).filter(port => !portsOf(ledger).some(own => isDeepStrictEqual(own, port)))
+  await firewall.unpublish(ports)
+  return [
+    ...links.map(link => `link ${link.name}`),
+    ...ports.map(port => `published port ${port.hostPort}/${port.protocol}`),
+  ]
+}
+
+function strayLinks(links: readonly LinkInfo[], instance: string, ledger: Ledger): LinkInfo[] {
+  const owned = new Set([
+    ...ledger.networks().map(({ bridge }) => bridge),
+    ...ledger.attachments().map(({ hostLink }) => hostLink),
+    ...ledger.departures().map(({ hostLink }) => hostLink),
+  ])
+  const ours = (link: LinkInfo) =>
+    link.name.startsWith(vethPrefix(instance)) || link.alias.startsWith(aliasPrefix(instance))
+  return links.filter(link => ours(link) && !owned.has(link.name))
+}
+
+function portsOf(ledger: Ledger) {
+  return ledger.attachments().flatMap(({ ports }) => ports)
+}

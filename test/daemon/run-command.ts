@@ -23,7 +23,9 @@ export async function runCommand(
   const child = spawn(file, args, { env: { ...process.env, ...env }, timeout: timeoutMs })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
-    child[name].on('data', (chunk: Buffer) => void (output[name] += chunk.toString()))
+    child[name].on('data', (chunk: Buffer) => {
+      output[name] += chunk.toString()
+    })
   // A command that ends early closes its input: no news.
   child.stdin.on('error', () => {})
   child.stdin.end(stdin)

@@ -1,22 +1,40 @@
 //! The container: its verbs.
 
 use crate::cgroup::CgroupKind;
-use crate::error::{Error, Warning};
-use crate::exec::{ExecOptions, ExecProcess};
+use crate::create::{create, streams};
+use crate::error::{Error, Step, Warning};
+use crate::exec::{self, ExecOptions, ExecPlan, ExecProcess};
+use crate::hooks::{self, HookKind};
 use crate::options::CreateOptions;
+use crate::process::{Extras, ProcessPlan, preraise};
+use crate::protocol::{Channel, Message, unexpected};
+use crate::seccomp::Filter;
+use crate::spawn::{Request, Spawned, spawn};
+use crate::state::{StateFile, run_poststop, wait_for_end};
 use crate::stats::{OomSource, Stats};
-use oci_spec::runtime::{LinuxResources, Process, Spec};
+use crate::user_mapping::IdMaps;
+use crate::{listener, protocol};
+use oci_spec::runtime::{Hook, LinuxResources, Process, Spec};
+use rustix::io::Errno;
+use rustix::process::{Signal, pidfd_send_signal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A container whose init process exists (or existed). Dropping it changes nothing: the container
-/// goes on and [`cleanup`](crate::cleanup) can end it.
+/// A container whose init process exists (or existed). Dropping it changes nothing once it is started: the
+/// container goes on and [`cleanup`](crate::cleanup) can end it. Dropping it before [`Container::start`]
+/// ends the waiting process.
 #[derive(Debug)]
 pub struct Container {
-    id: String,
-    bundle: PathBuf,
+    state: StateFile,
     init_pid: i32,
     pidfd: OwnedFd,
+    /// Open until init has executed.
+    channel: Option<Channel>,
+    namespaces: i32,
+    maps: Option<IdMaps>,
+    seccomp: Option<Filter>,
+    poststart: Vec<Hook>,
+    deleted: bool,
 }
 
 /// What [`Container::create`] made.
@@ -28,43 +46,179 @@ pub struct Created {
     pub warnings: Vec<Warning>,
 }
 
-fn missing<T>(what: &str) -> Result<T, Error> {
-    Err(Error::Unsupported {
-        what: what.into(),
-        why: "not implemented".into(),
-    })
-}
-
 impl Container {
     /// Makes the container up to just before `execve`: namespaces, cgroups, mounts, devices, terminal,
-    /// and the `prestart`, `createRuntime` and `createContainer` hooks. On failure everything made is
-    /// undone, including the init process (which is then also reaped here, as the caller never knew it).
+    /// and the `prestart`, `createRuntime` and `createContainer` hooks. A program that does not exist is
+    /// reported here already ([`Error::Exec`]). On failure everything made is undone, including the init
+    /// process (which is then also reaped here, as the caller never knew it).
     pub fn create(spec: Spec, options: CreateOptions<'_>) -> Result<Created, Error> {
-        let _ = (spec, options);
-        missing("create")
+        let made = create(spec, options)?;
+        let Spawned { pid, pidfd, channel } = made.spawned;
+        let container = Container {
+            state: made.state,
+            init_pid: pid,
+            pidfd,
+            channel: Some(channel),
+            namespaces: made.namespaces,
+            maps: made.maps,
+            seccomp: made.seccomp,
+            poststart: made.poststart,
+            deleted: false,
+        };
+        Ok(Created {
+            container,
+            console: made.console,
+            warnings: made.warnings,
+        })
     }
 
     /// Lets init run `startContainer` hooks and execute its program, then runs `poststart` hooks
     /// (whose failure is only a warning). Returns once `execve` succeeded. A failed `execve` is
     /// [`Error::Exec`]; init is then dead and waits to be reaped by the caller.
     pub fn start(&mut self) -> Result<Vec<Warning>, Error> {
-        missing("start")
+        let channel = self
+            .channel
+            .take()
+            .ok_or_else(|| self.wrong_state("started", "created"))?;
+        match channel.send(&Message::Start) {
+            Err(Error::System {
+                errno: Errno::PIPE, ..
+            }) => {
+                return Err(self.wrong_state("stopped", "created"));
+            }
+            other => other?,
+        }
+        let mut warnings = Vec::new();
+        self.await_execution(&channel, self.init_pid, &mut warnings)?;
+        let json = self.state.state.json("running", Some(self.init_pid));
+        let failures = hooks::run_all(HookKind::Poststart, &std::mem::take(&mut self.poststart), &json);
+        warnings.extend(failures.iter().map(|e| Warning {
+            step: Step::Hook,
+            message: e.to_string(),
+        }));
+        Ok(warnings)
+    }
+
+    /// Reads until end of file, which is a successful `execve`.
+    fn await_execution(&self, channel: &Channel, pid: i32, warnings: &mut Vec<Warning>) -> Result<(), Error> {
+        loop {
+            match channel.receive()? {
+                None => return Ok(()),
+                Some((Message::Warning(warning), _)) => warnings.push(warning),
+                Some((Message::Failed(failure), _)) => return Err(failure.into()),
+                Some((Message::Listener(fd), _)) => {
+                    let target = self.seccomp.as_ref().and_then(|filter| filter.listener.as_ref());
+                    let target = target.ok_or_else(|| unexpected("end of file", "Listener".to_owned()))?;
+                    listener::hand_over(target, pid, fd, &self.state.state)?;
+                    channel.send(&Message::ListenerSent)?;
+                }
+                Some((other, _)) => return Err(unexpected("end of file", other.name().to_owned())),
+            }
+        }
+    }
+
+    fn wrong_state(&self, actual: &'static str, needed: &'static str) -> Error {
+        Error::WrongState {
+            id: self.state.state.id.clone(),
+            actual,
+            needed,
+        }
     }
 
     /// Runs `process` inside the container: all namespaces of init, its cgroup, and the process's own
     /// user, capabilities, rlimits and terminal; the container's seccomp policy applies. Returns once
-    /// `execve` succeeded.
+    /// `execve` succeeded. On failure nothing is left to reap.
     pub fn exec(&self, process: &Process, options: ExecOptions) -> Result<ExecProcess, Error> {
-        let _ = (process, options);
-        missing("exec")
+        let mut warnings = Vec::new();
+        let plan = self.plan_exec(process, options, &mut warnings)?;
+        let enter = || exec::enter_namespaces(self.pidfd.as_fd(), self.namespaces, &plan);
+        let request = Request {
+            flags: 0,
+            cgroup: plan.attachment.v2(),
+            prepare: Some(&enter),
+        };
+        let spawned = spawn(&request, |channel| exec::run(&plan, &channel))?;
+        drop(plan.streams);
+        match self.attend_exec(&plan.process, &spawned, &mut warnings) {
+            Ok(console) => Ok(ExecProcess {
+                pid: spawned.pid,
+                pidfd: spawned.pidfd,
+                console,
+                warnings,
+            }),
+            Err(error) => {
+                spawned.discard();
+                Err(error)
+            }
+        }
+    }
+
+    fn plan_exec(
+        &self,
+        process: &Process,
+        options: ExecOptions,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<ExecPlan, Error> {
+        let user_namespace = self.namespaces & libc::CLONE_NEWUSER != 0;
+        let extras = Extras {
+            keyring: (!options.no_new_keyring).then(|| format!("_ses.{}", self.id())),
+            seccomp: self.seccomp.clone(),
+            personality: None,
+            host_capabilities: !user_namespace,
+        };
+        let process = ProcessPlan::new(process, extras, warnings)?;
+        let streams = streams(
+            options.stdio,
+            &process,
+            options.io_owner,
+            self.maps.as_ref(),
+            user_namespace,
+        )?;
+        let attachment = self.state.cgroup.attachment()?;
+        Ok(ExecPlan {
+            process,
+            attachment,
+            streams,
+            user_namespace,
+        })
+    }
+
+    fn attend_exec(
+        &self,
+        process: &ProcessPlan,
+        spawned: &Spawned,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Option<OwnedFd>, Error> {
+        if self.namespaces & libc::CLONE_NEWUSER != 0 {
+            preraise(&process.limits, spawned.pid);
+        }
+        let mut console = None;
+        loop {
+            match spawned.channel.receive()? {
+                Some((Message::Ready, _)) => break,
+                Some((Message::Warning(warning), _)) => warnings.push(warning),
+                Some((Message::Console, fd)) => console = fd,
+                Some((Message::Failed(failure), _)) => return Err(failure.into()),
+                Some((other, _)) => return Err(unexpected("Ready", other.name().to_owned())),
+                None => {
+                    return Err(Error::ChildDied {
+                        pid: spawned.pid,
+                        during: "exec",
+                    });
+                }
+            }
+        }
+        spawned.channel.send(&protocol::Message::Start)?;
+        self.await_execution(&spawned.channel, spawned.pid, warnings)?;
+        Ok(console)
     }
 
     pub fn id(&self) -> &str {
-        &self.id
+        &self.state.state.id
     }
 
     pub fn bundle(&self) -> &Path {
-        &self.bundle
+        &self.state.state.bundle
     }
 
     /// Pid of init in the caller's pid namespace. Stays the same after init's death.
@@ -79,50 +233,87 @@ impl Container {
 
     /// Which cgroup interface holds the controllers.
     pub fn cgroup_kind(&self) -> CgroupKind {
-        CgroupKind::Hybrid
+        self.state.cgroup.kind
     }
 
     /// Sends `signal` to init, or with `all` to every process of the container's cgroup. A dead init is
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound); with `all` no processes is success.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound); with `all` no processes is success. SIGKILL
+    /// also reaches a paused container.
     pub fn kill(&self, signal: i32, all: bool) -> Result<(), Error> {
-        let _ = (signal, all);
-        missing("kill")
+        let signal = named_signal(signal)?;
+        if all {
+            if signal == Signal::KILL {
+                return self.state.cgroup.kill_all();
+            }
+            self.state.cgroup.signal_all(signal);
+            return Ok(());
+        }
+        pidfd_send_signal(&self.pidfd, signal)
+            .map_err(|errno| Error::system(Step::Signal, format!("process {}", self.init_pid), errno))?;
+        if signal == Signal::KILL {
+            self.state.cgroup.thaw_if_frozen()?;
+        }
+        Ok(())
     }
 
     /// Freezes every process and returns when they are frozen. Frozen already: success.
     pub fn pause(&self) -> Result<(), Error> {
-        missing("pause")
+        self.state.cgroup.freeze()
     }
 
     /// Thaws. Not frozen: success.
     pub fn resume(&self) -> Result<(), Error> {
-        missing("resume")
+        self.state.cgroup.thaw()
     }
 
     /// Pids (of the caller's namespace) of every process in the container's cgroup, sub groups included.
     pub fn pids(&self) -> Result<Vec<i32>, Error> {
-        missing("pids")
+        self.state.cgroup.pids()
     }
 
     /// Applies new limits; absent fields keep their value.
     pub fn update(&self, resources: &LinuxResources) -> Result<Vec<Warning>, Error> {
-        let _ = resources;
-        missing("update")
+        self.state.cgroup.apply(resources, false)
     }
 
+    /// Figures of the moment. A deleted group gives zeros.
     pub fn stats(&self) -> Result<Stats, Error> {
-        missing("stats")
+        Ok(self.state.cgroup.stats())
     }
 
     /// A source of OOM events; `None` where the host has no memory controller.
     pub fn oom_events(&self) -> Result<Option<OomSource>, Error> {
-        missing("oom_events")
+        Ok(self.state.cgroup.watch_oom()?.map(|watch| OomSource { watch }))
     }
 
     /// Removes what is left of the container: kills every process still in it (SIGKILL), removes the
-    /// cgroups, runs `poststop` hooks (failures are warnings), removes the state file. Idempotent. The
-    /// caller reaps init before or after.
+    /// cgroups, runs `poststop` hooks (failures are warnings), removes the state file. Idempotent: a second
+    /// call does nothing. The caller reaps init before or after.
     pub fn delete(&mut self) -> Result<Vec<Warning>, Error> {
-        missing("delete")
+        if self.deleted {
+            return Ok(Vec::new());
+        }
+        // A process that waits for its start reads end of file.
+        self.channel = None;
+        if pidfd_send_signal(&self.pidfd, Signal::KILL).is_ok() {
+            self.state.cgroup.thaw_if_frozen()?;
+            wait_for_end(&self.pidfd);
+        }
+        self.state.cgroup.kill_all()?;
+        self.state.cgroup.remove()?;
+        let warnings = run_poststop(&self.state);
+        StateFile::remove(&self.state.state.bundle)?;
+        self.deleted = true;
+        Ok(warnings)
     }
+}
+
+/// Any number from 1 to 64, real-time signals included.
+fn named_signal(number: i32) -> Result<Signal, Error> {
+    if !(1..=64).contains(&number) {
+        return Err(Error::spec("signal", format!("{number} is not between 1 and 64")));
+    }
+    // SAFETY: the number is a valid signal, and it is only handed to kill-like calls, which is what the
+    // raw constructor asks (it must not be used to install handlers for libc's own signals).
+    Ok(unsafe { Signal::from_raw_unchecked(number) })
 }

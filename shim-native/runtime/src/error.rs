@@ -69,7 +69,7 @@ pub enum Error {
         errno: Errno,
     },
     /// The program could not be executed (ENOENT, EACCES, ENOEXEC...). `path` is as given in `process.args`.
-    #[error("exec: {path:?}: {}", describe_exec(*errno))]
+    #[error("exec: {path:?}: {}", describe_exec(path, *errno))]
     Exec { path: String, errno: Errno },
     /// A hook failed, timed out or could not be run.
     #[error("hook {kind}[{index}] {path:?}: {reason}")]
@@ -114,6 +114,11 @@ pub struct Warning {
 }
 
 impl Step {
+    /// The step with this number, for errors that travelled between processes.
+    pub(crate) fn from_u8(number: u8) -> Option<Self> {
+        ALL_STEPS.get(number as usize).copied()
+    }
+
     /// Lower-case words for messages.
     pub fn label(self) -> &'static str {
         match self {
@@ -194,11 +199,60 @@ fn describe(errno: Errno) -> String {
 }
 
 /// Docker's clients look for these words to choose exit codes 126 and 127.
-fn describe_exec(errno: Errno) -> String {
+fn describe_exec(path: &str, errno: Errno) -> String {
     match errno {
+        Errno::NOENT if !path.contains('/') => "executable file not found in $PATH".to_owned(),
         Errno::NOENT => "no such file or directory".to_owned(),
         Errno::ACCESS => "permission denied".to_owned(),
+        Errno::ISDIR => "is a directory".to_owned(),
         Errno::NOEXEC => "exec format error".to_owned(),
         other => describe(other),
+    }
+}
+
+/// In the order of their numbers.
+const ALL_STEPS: [Step; 29] = [
+    Step::Spec,
+    Step::State,
+    Step::Fork,
+    Step::Namespaces,
+    Step::UserMapping,
+    Step::Rootfs,
+    Step::Mount,
+    Step::Device,
+    Step::Pivot,
+    Step::MaskedPath,
+    Step::ReadonlyPath,
+    Step::Hostname,
+    Step::Sysctl,
+    Step::Cgroup,
+    Step::Hook,
+    Step::Terminal,
+    Step::Stdio,
+    Step::Rlimit,
+    Step::OomScore,
+    Step::User,
+    Step::Capabilities,
+    Step::Seccomp,
+    Step::Keyring,
+    Step::Scheduler,
+    Step::Personality,
+    Step::Cwd,
+    Step::Exec,
+    Step::Signal,
+    Step::Protocol,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_listed_by_number() {
+        for (number, step) in ALL_STEPS.iter().enumerate() {
+            assert_eq!(*step as usize, number);
+            assert_eq!(Step::from_u8(number as u8), Some(*step));
+        }
+        assert_eq!(Step::Protocol as usize + 1, ALL_STEPS.len());
     }
 }

@@ -1,8 +1,19 @@
 //! Additional processes in a running container.
 
-use crate::error::Warning;
+use crate::cgroup::Attachment;
+use crate::error::{Error, Step, Warning};
+use crate::init::set_oom_score;
+use crate::kernel;
+use crate::mounts::root_dir::{RootDir, open_host};
 use crate::options::Stdio;
-use std::os::fd::OwnedFd;
+use crate::process::ProcessPlan;
+use crate::protocol::{Channel, Message};
+use crate::stdio::Streams;
+use crate::terminal;
+use rustix::fs::Mode;
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// What a caller decides about an additional process beyond its `process` object.
 pub struct ExecOptions {
@@ -22,4 +33,71 @@ pub struct ExecProcess {
     /// Master end of the terminal, with [`Stdio::Terminal`].
     pub console: Option<OwnedFd>,
     pub warnings: Vec<Warning>,
+}
+
+/// Everything the exec's child needs.
+pub(crate) struct ExecPlan {
+    pub process: ProcessPlan,
+    pub attachment: Attachment,
+    pub streams: Option<Streams>,
+    pub user_namespace: bool,
+}
+
+/// The helper's part, still on the host's side: leave nothing to look into, then enter the namespaces of
+/// init, all in one step (setns(2) with a pidfd).
+pub(crate) fn enter_namespaces(init: BorrowedFd<'_>, flags: i32, plan: &ExecPlan) -> Result<(), Error> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|errno| Error::system(Step::Fork, "non-dumpable", errno))?;
+    plan.attachment.enter()?;
+    if let Some(score) = plan.process.oom_score_adj {
+        // The caller's side compares and warns; a helper has no channel for warnings.
+        set_oom_score(score, &mut |_| Ok(()))?;
+    }
+    kernel::setns(init, flags)
+        .map_err(|errno| Error::system(Step::Namespaces, "entering those of the container", errno))
+}
+
+/// The child: returns only on failure.
+pub(crate) fn run(plan: &ExecPlan, channel: &Channel) -> Error {
+    match set_up(plan, channel) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+fn set_up(plan: &ExecPlan, channel: &Channel) -> Result<Infallible, Error> {
+    rustix::process::umask(Mode::empty());
+    if plan.user_namespace {
+        let failed = |errno| Error::system(Step::User, "root of the user namespace", errno);
+        kernel::set_res_gid(0).map_err(failed)?;
+        kernel::set_res_uid(0).map_err(failed)?;
+    }
+    rustix::process::setsid().map_err(|errno| Error::system(Step::Terminal, "setsid", errno))?;
+    connect(plan, channel)?;
+    let settled = plan
+        .process
+        .settle(&mut |warning| channel.send(&Message::Warning(warning)))?;
+    kernel::cloexec_from(3).map_err(|errno| Error::system(Step::Stdio, "close_range", errno))?;
+    channel.send(&Message::Ready)?;
+    channel.expect(Message::Start)?;
+    if let Some(listener) = plan.process.seal()? {
+        channel.send(&Message::Listener(listener))?;
+        channel.expect(Message::ListenerSent)?;
+    }
+    Err(settled.execute())
+}
+
+fn connect(plan: &ExecPlan, channel: &Channel) -> Result<(), Error> {
+    match &plan.streams {
+        Some(streams) => streams.connect(),
+        None => {
+            let root =
+                open_host(Path::new("/")).map_err(|errno| Error::system(Step::Terminal, "/", errno))?;
+            let root = RootDir::new(root);
+            let console = terminal::open(&root, plan.process.console_size, plan.process.uid)?;
+            channel.send_with_fd(&Message::Console, console.master.as_fd())?;
+            terminal::take_over(&console.peer)
+        }
+    }
 }

@@ -19,13 +19,30 @@
 //!
 //! Linux 5.12 or newer (`mount_setattr`, `openat2`, `clone3`, `pidfd`). cgroup v1, v2 and hybrid.
 
+mod capabilities;
 pub mod cgroup;
 mod container;
+mod create;
+mod devices;
 mod error;
 mod exec;
+mod hooks;
+mod init;
+mod kernel;
+mod listener;
+mod mounts;
+mod namespaces;
 mod options;
+mod process;
+mod protocol;
+mod seccomp;
+mod spawn;
 mod state;
 mod stats;
+mod stdio;
+mod sysctl;
+mod terminal;
+mod user_mapping;
 
 pub use container::{Container, Created};
 pub use error::{Error, ErrorKind, Step, Warning};

@@ -1,8 +1,9 @@
 //! Resource figures of a container, in the shapes containerd's `io.containerd.cgroups.v1/v2.Metrics` need.
 
+use crate::cgroup::OomWatch;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// Which interface the figures came from. Hybrid hosts answer [`CgroupVersion::V1`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,20 +100,19 @@ pub struct HugetlbStats {
 /// Wait until [`AsFd::as_fd`] is readable, then call [`OomSource::drain`]. The fd is non-blocking.
 #[derive(Debug)]
 pub struct OomSource {
-    #[allow(dead_code)]
-    pub(crate) fd: OwnedFd,
+    pub(crate) watch: OomWatch,
 }
 
 impl OomSource {
     /// Consumes what made the fd readable. Returns how many OOM kills (v2) or OOM notices (v1) are new;
-    /// 0 for a spurious wake-up.
+    /// 0 for a spurious wake-up. A v1 source also wakes once when the cgroup is removed.
     pub fn drain(&mut self) -> Result<u64, Errno> {
-        Err(Errno::NOSYS)
+        self.watch.drain()
     }
 }
 
 impl AsFd for OomSource {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.watch.fd()
     }
 }

@@ -1,0 +1,515 @@
+//! The conversation between the caller's side and the container's process while it is being set up.
+//!
+//! One `SOCK_SEQPACKET` pair, one message per packet, closed on `execve`. In order, for `create`/`start`:
+//!
+//! ```text
+//! caller                                       child (cloned into its namespaces)
+//!   ── Proceed ─────────────────────────────▶    only with a new user namespace, or with systemd
+//!   ◀──────────────────── Warning* ────────     any number, at any time
+//!   ◀──────────────────── RunHooks ────────     only with prestart or createRuntime hooks
+//!   ── HooksDone ──────────────────────────▶
+//!   ◀──────────────────── Console + fd ────     only with a terminal
+//!   ◀──────────────────── Ready ───────────     blocked until:
+//!   ── Start ──────────────────────────────▶
+//!   ◀──────────────────── Listener ────────     only with SCMP_ACT_NOTIFY
+//!   ── ListenerSent ───────────────────────▶
+//!   ◀──────────────────── (end of file) ───     execve succeeded
+//!   ◀──────────────────── Failed ──────────     instead of any of the child's messages
+//! ```
+//!
+//! A process whose caller died reads end of file where it expects a message, and exits.
+
+use crate::error::{Error, Step, Warning};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// One packet.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Message {
+    /// Id maps are written and, with systemd, the group is made.
+    Proceed,
+    Warning(Warning),
+    RunHooks,
+    HooksDone,
+    Console,
+    Ready,
+    Start,
+    Listener(i32),
+    ListenerSent,
+    /// From a helper: the process it made.
+    Pid(i32),
+    Failed(Failure),
+}
+
+/// The part of [`Error`] that travels.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Failure {
+    System {
+        step: Step,
+        subject: String,
+        errno: i32,
+    },
+    Exec {
+        path: String,
+        errno: i32,
+    },
+    Hook {
+        kind: String,
+        index: u32,
+        path: String,
+        reason: String,
+    },
+    Spec {
+        field: String,
+        reason: String,
+    },
+    Unsupported {
+        what: String,
+        why: String,
+    },
+}
+
+impl Message {
+    /// Name for [`Error::UnexpectedMessage`].
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Message::Proceed => "Proceed",
+            Message::Warning(_) => "Warning",
+            Message::RunHooks => "RunHooks",
+            Message::HooksDone => "HooksDone",
+            Message::Console => "Console",
+            Message::Ready => "Ready",
+            Message::Start => "Start",
+            Message::Listener(_) => "Listener",
+            Message::ListenerSent => "ListenerSent",
+            Message::Pid(_) => "Pid",
+            Message::Failed(_) => "Failed",
+        }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(Vec::with_capacity(128));
+        match self {
+            Message::Proceed => out.byte(0),
+            Message::Warning(warning) => {
+                out.byte(1);
+                out.byte(warning.step as u8);
+                out.text(&warning.message);
+            }
+            Message::RunHooks => out.byte(2),
+            Message::HooksDone => out.byte(3),
+            Message::Console => out.byte(4),
+            Message::Ready => out.byte(5),
+            Message::Start => out.byte(6),
+            Message::Listener(fd) => {
+                out.byte(7);
+                out.number(*fd);
+            }
+            Message::ListenerSent => out.byte(8),
+            Message::Pid(pid) => {
+                out.byte(10);
+                out.number(*pid);
+            }
+            Message::Failed(failure) => {
+                out.byte(9);
+                failure.encode(&mut out);
+            }
+        }
+        out.0
+    }
+
+    fn decode(packet: &[u8]) -> Option<Self> {
+        let mut input = Reader(packet);
+        Some(match input.byte()? {
+            0 => Message::Proceed,
+            1 => {
+                let step = Step::from_u8(input.byte()?)?;
+                Message::Warning(Warning {
+                    step,
+                    message: input.text()?,
+                })
+            }
+            2 => Message::RunHooks,
+            3 => Message::HooksDone,
+            4 => Message::Console,
+            5 => Message::Ready,
+            6 => Message::Start,
+            7 => Message::Listener(input.number()?),
+            8 => Message::ListenerSent,
+            9 => Message::Failed(Failure::decode(&mut input)?),
+            10 => Message::Pid(input.number()?),
+            _ => return None,
+        })
+    }
+}
+
+impl Failure {
+    fn encode(&self, out: &mut Writer) {
+        match self {
+            Failure::System { step, subject, errno } => {
+                out.byte(0);
+                out.byte(*step as u8);
+                out.number(*errno);
+                out.text(subject);
+            }
+            Failure::Exec { path, errno } => {
+                out.byte(1);
+                out.number(*errno);
+                out.text(path);
+            }
+            Failure::Hook {
+                kind,
+                index,
+                path,
+                reason,
+            } => {
+                out.byte(2);
+                out.number(*index as i32);
+                out.text(kind);
+                out.text(path);
+                out.text(reason);
+            }
+            Failure::Spec { field, reason } => {
+                out.byte(3);
+                out.text(field);
+                out.text(reason);
+            }
+            Failure::Unsupported { what, why } => {
+                out.byte(4);
+                out.text(what);
+                out.text(why);
+            }
+        }
+    }
+
+    fn decode(input: &mut Reader<'_>) -> Option<Self> {
+        Some(match input.byte()? {
+            0 => {
+                let step = Step::from_u8(input.byte()?)?;
+                let errno = input.number()?;
+                Failure::System {
+                    step,
+                    errno,
+                    subject: input.text()?,
+                }
+            }
+            1 => Failure::Exec {
+                errno: input.number()?,
+                path: input.text()?,
+            },
+            2 => {
+                let index = input.number()? as u32;
+                Failure::Hook {
+                    index,
+                    kind: input.text()?,
+                    path: input.text()?,
+                    reason: input.text()?,
+                }
+            }
+            3 => Failure::Spec {
+                field: input.text()?,
+                reason: input.text()?,
+            },
+            4 => Failure::Unsupported {
+                what: input.text()?,
+                why: input.text()?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::System { step, subject, errno } => Failure::System {
+                step,
+                subject,
+                errno: errno.raw_os_error(),
+            },
+            Error::Exec { path, errno } => Failure::Exec {
+                path,
+                errno: errno.raw_os_error(),
+            },
+            Error::Hook {
+                kind,
+                index,
+                path,
+                reason,
+            } => Failure::Hook {
+                kind: kind.to_owned(),
+                index: index as u32,
+                path: path.display().to_string(),
+                reason,
+            },
+            Error::InvalidSpec { field, reason } => Failure::Spec { field, reason },
+            Error::Unsupported { what, why } => Failure::Unsupported { what, why },
+            other => {
+                let errno = Errno::PROTO.raw_os_error();
+                Failure::System {
+                    step: Step::Protocol,
+                    subject: other.to_string(),
+                    errno,
+                }
+            }
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::System { step, subject, errno } => Error::System {
+                step,
+                subject,
+                errno: Errno::from_raw_os_error(errno),
+            },
+            Failure::Exec { path, errno } => Error::Exec {
+                path,
+                errno: Errno::from_raw_os_error(errno),
+            },
+            Failure::Hook {
+                kind,
+                index,
+                path,
+                reason,
+            } => Error::Hook {
+                kind: crate::hooks::HookKind::name_of(&kind),
+                index: index as usize,
+                path: PathBuf::from(path),
+                reason,
+            },
+            Failure::Spec { field, reason } => Error::InvalidSpec { field, reason },
+            Failure::Unsupported { what, why } => Error::Unsupported { what, why },
+        }
+    }
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn byte(&mut self, value: u8) {
+        self.0.push(value);
+    }
+
+    fn number(&mut self, value: i32) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    /// Long texts are cut: a packet must fit the reader's buffer.
+    fn text(&mut self, value: &str) {
+        let bytes = &value.as_bytes()[..value.len().min(MAX_TEXT)];
+        self.0.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn number(&mut self) -> Option<i32> {
+        let (bytes, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(i32::from_le_bytes(*bytes))
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let (length, rest) = self.0.split_first_chunk::<2>()?;
+        let (text, rest) = rest.split_at_checked(u16::from_le_bytes(*length) as usize)?;
+        self.0 = rest;
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+}
+
+const MAX_TEXT: usize = 2000;
+const MAX_PACKET: usize = 8192;
+
+/// One end of the conversation.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    /// Both ends, closed on `execve`.
+    pub(crate) fn pair() -> Result<(Channel, Channel), Error> {
+        let (a, b) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(|errno| Error::system(Step::Protocol, "socketpair", errno))?;
+        Ok((Channel(a), Channel(b)))
+    }
+
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Channel(fd)
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Sends by plain `write`: the one call that a container's seccomp policy is sure to allow.
+    pub(crate) fn send(&self, message: &Message) -> Result<(), Error> {
+        rustix::io::write(&self.0, &message.encode())
+            .map(drop)
+            .map_err(|errno| Error::system(Step::Protocol, message.name(), errno))
+    }
+
+    pub(crate) fn send_with_fd(&self, message: &Message, fd: BorrowedFd<'_>) -> Result<(), Error> {
+        let fds = [fd];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&message.encode())],
+            &mut control,
+            SendFlags::empty(),
+        )
+        .map(drop)
+        .map_err(|errno| Error::system(Step::Protocol, message.name(), errno))
+    }
+
+    /// Next message, or `None` at end of file (the peer closed or executed).
+    pub(crate) fn receive(&self) -> Result<Option<(Message, Option<OwnedFd>)>, Error> {
+        let mut buffer = [0u8; MAX_PACKET];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut slices = [IoSliceMut::new(&mut buffer)];
+            match recvmsg(&self.0, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Ok(None),
+                other => break other.map_err(|errno| Error::system(Step::Protocol, "recvmsg", errno))?,
+            }
+        };
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        let mut fd = None;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(fds) = message {
+                fd = fds.last();
+            }
+        }
+        let message = Message::decode(&buffer[..received.bytes])
+            .ok_or_else(|| unexpected("a message", format!("{} undecodable bytes", received.bytes)))?;
+        Ok(Some((message, fd)))
+    }
+
+    /// The child's wait for exactly `expected`. End of file means the caller is gone: the process ends here.
+    pub(crate) fn expect(&self, expected: Message) -> Result<(), Error> {
+        match self.receive()? {
+            None => crate::kernel::exit_now(ORPHANED),
+            Some((message, _)) if message == expected => Ok(()),
+            Some((other, _)) => Err(unexpected(expected.name(), other.name().to_owned())),
+        }
+    }
+}
+
+/// Exit code of a set-up process whose caller vanished.
+const ORPHANED: i32 = 125;
+
+pub(crate) fn unexpected(expected: &'static str, received: String) -> Error {
+    Error::UnexpectedMessage { expected, received }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn travel(message: Message) -> Message {
+        Message::decode(&message.encode()).expect("decodes")
+    }
+
+    #[test]
+    fn every_message_survives_the_journey() {
+        let failures = [
+            Failure::System {
+                step: Step::Mount,
+                subject: "/proc".into(),
+                errno: 1,
+            },
+            Failure::Exec {
+                path: "nope".into(),
+                errno: 2,
+            },
+            Failure::Hook {
+                kind: "prestart".into(),
+                index: 3,
+                path: "/h".into(),
+                reason: "x".into(),
+            },
+            Failure::Spec {
+                field: "a.b".into(),
+                reason: "bad".into(),
+            },
+            Failure::Unsupported {
+                what: "w".into(),
+                why: "y".into(),
+            },
+        ];
+        for failure in failures {
+            let copy = format!("{failure:?}");
+            assert_eq!(
+                format!("{:?}", travel(Message::Failed(failure))),
+                format!("Failed({copy})")
+            );
+        }
+        let warning = Warning {
+            step: Step::Rlimit,
+            message: "clamped".into(),
+        };
+        assert_eq!(
+            travel(Message::Warning(warning.clone())),
+            Message::Warning(warning)
+        );
+        assert_eq!(travel(Message::Listener(7)), Message::Listener(7));
+        for plain in [
+            Message::Proceed,
+            Message::RunHooks,
+            Message::HooksDone,
+            Message::Console,
+        ] {
+            let name = plain.name();
+            assert_eq!(travel(plain).name(), name);
+        }
+    }
+
+    #[test]
+    fn a_cut_packet_is_refused() {
+        let packet = Message::Failed(Failure::Exec {
+            path: "program".into(),
+            errno: 2,
+        })
+        .encode();
+        for length in 0..packet.len() {
+            assert_eq!(Message::decode(&packet[..length]), None, "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_travels_with_its_message() {
+        let (a, b) = Channel::pair().unwrap();
+        a.send_with_fd(&Message::Console, a.fd()).unwrap();
+        let (message, fd) = b.receive().unwrap().unwrap();
+        assert_eq!((message, fd.is_some()), (Message::Console, true));
+        drop(a);
+        drop(fd);
+        assert!(b.receive().unwrap().is_none());
+    }
+}

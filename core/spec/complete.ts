@@ -1,6 +1,6 @@
 /** The second half of a spec: what is only known when the task is created. */
 import { containerNamespacePrefix } from './namespaces.ts'
-import type { NamespaceType, Spec, SpecNamespace } from './runtime-spec.ts'
+import type { NamespaceType, Spec, SpecNamespace, SpecProcess } from './runtime-spec.ts'
 import type { ResolvedUser } from './users.ts'
 
 export interface StartFacts {
@@ -13,15 +13,10 @@ export interface StartFacts {
 
 /** A new spec; the given one is left as it is. */
 export async function completeSpec(spec: Spec, facts: StartFacts): Promise<Spec> {
-  const { uid, gid, additionalGids } = facts.user
   const namespaces = await Promise.all(spec.linux.namespaces.map(entry => completeNamespace(entry, facts)))
   return {
     ...spec,
-    process: {
-      ...spec.process,
-      user: { ...spec.process.user, uid, gid, ...(additionalGids.length > 0 && { additionalGids }) },
-      env: withHome(spec.process.env, facts.user.home),
-    },
+    process: completeProcess(spec.process, facts.user),
     linux: { ...spec.linux, namespaces },
   }
 }
@@ -33,7 +28,13 @@ async function completeNamespace(entry: SpecNamespace, facts: StartFacts): Promi
   return { type, path: await facts.namespaceOf(path.slice(containerNamespacePrefix.length), type) }
 }
 
-/** As Docker's runtime: a process finds its home directory unless told otherwise. */
-export function withHome(env: readonly string[], home: string): string[] {
-  return env.some(entry => entry.startsWith('HOME=')) ? [...env] : [...env, `HOME=${home}`]
+/** The process with numbers for its user. Finds its home directory, as by Docker's runtime, unless told otherwise. */
+export function completeProcess(process: SpecProcess, { uid, gid, additionalGids, home }: ResolvedUser): SpecProcess {
+  const { username: _, ...rest } = process.user
+  const hasHome = process.env.some(entry => entry.startsWith('HOME='))
+  return {
+    ...process,
+    user: { ...rest, uid, gid, ...(additionalGids.length > 0 && { additionalGids }) },
+    env: hasHome ? process.env : [...process.env, `HOME=${home}`],
+  }
 }

@@ -27,6 +27,8 @@ export interface SpecProcess {
 export interface SpecUser {
   uid: number
   gid: number
+  /** In a record: the user as named by the image or the request, for processes made later. Runtimes on Linux ignore it. */
+  username?: string
   umask?: number
   additionalGids?: number[]
 }

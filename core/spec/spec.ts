@@ -26,7 +26,7 @@ import { composeSysctls } from './sysctls.ts'
 import { composeSystemPaths } from './system-paths.ts'
 
 export type { CgroupNaming } from './cgroups.ts'
-export { completeSpec, type StartFacts, withHome } from './complete.ts'
+export { completeProcess, completeSpec, type StartFacts } from './complete.ts'
 export { type CgroupDriver, type HostFacts, readHostFacts } from './host.ts'
 export { type ImageConfig, parseImageConfig } from './image-config.ts'
 export type { NamespaceMode } from './namespaces.ts'
@@ -148,7 +148,7 @@ function composeProcess(request: SpecRequest, uts: NamespaceMode, capabilities: 
   return {
     terminal: wish.terminal,
     ...(wish.terminal && height > 0 && width > 0 && { consoleSize: { height, width } }),
-    user: { uid: 0, gid: 0 },
+    user: { uid: 0, gid: 0, username: config.process?.user ?? '' },
     args: composeArgs(wish, image),
     env: composeEnv(wish, image, hostnameOf(request, uts)),
     cwd: composeCwd(wish.cwd, image),

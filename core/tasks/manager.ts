@@ -23,6 +23,7 @@ import {
   writeConfig,
 } from './bundle.ts'
 import { Cleanups } from './cleanups.ts'
+import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
 import { RunningTask } from './running-task.ts'
 import { resolveShim, type ShimPlaces } from './runtime-name.ts'
@@ -30,7 +31,7 @@ import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { followShimLog } from './shim-log.ts'
 import { type ShimSurroundings, startShim } from './shim-process.ts'
 import { sideBySide } from './side-by-side.ts'
-import { containerStdout, execStdout } from './stdio.ts'
+import { containerStdout } from './stdio.ts'
 import { TaskTable } from './task-table.ts'
 import type { CreateTask, Exit, Task, TaskManager } from './tasks.ts'
 import { Teardown } from './teardown.ts'
@@ -192,11 +193,10 @@ export class TaskManagerImpl implements TaskManager {
     isLaunched: boolean
   }): RunningTask {
     const { namespace, id } = parts.bundle
-    const places = this.#parts.placesOf(namespace, id)
     return new RunningTask({
       ...parts,
       launched: parts.isLaunched,
-      execStdout: execId => (parts.isLaunched ? execStdout(places, execId) : undefined),
+      prepareExec: async wish => (parts.isLaunched ? prepareExec(this.#parts, namespace, id, wish) : wish),
     })
   }
 

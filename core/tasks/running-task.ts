@@ -1,6 +1,6 @@
 import type { Bundle } from './bundle.ts'
 import type { ShimApi, ShimConnection } from './shim-connection.ts'
-import type { Exit, Task } from './tasks.ts'
+import type { ExecWish, Exit, Task } from './tasks.ts'
 
 export interface RunningTaskParts {
   bundle: Bundle
@@ -10,7 +10,7 @@ export interface RunningTaskParts {
   pid: number
   /** The core made its root, networks and files. */
   launched: boolean
-  execStdout: (execId: string) => string | undefined
+  prepareExec: (wish: ExecWish) => Promise<ExecWish>
 }
 
 /** One created task: the bundle, and the way to its shim. */
@@ -22,7 +22,7 @@ export class RunningTask implements Task {
   readonly pid: number
   readonly launched: boolean
   readonly log: Disposable
-  readonly execStdout: (execId: string) => string | undefined
+  readonly prepareExec: (wish: ExecWish) => Promise<ExecWish>
   readonly lost: Promise<Exit>
   readonly markLost: (exit: Exit) => void
   connection: ShimConnection
@@ -39,7 +39,7 @@ export class RunningTask implements Task {
     this.pid = parts.pid
     this.launched = parts.launched
     this.log = parts.log
-    this.execStdout = parts.execStdout
+    this.prepareExec = parts.prepareExec
     this.connection = parts.connection
     const { promise, resolve } = Promise.withResolvers<Exit>()
     this.lost = promise

@@ -37,13 +37,11 @@ export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefini
     async kill({ containerId, execId, signal, all }, { namespace }) {
       return await tasks.get(namespace, containerId).shim.kill({ id: containerId, execId, signal, all })
     },
-    async exec(request, { namespace }) {
-      const { containerId, execId, stdin, stdout, stderr, terminal, spec } = request
+    async exec({ containerId, terminal, execId, spec, stdin, stdout, stderr }, { namespace }) {
       validateIdentifier(execId, 'exec id')
       const task = tasks.get(namespace, containerId)
-      const isUnnamed = stdin === '' && stdout === '' && stderr === ''
-      const streams = { stdin, stdout: (isUnnamed && task.execStdout(execId)) || stdout, stderr }
-      return await task.shim.exec({ id: containerId, execId, terminal, spec, ...streams })
+      const prepared = await task.prepareExec({ execId, spec, stdin, stdout, stderr })
+      return await task.shim.exec({ id: containerId, terminal, ...prepared })
     },
     async resizePty({ containerId, execId, width, height }, { namespace }) {
       return await tasks.get(namespace, containerId).shim.resizePty({ id: containerId, execId, width, height })

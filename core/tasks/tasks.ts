@@ -23,7 +23,6 @@ import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { ShimApi } from './shim-connection.ts'
 
-export { shimEventsService } from './events.ts'
 export { TaskManagerImpl, type TaskManagerParts } from './manager.ts'
 export { tasksService } from './service.ts'
 export type { ShimApi } from './shim-connection.ts'
@@ -45,8 +44,17 @@ export interface Task {
   readonly shim: ShimApi
   /** Settles when the shim died without having been asked to: how the container's first process ended. */
   readonly lost: Promise<Exit>
-  /** Standard streams of an exec whose caller named none; undefined leaves the caller's. */
-  execStdout(execId: string): string | undefined
+  /** What the core adds to a further process of a launched container: numbers for its user, standard streams when none are named. */
+  prepareExec(request: ExecWish): Promise<ExecWish>
+}
+
+export interface ExecWish {
+  execId: string
+  /** OCI process as JSON. */
+  spec: Any | undefined
+  stdin: string
+  stdout: string
+  stderr: string
 }
 
 export interface CreateTask {

@@ -1,0 +1,101 @@
+/**
+ * gantryd's configuration: one TOML file, checked against one schema that holds the defaults. What is wrong is told
+ * with file, line, key and what is allowed. Flags win over the file.
+ */
+import { z } from 'zod'
+import { type LogLevel, logLevels } from '#api/log/log.ts'
+
+/** Paths below state become unix sockets, whose names end at 107 bytes (unix(7)). */
+const maxStateBytes = 64
+
+const absolutePath = z.string().startsWith('/', 'must be an absolute path')
+const count = z.int().min(1).max(64)
+const pluginTables = z.record(z.string(), z.record(z.string(), z.unknown())).default({})
+
+/** Every key with its default; unknown keys are refused. Keys carry their units. */
+export const configSchema = z.strictObject({
+  root: absolutePath.default('/var/lib/gantry'),
+  state: absolutePath
+    .refine(path => Buffer.byteLength(path) <= maxStateBytes, `must not be longer than ${maxStateBytes} bytes`)
+    .default('/run/gantry'),
+  address: z
+    .string()
+    .regex(/^(|\/.+)$/, 'must be an absolute path, or empty for <state>/gantryd.sock')
+    .default(''),
+  log_level: z.enum(logLevels).default('info'),
+  group: z.string().default('gantry'),
+  plugin_directories: z.array(absolutePath).default(['/etc/gantry/plugins.d']),
+  containers: z
+    .strictObject({
+      snapshotter: z.string().min(1).default('overlayfs'),
+      runtime: z.string().min(1).default('io.containerd.gantry.v1'),
+      cgroup_driver: z.enum(['cgroupfs', 'systemd']).default('cgroupfs'),
+    })
+    .prefault({}),
+  registry: z
+    .strictObject({
+      host_directory: absolutePath.default('/etc/gantry/certs.d'),
+      max_downloads: count.default(3),
+      max_uploads: count.default(3),
+      max_unpacks: count.default(2),
+    })
+    .prefault({}),
+  plugins: z.strictObject({ snapshotters: pluginTables, networks: pluginTables }).prefault({}),
+})
+
+export type Config = z.infer<typeof configSchema>
+
+/** What the command line may say instead of the file. */
+export interface ConfigFlags {
+  root?: string | undefined
+  state?: string | undefined
+  address?: string | undefined
+  logLevel?: LogLevel | undefined
+}
+
+export const defaultConfigPath = '/etc/gantry/config.toml'
+
+/** `gantryd config default`: the text that gives exactly the defaults; a test keeps it so. */
+export const defaultConfigText = `# Gantry's configuration. Every key is here with its default; leave out what you do not change.
+# Flags of gantryd (--root, --state, --address, --log-level) win over this file.
+
+# Durable data: metadata, content, snapshots, logs.
+root = "/var/lib/gantry"
+
+# Volatile data: sockets, bundles, pinned network namespaces. At most ${maxStateBytes} bytes long. Two gantryd with different
+# root and state live side by side.
+state = "/run/gantry"
+
+# Unix socket of the API; empty: <state>/gantryd.sock. Shims hand in their events at <address>.ttrpc.
+address = ""
+
+# ${logLevels.join(', ')}
+log_level = "info"
+
+# Members of this group may use the API, which makes them root. Ignored where there is no such group.
+group = "gantry"
+
+# Folders with further plugins: <name>.toml or <folder>/plugin.toml.
+plugin_directories = ["/etc/gantry/plugins.d"]
+
+[containers]
+# For containers that name none.
+snapshotter = "overlayfs"
+runtime = "io.containerd.gantry.v1"
+# "cgroupfs", or "systemd" where systemd is the one that makes cgroups.
+cgroup_driver = "cgroupfs"
+
+[registry]
+# <host>/hosts.toml in here says how to reach a registry or its mirrors (containerd's format).
+host_directory = "/etc/gantry/certs.d"
+# Blobs at once, and layers unpacked at once, for the whole daemon.
+max_downloads = 3
+max_uploads = 3
+max_unpacks = 2
+
+# A table for each plugin: its own settings, and two of ours: address = "..." (somebody else runs it),
+# disabled = true (as if it were not installed).
+[plugins.snapshotters.overlayfs]
+
+[plugins.networks.bridge]
+`

@@ -1,8 +1,8 @@
 /** Bytes into the content store: opening ingests that may be busy, and verified commits. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type GantryError, isGantryError, messageOf, resourceExhausted, unavailable } from '#api/errors/errors.ts'
-import type { ContentStore, IngestWriter, WriterOptions } from '#core/content/content.ts'
 import type { OciDescriptor } from '#api/types/oci.ts'
+import type { ContentStore, IngestWriter, WriterOptions } from '#core/content/content.ts'
 
 /** How long to wait for somebody else's write of the same ref. */
 const busyTimeoutMs = 60_000

@@ -70,7 +70,8 @@ export async function readTree(
     if (isIndexBlob(of, descriptor, bytes)) {
       const index = parseIndex(of, bytes)
       indexes.push({ descriptor, index })
-      for (const [child, childWanted] of choose(of, index, selection)) await visit(child, wanted && childWanted, depth + 1)
+      for (const [child, childWanted] of choose(of, index, selection))
+        await visit(child, wanted && childWanted, depth + 1)
     } else images.push({ descriptor, manifest: parseManifest(of, bytes), wanted })
   }
 
@@ -97,7 +98,9 @@ function describe({ mediaType, digest }: OciDescriptor): string {
 function typed(of: string, descriptor: OciDescriptor): OciDescriptor {
   const { mediaType } = descriptor
   if (isSchema1Type(mediaType))
-    throw invalidArgument(`${of} is a Docker schema 1 manifest, no longer supported: push the image again with a current tool`)
+    throw invalidArgument(
+      `${of} is a Docker schema 1 manifest, no longer supported: push the image again with a current tool`,
+    )
   if (!isManifestType(mediaType) && !isIndexType(mediaType))
     throw invalidArgument(`${of} has media type "${mediaType}", which is no image manifest or index`)
   return descriptor

@@ -24,6 +24,9 @@ import type { Platform } from '#api/types/platform.ts'
 import type { Descriptor, Image } from '#core/images/images.ts'
 import type { Credentials } from '#core/remotes/remotes.ts'
 
+export type { TransferConfig, TransferParts } from './context.ts'
+export { LocalTransfers } from './local-transfers.ts'
+
 /** One image, ready to run: what {@link Unpacker.ensureUnpacked} answers. */
 export interface UnpackedImage {
   /** Manifest that matched the platform. */

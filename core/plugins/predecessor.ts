@@ -8,7 +8,7 @@ import type { Logger } from '#api/log/log.ts'
 import { processAlive, processStartTime, waitProcessExit } from '#api/sys/sys.ts'
 
 /** Long enough to notice its parent's end and to finish what it was doing. */
-const graceMs = 3_000
+const graceMs = 2_000
 
 /** Notes the process in `file`. Its start time makes a reused pid harmless. */
 export async function remember(file: string, pid: number): Promise<void> {

@@ -5,6 +5,7 @@ mod request;
 mod socket;
 mod subscribe;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::Env;
@@ -36,15 +37,43 @@ pub fn netlink_request(
     let messages = messages.to_vec();
     let work = move || {
         let timeout = Duration::from_millis(options.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS).into());
-        let mut socket = open(protocol, options.netns.as_deref())?;
+        let keeps = is_kept(protocol, &options);
+        let used = if keeps { kept().pop() } else { None };
+        let mut socket = used.map_or_else(|| open(protocol, options.netns.as_deref()), Ok)?;
         if options.strict.unwrap_or(false) {
             socket.set_strict()?;
         }
-        transact(&mut socket, &messages, timeout)
+        let answers = transact(&mut socket, &messages, timeout)?;
+        // After a failure answers may still come: such a socket is not used again.
+        if keeps {
+            keep(socket);
+        }
+        Ok(answers)
     };
     promise_with(env, work, |_, answers| {
         Ok(answers.into_iter().map(Buffer::from).collect::<Vec<_>>())
     })
+}
+
+/// Sockets that did well, for the next request of their kind. Only nfnetlink ones of our own namespace: closing one of
+/// them waits until the kernel has freed the elements deleted last (`nft_rcv_nl_event`), an RCU grace period of some
+/// 8 ms, and holds off everybody else's changes meanwhile.
+static KEPT: Mutex<Vec<NetlinkSocket>> = Mutex::new(Vec::new());
+const MOST_KEPT: usize = 4;
+
+fn is_kept(protocol: i32, options: &NetlinkOptions) -> bool {
+    protocol == libc::NETLINK_NETFILTER && options.netns.is_none() && !options.strict.unwrap_or(false)
+}
+
+fn kept() -> MutexGuard<'static, Vec<NetlinkSocket>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep(socket: NetlinkSocket) {
+    let mut kept = kept();
+    if kept.len() < MOST_KEPT {
+        kept.push(socket);
+    }
 }
 
 /// Leaves the calling thread in the namespace: it must be a thread of its own.

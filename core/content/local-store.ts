@@ -28,6 +28,8 @@ export class LocalContentStore implements ContentStore {
   readonly #blobs: BlobFiles
   readonly #ingestFiles: IngestFiles
   readonly #ingests: Ingests
+  /** Set until a sweep has looked: a crash may have left something. */
+  #dirty = true
 
   private constructor(metadata: Metadata, events: EventPublisher, blobs: BlobFiles, ingestFiles: IngestFiles) {
     this.#metadata = metadata
@@ -59,6 +61,7 @@ export class LocalContentStore implements ContentStore {
     this.#metadata.write(
       tx => {
         if (!tx.delete(objectKey(ns, 'blobs', digest))) throw missing(digest)
+        this.#dirty = true
       },
       { frees: true },
     )
@@ -138,6 +141,11 @@ export class LocalContentStore implements ContentStore {
     await this.#ingestFiles.remove(record.internalRef)
   }
 
+  /** A collection dropped records: files are left over. */
+  markDirty(): void {
+    this.#dirty = true
+  }
+
   /** Refs that have a writer now: garbage collection leaves them alone. */
   openIngests(): { ns: string; ref: string }[] {
     return this.#ingests.opened()
@@ -145,9 +153,12 @@ export class LocalContentStore implements ContentStore {
 
   /**
    * Removes files no record knows, in any namespace: after a collection, and what a crash left. Safe beside every
-   * other call: whoever is about to record a blob has announced its digest before its file appeared.
+   * other call: whoever is about to record a blob has announced its digest before its file appeared. Does nothing when
+   * nothing was taken away since the last sweep.
    */
   async sweep(): Promise<void> {
+    if (!this.#dirty) return
+    this.#dirty = false
     await this.#ingestFiles.sweep(() => this.#metadata.read(allInternalRefs))
     const found = this.#blobs.digests()
     const { wanted } = this.#metadata.read(tx => ({ wanted: wantedDigests(tx) }))

@@ -172,7 +172,7 @@ export class Commits {
 
   /** The active record becomes the committed one; the lease has its name since the intent. */
   #finish(ns: string, key: string, intent: CommitIntent): void {
-    const obstacle = this.#context.metadata.write(tx => this.#recordCommitted(tx, ns, key, intent), { frees: true })
+    const obstacle = this.#context.metadata.write(tx => this.#recordCommitted(tx, ns, key, intent))
     if (obstacle === undefined) return
     this.#context.markDirty()
     throw obstacle

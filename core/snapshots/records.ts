@@ -53,9 +53,11 @@ export class SnapshotRecords {
     if (parent !== undefined) tx.put(this.#children(parent, key), true)
   }
 
-  delete(tx: WriteTransaction, key: string, { parent: name }: SnapshotRecord): void {
+  /** Children, if a collection takes them too, may be deleted before or after. */
+  delete(tx: WriteTransaction, key: string, record: SnapshotRecord): void {
     tx.delete(this.#key(key))
-    const parent = name === '' ? undefined : this.find(tx, name)
+    for (const { key: child } of tx.list(this.#children(record))) tx.delete(child)
+    const parent = record.parent === '' ? undefined : this.find(tx, record.parent)
     if (parent !== undefined) tx.delete(this.#children(parent, key))
   }
 

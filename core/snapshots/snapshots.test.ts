@@ -218,7 +218,7 @@ test('a remote snapshotter provides the layer: recorded under its name, and the 
       message: 'target snapshot "sha256:layer" from snapshotter: already exists',
     })
     const { kind, labels: recorded } = await front.stat('a', 'sha256:layer')
-    assert.deepEqual([kind, recorded['other']], ['committed', 'x'])
+    assert.deepEqual([kind, recorded.other], ['committed', 'x'])
     await front.prepare('a', 'next', 'sha256:layer')
     await assert.rejects(front.prepare('a', 'again', '', { labels }), {
       message: 'target snapshot "sha256:layer": already exists',

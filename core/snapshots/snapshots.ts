@@ -147,4 +147,5 @@ export interface SnapshotterBackend {
 
 export { SnapshotterFronts } from './fronts.ts'
 export { proxyBackend } from './proxy-backend.ts'
+export { SnapshotRecords } from './records.ts'
 export { snapshotsService } from './service.ts'

@@ -51,36 +51,47 @@ impl Replay {
         })
     }
 
-    /// The next frames; empty when there are no more.
+    /// The next frames; empty when there are no more. Neighbouring lines of one stream share a frame.
     pub fn next(&mut self) -> io::Result<Vec<u8>> {
-        let mut frames = Vec::new();
-        let mut line = Vec::new();
-        while frames.len() < PIECE {
+        let (mut frames, mut text, mut kind) = (Vec::new(), Vec::new(), protocol::STDOUT);
+        let mut bytes = Vec::new();
+        while frames.len() + text.len() < PIECE {
             let Some(file) = self.files.front_mut() else { break };
-            line.clear();
-            if file.read_until(b'\n', &mut line)? == 0 {
+            bytes.clear();
+            if file.read_until(b'\n', &mut bytes)? == 0 {
                 self.files.pop_front();
                 continue;
             }
-            self.add(&mut frames, &line);
+            let Some((next, line)) = self.parse(&bytes) else {
+                continue;
+            };
+            if next != kind {
+                flush(&mut frames, kind, &mut text);
+                kind = next;
+            }
+            text.extend_from_slice(line.log.as_bytes());
         }
+        flush(&mut frames, kind, &mut text);
         if frames.is_empty() {
             frames = std::mem::take(&mut self.unfinished);
         }
         Ok(frames)
     }
 
-    /// A line damaged by a full disk or a crash is left out.
-    fn add(&self, frames: &mut Vec<u8>, line: &[u8]) {
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(line) else {
-            return;
-        };
+    /// A line the client wants, with its frame type. One damaged by a full disk or a crash is left out.
+    fn parse<'a>(&self, line: &'a [u8]) -> Option<(u8, Line<'a>)> {
+        let line: Line<'a> = serde_json::from_slice(line).ok()?;
         let (kind, wanted) = match &*line.stream {
             "stderr" => (protocol::STDERR, self.hello.stderr),
             _ => (protocol::STDOUT, self.hello.stdout),
         };
-        if wanted {
-            protocol::push_frame(frames, kind, line.log.as_bytes());
-        }
+        wanted.then_some((kind, line))
+    }
+}
+
+fn flush(frames: &mut Vec<u8>, kind: u8, text: &mut Vec<u8>) {
+    if !text.is_empty() {
+        protocol::push_frame(frames, kind, text);
+        text.clear();
     }
 }

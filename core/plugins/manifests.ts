@@ -13,7 +13,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, extname, isAbsolute, join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidArgument, messageOf } from '#api/errors/errors.ts'
 import type { PluginSource } from './plugins.ts'
 

@@ -6,7 +6,7 @@
  * deleted, then its storage. So a recorded snapshot always has its storage, and storage without a record is rubbish
  * that the next start sweeps.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { isSysError, statUsage } from '#api/sys/sys.ts'
 import { defineSnapshotter } from '#sdk/define-snapshotter.ts'
 import type { MetaStore } from '#sdk/meta-store.ts'

@@ -27,8 +27,9 @@ import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
 export type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
 
-/** Names of the networks that are always there; each is also the id of its driver. */
-export const builtInNetworks = ['bridge', 'host', 'none'] as const
+export { builtInNetworks } from './built-in.ts'
+export { createNetworks } from './local-networks.ts'
+export { networksService } from './service.ts'
 
 /** What a caller says of a network to be made. */
 export interface NetworkSpec {

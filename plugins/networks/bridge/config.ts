@@ -20,7 +20,9 @@ const schema = z.strictObject({
     .string()
     .max(15)
     .default('')
-    .describe('Link name of the network "bridge"; empty: derived from the instance.'),
+    .describe(
+      'Link name of the network "bridge"; empty: "gantry0" for the gantryd at the default places, else derived.',
+    ),
   mtu: z.int().min(0).max(65_535).default(0).describe('Bytes, for networks that say none; 0: as the default route.'),
   first_random_port: z.int().min(1024).max(65_535).default(32_768),
   last_random_port: z.int().min(1024).max(65_535).default(60_999),

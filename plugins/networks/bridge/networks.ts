@@ -13,6 +13,8 @@ import { bridgeAlias, bridgeName } from './names.ts'
 import { readOptions } from './options.ts'
 import { chooseSubnet, planOf, type TakenSubnet } from './subnets.ts'
 
+/** The gantryd with the default root and state: it alone may have names that people expect. */
+const defaultInstance = '00000000'
 /** How many attachments an error message names. */
 const maxNamed = 10
 
@@ -41,8 +43,7 @@ export class BridgeNetworks {
     const isNew = this.#ledger.network(asked.id) === undefined
     if (isNew) this.#ledger.putNetwork(row)
     try {
-      await this.#firewall.addNetwork(firewallNetwork(row))
-      await this.#makeBridge(row)
+      await this.#make(row)
     } catch (error) {
       if (isNew) await this.#rollBack(row)
       throw error
@@ -69,9 +70,9 @@ export class BridgeNetworks {
     return row
   }
 
-  /** The bridge of a network, made if it has not been since the plugin's start. */
+  /** The bridge of a network; it and the firewall's rules are made if they have not been since the plugin's start. */
   bridge(row: NetworkRow): Promise<LinkInfo> {
-    return this.#bridges.get(row.network.id) ?? this.#makeBridge(row)
+    return this.#bridges.get(row.network.id) ?? this.#make(row)
   }
 
   /** Told when the kernel does not know a bridge any more. */
@@ -79,11 +80,16 @@ export class BridgeNetworks {
     this.#bridges.delete(id)
   }
 
-  #makeBridge(row: NetworkRow): Promise<LinkInfo> {
-    const making = ensureBridge(row, this.#env.instance, this.#env.log)
+  #make(row: NetworkRow): Promise<LinkInfo> {
+    const making = this.#makeBoth(row)
     this.#bridges.set(row.network.id, making)
     making.catch(() => this.#bridges.delete(row.network.id))
     return making
+  }
+
+  async #makeBoth(row: NetworkRow): Promise<LinkInfo> {
+    await this.#firewall.addNetwork(firewallNetwork(row))
+    return await ensureBridge(row, this.#env.instance, this.#env.log)
   }
 
   /** After a failed creation: forgotten first, because whatever failed may fail again; a sweep finds the rest. */
@@ -120,13 +126,17 @@ export class BridgeNetworks {
 
   /** A name somebody asked for must be free; the configured one for "bridge" is only a preference. */
   async #chooseName(asked: Network, wanted: string): Promise<string> {
-    const preferred = wanted || (asked.name === 'bridge' ? this.#env.config.defaultBridgeName : '')
+    const preferred = wanted || (asked.name === 'bridge' ? this.#defaultName() : '')
     const used = this.#ledger.networks().some(({ bridge }) => bridge === preferred)
     const link = preferred === '' ? undefined : await findLink(preferred)
     if (preferred !== '' && !used && link === undefined) return preferred
     if (wanted !== '' && used) throw alreadyExists(`bridge "${wanted}" belongs to another network`)
     if (wanted !== '' && link) throw foreignLink(wanted, link)
     return bridgeName(this.#env.instance, this.#ledger.nextSequence())
+  }
+
+  #defaultName(): string {
+    return this.#env.config.defaultBridgeName || (this.#env.instance === defaultInstance ? 'gantry0' : '')
   }
 
   async #takenSubnets(): Promise<TakenSubnet[]> {

@@ -1,0 +1,196 @@
+/**
+ * The composition root: which parts gantryd is made of, and who is given to whom. Reads as the architecture diagram.
+ * Nothing is started here; lifetimes are daemon.ts' affair. The only file that knows tsyringe: each part has an explicit
+ * token, and takes its dependencies as constructor arguments.
+ */
+import 'reflect-metadata'
+import { join } from 'node:path'
+import { type DependencyContainer, type InjectionToken, instanceCachingFactory, container as parent } from 'tsyringe'
+import type { Logger } from '#api/log/log.ts'
+import type { Store } from '#api/store/store.ts'
+import { ContainerStore, type Containers } from '#core/containers/containers.ts'
+import { LocalContentStore } from '#core/content/content.ts'
+import { type Diffs, LocalDiffs } from '#core/diff/diff.ts'
+import { type EventExchange, Exchange } from '#core/events/events.ts'
+import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
+import { ImageStore, type Images } from '#core/images/images.ts'
+import { LaunchedContainers, type Launcher, LauncherImpl, type PlacesOf, placesUnder } from '#core/launch/launch.ts'
+import { LeaseStore, type Leases } from '#core/leases/leases.ts'
+import { Metadata } from '#core/metadata/metadata.ts'
+import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
+import { createNetworks, type Networks } from '#core/networks/networks.ts'
+import type { PluginSpec, Plugins } from '#core/plugins/plugins.ts'
+import { createSupervisor } from '#core/plugins/supervisor.ts'
+import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
+import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
+import type { HostFacts } from '#core/spec/spec.ts'
+import { type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
+import { LocalTransfers } from '#core/transfer/transfer.ts'
+import type { Config } from './config.ts'
+import { executableFolder, publishBinary, shimOverrides } from './installation.ts'
+import type { Instance } from './instance.ts'
+
+/** What is there before the parts are. */
+export interface Foundation {
+  config: Config
+  instance: Instance
+  address: string
+  store: Store
+  plugins: readonly PluginSpec[]
+  host: HostFacts
+  logger: Logger
+}
+
+/** All parts, by {@link tokens}. */
+export type Parts = DependencyContainer
+
+const token = <T>(name: string): InjectionToken<T> => Symbol(name) as InjectionToken<T>
+
+export const tokens = {
+  metadata: token<Metadata>('metadata'),
+  exchange: token<EventExchange>('exchange'),
+  content: token<LocalContentStore>('content'),
+  images: token<Images>('images'),
+  leases: token<Leases>('leases'),
+  namespaces: token<Namespaces>('namespaces'),
+  /** Records alone. */
+  records: token<Containers>('container records'),
+  /** Records, and what launched containers own beside them. */
+  containers: token<Containers>('containers'),
+  snapshots: token<SnapshotterFronts>('snapshots'),
+  gc: token<GcScheduler>('gc'),
+  plugins: token<Plugins>('plugins'),
+  networks: token<Networks>('networks'),
+  diffs: token<Diffs>('diffs'),
+  remotes: token<Remotes>('remotes'),
+  transfers: token<LocalTransfers>('transfers'),
+  launcher: token<Launcher>('launcher'),
+  tasks: token<TaskManager>('tasks'),
+  placesOf: token<PlacesOf>('places of a container'),
+} as const
+
+/** The parts, resolved by their tokens; each is made once, when first asked for. */
+export async function compose(foundation: Foundation): Promise<Parts> {
+  const { config, instance, address, store, plugins, host, logger } = foundation
+  const parts = parent.createChildContainer()
+  const log = (part: string) => logger.child({ part })
+  const add = <T>(name: InjectionToken<T>, make: (get: DependencyContainer['resolve']) => T) =>
+    parts.register(name, { useFactory: instanceCachingFactory(c => make(c.resolve.bind(c))) })
+  const { root, state } = config
+  const t = tokens
+
+  const metadata = new Metadata(store)
+  const exchange = new Exchange()
+  const content = await LocalContentStore.open(join(root, 'content'), metadata, exchange)
+  const collectNow = () => parts.resolve(t.gc).collectNow()
+  const placesOf = placesUnder(root, state)
+
+  add(t.metadata, () => metadata)
+  add(t.exchange, () => exchange)
+  add(t.content, () => content)
+  add(t.placesOf, () => placesOf)
+  add(t.images, () => new ImageStore(metadata, exchange, collectNow))
+  add(t.leases, () => new LeaseStore(metadata, collectNow))
+  add(t.namespaces, () => new NamespaceStore(metadata, exchange))
+  add(t.records, () => new ContainerStore(metadata, exchange))
+  add(t.plugins, () =>
+    createSupervisor({
+      specs: plugins,
+      root,
+      state,
+      instance: instance.id,
+      log: log('plugins'),
+      logLevel: config.log_level,
+    }),
+  )
+  add(t.snapshots, get => {
+    const supervisor = get(t.plugins)
+    const backends = supervisor.ids('snapshotter').map(id => [id, async () => supervisor.snapshotter(id)] as const)
+    return new SnapshotterFronts({
+      metadata,
+      events: exchange,
+      logger: log('snapshots'),
+      backends: Object.fromEntries(backends),
+    })
+  })
+  add(t.gc, get => {
+    const options = { metadata, events: exchange, content, snapshots: get(t.snapshots), logger: log('gc') }
+    const collector = new GarbageCollector(options)
+    return new GcScheduler({ metadata, collect: () => collector.collect(), logger: log('gc') })
+  })
+  add(t.networks, get =>
+    createNetworks({ metadata, backends: id => get(t.plugins).network(id), logger: log('networks') }),
+  )
+  add(t.diffs, () => new LocalDiffs(content, join(state, 'tmp')))
+  add(t.remotes, () => createRemotes({ hostDir: config.registry.host_directory }))
+  add(
+    t.transfers,
+    get =>
+      new LocalTransfers(
+        {
+          content,
+          images: get(t.images),
+          leases: get(t.leases),
+          snapshots: get(t.snapshots),
+          diffs: get(t.diffs),
+          remotes: get(t.remotes),
+          logger: log('transfer'),
+        },
+        {
+          defaultSnapshotter: config.containers.snapshotter,
+          maxDownloads: config.registry.max_downloads,
+          maxUploads: config.registry.max_uploads,
+          maxUnpacks: config.registry.max_unpacks,
+        },
+      ),
+  )
+  add(
+    t.launcher,
+    get =>
+      new LauncherImpl({
+        containers: get(t.records),
+        content,
+        images: get(t.images),
+        namespaces: get(t.namespaces),
+        networks: get(t.networks),
+        snapshots: get(t.snapshots),
+        unpacker: get(t.transfers),
+        placesOf,
+        host: { ...host, cgroup: { name: instance.name, driver: config.containers.cgroup_driver } },
+        settings: { snapshotter: config.containers.snapshotter, runtime: config.containers.runtime },
+      }),
+  )
+  add(
+    t.tasks,
+    get =>
+      new TaskManagerImpl({
+        containers: get(t.records),
+        launcher: get(t.launcher),
+        networks: get(t.networks),
+        snapshots: get(t.snapshots),
+        exchange,
+        roots: { root, state },
+        placesOf,
+        logger: log('tasks'),
+        shims: { folders: [executableFolder], path: process.env.PATH ?? '', overrides: shimOverrides() },
+        surroundings: {
+          address,
+          publishBinary,
+          socketFolder: join(state, 's'),
+          debug: config.log_level === 'debug' || config.log_level === 'trace',
+          environment: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+        },
+      }),
+  )
+  add(
+    t.containers,
+    get =>
+      new LaunchedContainers({
+        records: get(t.records),
+        snapshots: get(t.snapshots),
+        placesOf,
+        hasTask: (ns, id) => get(t.tasks).has(ns, id),
+      }),
+  )
+  return parts
+}

@@ -1,0 +1,138 @@
+/** gantryd's life: what it takes hold of at its start, it lets go of in reverse order at its end. */
+import { readFileSync } from 'node:fs'
+import { chmod, chown, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
+import { EventsDefinition } from '#api/gen/containerd/services/events/ttrpc/v1/events.ts'
+import { createLogger, type Logger } from '#api/log/log.ts'
+import { createRpcServer } from '#api/rpc/server.ts'
+import { createTtrpcServer } from '#api/rpc/ttrpc.ts'
+import { openStore } from '#api/store/store.ts'
+import { lockFile } from '#api/sys/sys.ts'
+import { ttrpcEventsService } from '#core/events/events.ts'
+import { DaemonHealth } from '#core/health/health.ts'
+import { readManifests } from '#core/plugins/manifests.ts'
+import { pluginSpecs } from '#core/plugins/specs.ts'
+import { readHostFacts } from '#core/spec/spec.ts'
+import { compose, type Parts, tokens } from './compose.ts'
+import type { Config } from './config.ts'
+import { executableFolder, isBuilt, pluginFolders } from './installation.ts'
+import { instanceOf } from './instance.ts'
+import { addServices } from './services.ts'
+
+/** Calls in flight at SIGTERM may take so long to end; plugins stop after them. */
+const graceMs = 2000
+
+/** Runs until SIGTERM or SIGINT; a second one ends it at once. Containers go on. */
+export async function runDaemon(config: Config): Promise<void> {
+  const logger = createLogger({ name: 'gantryd', level: config.log_level, pretty: process.stderr.isTTY })
+  await using lifetimes = new AsyncDisposableStack()
+  const stop = waitForSignal(logger)
+  await startDaemon(config, logger, lifetimes)
+  await stop
+  logger.info({}, 'stopping; containers go on')
+}
+
+function waitForSignal(logger: Logger): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let count = 0
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (++count > 1) process.exit(1)
+      logger.info({ signal }, 'asked to stop')
+      resolve()
+    })
+  }
+  return promise
+}
+
+/** Serving when it resolves. FAILED_PRECONDITION: another gantryd has the root or the state. */
+async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDisposableStack): Promise<void> {
+  const address = config.address || join(config.state, 'gantryd.sock')
+  const group = groupId(config.group)
+  await makeFolders(config, group)
+  for (const folder of [config.root, config.state]) lifetimes.use(await lock(folder))
+  const [plugins, host] = await Promise.all([findPlugins(config), readHostFacts()])
+  const store = openStore(join(config.root, 'metadata'))
+  lifetimes.defer(() => store.close())
+  const instance = instanceOf(config)
+  const parts = await compose({ config, instance, address, store, plugins, host, logger })
+  holdParts(parts, lifetimes)
+  await startTasks(parts, address, logger, lifetimes)
+  const health = new DaemonHealth()
+  const server = createRpcServer({ logger })
+  addServices(server, parts, health)
+  await server.listen(address, { mode: 0o600 })
+  lifetimes.defer(() => server.shutdown(graceMs))
+  lifetimes.defer(() => {
+    health.serving = false
+  })
+  await admitGroup(address, group)
+  logger.info(
+    { address, root: config.root, state: config.state, instance: instance.id },
+    `gantryd listens on ${address}`,
+  )
+}
+
+/** Folders are root's; the state's also lets members of the group through to the socket. */
+async function makeFolders({ root, state }: Config, group: number | undefined): Promise<void> {
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  await mkdir(state, { recursive: true, mode: 0o710 })
+  if (group !== undefined) await chown(state, 0, group)
+  await Promise.all(['a', 's', 'tmp'].map(name => mkdir(join(state, name), { recursive: true, mode: 0o700 })))
+}
+
+async function lock(folder: string): Promise<Disposable> {
+  const held = await lockFile(join(folder, 'gantryd.lock'))
+  if (held) return held
+  throw failedPrecondition(`another gantryd works in ${folder}: give this one a --root and --state of its own`)
+}
+
+async function findPlugins(config: Config) {
+  const manifests = await readManifests([...pluginFolders, ...config.plugin_directories], {
+    ...(isBuilt && { binDirectory: executableFolder }),
+  })
+  return pluginSpecs(manifests, config.plugins)
+}
+
+/** Lifetimes in the order of dependence: what is used is let go of after its users. */
+function holdParts(parts: Parts, lifetimes: AsyncDisposableStack): void {
+  lifetimes.use(parts.resolve(tokens.remotes))
+  lifetimes.defer(() => parts.resolve(tokens.plugins).stop())
+  lifetimes.defer(() => parts.resolve(tokens.gc).stop())
+  lifetimes.defer(() => parts.resolve(tokens.tasks).close(graceMs))
+}
+
+/** Events of running shims are taken in before their tasks are taken over, so that no exit falls between. */
+async function startTasks(
+  parts: Parts,
+  address: string,
+  logger: Logger,
+  lifetimes: AsyncDisposableStack,
+): Promise<void> {
+  const events = createTtrpcServer({ logger })
+  events.add(EventsDefinition, ttrpcEventsService(parts.resolve(tokens.exchange)))
+  const tasks = parts.resolve(tokens.tasks)
+  await events.listen(`${address}.ttrpc`)
+  lifetimes.defer(() => events.close())
+  await tasks.adopt()
+  parts.resolve(tokens.gc).start()
+}
+
+async function admitGroup(address: string, group: number | undefined): Promise<void> {
+  if (group === undefined) return
+  await chown(address, 0, group)
+  await chmod(address, 0o660)
+}
+
+/** Members get the API, which is as good as being root; without such a group it is root's alone. */
+function groupId(name: string): number | undefined {
+  try {
+    const line = readFileSync('/etc/group', 'utf8')
+      .split('\n')
+      .find(entry => entry.startsWith(`${name}:`))
+    return line === undefined ? undefined : Number(line.split(':')[2])
+  } catch (cause) {
+    throw failedPrecondition(`/etc/group: ${messageOf(cause)}`, { cause })
+  }
+}

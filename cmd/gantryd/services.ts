@@ -1,0 +1,98 @@
+/** What gantryd serves: each service is the face of one part. */
+import { ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
+import { ContentDefinition } from '#api/gen/containerd/services/content/v1/content.ts'
+import { DiffDefinition } from '#api/gen/containerd/services/diff/v1/diff.ts'
+import { EventsDefinition } from '#api/gen/containerd/services/events/v1/events.ts'
+import { ImagesDefinition } from '#api/gen/containerd/services/images/v1/images.ts'
+import { IntrospectionDefinition } from '#api/gen/containerd/services/introspection/v1/introspection.ts'
+import { LeasesDefinition } from '#api/gen/containerd/services/leases/v1/leases.ts'
+import { NamespacesDefinition } from '#api/gen/containerd/services/namespaces/v1/namespaces.ts'
+import { SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
+import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
+import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
+import { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/transfer.ts'
+import { VersionDefinition } from '#api/gen/containerd/services/version/v1/version.ts'
+import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
+import { HealthDefinition } from '#api/gen/grpc/health/v1/health.ts'
+import type { ServiceDefinition } from '#api/rpc/definition.ts'
+import type { RpcServer, ServiceImpl } from '#api/rpc/server.ts'
+import { hostPlatform } from '#api/types/platform.ts'
+import { containersService } from '#core/containers/containers.ts'
+import { contentService } from '#core/content/content.ts'
+import { diffService } from '#core/diff/diff.ts'
+import { eventsService } from '#core/events/events.ts'
+import { type Health, healthService } from '#core/health/health.ts'
+import { imagesService } from '#core/images/images.ts'
+import { introspectionService, type PluginDescription } from '#core/introspection/introspection.ts'
+import { launchService } from '#core/launch/launch.ts'
+import { leasesService } from '#core/leases/leases.ts'
+import { namespacesService } from '#core/namespaces/namespaces.ts'
+import { networksService } from '#core/networks/networks.ts'
+import type { Plugins } from '#core/plugins/plugins.ts'
+import { pluginsService } from '#core/plugins/service.ts'
+import { snapshotsService } from '#core/snapshots/snapshots.ts'
+import { StreamRegistry, streamingService } from '#core/streaming/streaming.ts'
+import { tasksService } from '#core/tasks/tasks.ts'
+import { transferService } from '#core/transfer/transfer.ts'
+import { apiLevel, versionService } from '#core/version/version.ts'
+import { type Parts, tokens } from './compose.ts'
+
+/** Adds every service to the server. */
+export function addServices(server: RpcServer, parts: Parts, health: Health): void {
+  const names: string[] = []
+  const serve = <D extends ServiceDefinition>(definition: D, implementation: ServiceImpl<D>) => {
+    names.push(definition.fullName)
+    server.add(definition, implementation)
+  }
+  const get = parts.resolve.bind(parts)
+  const plugins = get(tokens.plugins)
+  const streams = new StreamRegistry()
+  serve(ContainersDefinition, containersService(get(tokens.containers)))
+  serve(ContentDefinition, contentService(get(tokens.content)))
+  serve(DiffDefinition, diffService(get(tokens.diffs)))
+  serve(EventsDefinition, eventsService(get(tokens.exchange)))
+  serve(ImagesDefinition, imagesService(get(tokens.images)))
+  serve(
+    IntrospectionDefinition,
+    introspectionService({ metadata: get(tokens.metadata), plugins: () => describe(plugins) }),
+  )
+  serve(LeasesDefinition, leasesService(get(tokens.leases)))
+  serve(NamespacesDefinition, namespacesService(get(tokens.namespaces)))
+  serve(SnapshotsDefinition, snapshotsService(get(tokens.snapshots)))
+  serve(StreamingDefinition, streamingService(streams))
+  serve(TasksDefinition, tasksService(get(tokens.tasks)))
+  serve(TransferDefinition, transferService(get(tokens.transfers), streams))
+  serve(VersionDefinition, versionService({ version: apiLevel, revision: '' }))
+  serve(ContainersServiceDefinition, launchService(get(tokens.launcher)))
+  serve(NetworksServiceDefinition, networksService(get(tokens.networks)))
+  serve(PluginsServiceDefinition, pluginsService(plugins))
+  server.add(HealthDefinition, healthService(health, names))
+}
+
+/** By containerd's kinds: nerdctl and BuildKit choose by these. */
+function describe(plugins: Plugins): PluginDescription[] {
+  const platforms = [hostPlatform()]
+  const snapshotters = plugins.list().filter(row => row.kind === 'snapshotter')
+  return [
+    ...snapshotters.map(({ id, capabilities, exports, lastError }) => ({
+      type: 'io.containerd.snapshotter.v1',
+      id,
+      platforms,
+      capabilities,
+      exports,
+      ...(lastError !== '' && { failure: new Error(lastError) }),
+    })),
+    { type: 'io.containerd.content.v1', id: 'content' },
+    {
+      type: 'io.containerd.metadata.v1',
+      id: 'bolt',
+      requires: ['io.containerd.content.v1', 'io.containerd.snapshotter.v1'],
+    },
+    { type: 'io.containerd.differ.v1', id: 'walking', platforms },
+    { type: 'io.containerd.gc.v1', id: 'scheduler' },
+    { type: 'io.containerd.runtime.v2', id: 'task', platforms },
+    { type: 'io.containerd.transfer.v1', id: 'local' },
+  ]
+}

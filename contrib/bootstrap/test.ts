@@ -5,6 +5,8 @@
  *   unit         *.test.ts beside the code
  *   integration  test/: real kernel, real registry, real processes
  *   leaks        the host after all of it, compared with the host before
+ * and, only when asked for by name (npm run test:vm does, inside its guest):
+ *   vm           test/vm: systemd and cgroup v2
  */
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -25,9 +27,11 @@ const lanes: Record<string, Lane> = {
   static: staticLane(repo),
   rust: rustLane(repo),
   unit: nodeLane(repo, files('{api,core,plugins,cmd,contrib}/**/*.test.ts'), availableParallelism()),
-  integration: nodeLane(repo, files('test/**/*.test.ts'), 1),
+  integration: nodeLane(repo, files('test/!(vm)/**/*.test.ts'), 1),
   leaks,
+  vm: nodeLane(repo, files('test/vm/*.test.ts'), 1),
 }
+const onlyOnRequest = ['vm']
 
 /** Lanes that make no sense without root, and why. */
 const needsRoot: Record<string, string> = {
@@ -35,7 +39,8 @@ const needsRoot: Record<string, string> = {
   leaks: 'nothing was done to the host',
 }
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(lanes)
+const wanted =
+  process.argv.length > 2 ? process.argv.slice(2) : Object.keys(lanes).filter(name => !onlyOnRequest.includes(name))
 const tallies: Tally[] = []
 for (const name of wanted) {
   const lane = lanes[name]

@@ -3,8 +3,10 @@
  *
  *     export const none = defineNetwork({ id: 'none', version: '1.0.0', create: async () => new NoneNetwork() })
  *     // main.ts: await serve(none)
- *     // test:    networkSuite('none', …)
+ *     // test:    networkSuite('none', { open: root => openNetworkPlugin(none, { root }), ownNamespace: true })
  */
+import { join } from 'node:path'
+import { createLogger } from '#api/log/log.ts'
 import type { NetworkPlugin } from './network.ts'
 import { networkService } from './network-service.ts'
 import type { PluginDefinition, PluginEnv } from './plugin.ts'
@@ -20,7 +22,12 @@ export interface NetworkDefinition<Config> {
   create(env: PluginEnv<Config>): Promise<NetworkPlugin>
 }
 
-export function defineNetwork<Config = unknown>(definition: NetworkDefinition<Config>): PluginDefinition<Config> {
+/** A defined network plugin: ready for `serve`, and still able to make a bare {@link NetworkPlugin}. */
+export interface DefinedNetwork<Config> extends PluginDefinition<Config> {
+  createNetworkPlugin(env: PluginEnv<Config>): Promise<NetworkPlugin>
+}
+
+export function defineNetwork<Config = unknown>(definition: NetworkDefinition<Config>): DefinedNetwork<Config> {
   const { id, version, capabilities = [], configSchema } = definition
   return {
     kind: 'network',
@@ -29,9 +36,21 @@ export function defineNetwork<Config = unknown>(definition: NetworkDefinition<Co
     capabilities,
     ...(configSchema && { configSchema }),
     parseConfig: raw => (definition.parseConfig ? definition.parseConfig(raw) : (raw as Config)),
+    createNetworkPlugin: env => definition.create(env),
     async create(env) {
       const plugin = await definition.create(env)
       return { services: [networkService(plugin)], exports: { root: env.root }, close: () => plugin.close() }
     },
   }
+}
+
+/** A network plugin without a process around it, for tests and tools; `config` is the raw table. */
+export function openNetworkPlugin<Config>(
+  plugin: DefinedNetwork<Config>,
+  { root, instance = '00000001', config = {} }: { root: string; instance?: string; config?: unknown },
+): Promise<NetworkPlugin> {
+  const { kind, id } = plugin
+  const log = createLogger({ name: `${kind}/${id}`, level: 'silent' })
+  const place = { root, state: join(root, 'state'), instance, draining: new AbortController().signal }
+  return plugin.createNetworkPlugin({ kind, id, log, ...place, config: plugin.parseConfig(config) })
 }

@@ -1,0 +1,202 @@
+/**
+ * The contract of `network.ts` as named checks, for any plugin:
+ *
+ *     networkSuite('bridge', { open: root => openNetworkPlugin(bridge, { root }), ownNamespace: true })
+ *
+ * Needs root. A plugin that touches the host's links or firewall calls it inside `inPrivateHost`.
+ */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type ErrorCode, isGantryError } from '#api/errors/errors.ts'
+import { createNetns, removeNetns } from '#api/sys/sys.ts'
+import type { AddRequest, Network, NetworkPlugin } from './network.ts'
+
+export interface SuiteOptions {
+  /** Opens the plugin on a durable directory; opened again on the same one after `close`. */
+  open(root: string): Promise<NetworkPlugin>
+  /** Its containers have a network namespace of their own. */
+  ownNamespace: boolean
+}
+
+/** A plugin under test, and containers to attach. */
+class Subject implements AsyncDisposable {
+  readonly dir = mkdtempSync(join(tmpdir(), 'gantry-net-'))
+  readonly #options: SuiteOptions
+  readonly #pins: string[] = []
+  #plugin: NetworkPlugin | undefined
+
+  constructor(options: SuiteOptions) {
+    this.#options = options
+  }
+
+  async plugin(): Promise<NetworkPlugin> {
+    this.#plugin ??= await this.#options.open(join(this.dir, 'root'))
+    return this.#plugin
+  }
+
+  async restart(): Promise<NetworkPlugin> {
+    await this.#plugin?.close()
+    this.#plugin = undefined
+    return await this.plugin()
+  }
+
+  /** A request for a fresh container. */
+  async container(networkId: string, containerId: string): Promise<AddRequest> {
+    const netnsPath = this.#options.ownNamespace ? join(this.dir, `${this.#pins.length}.ns`) : ''
+    if (netnsPath !== '') {
+      this.#pins.push(netnsPath)
+      await createNetns(netnsPath)
+    }
+    return addRequest(networkId, containerId, netnsPath)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const plugin = await this.plugin()
+    for (const { id } of await plugin.listNetworks()) {
+      await plugin.gc(id, [])
+      await plugin.removeNetwork(id)
+    }
+    await plugin.close()
+    for (const pin of this.#pins) await removeNetns(pin)
+    rmSync(this.dir, { recursive: true })
+  }
+}
+
+export function addRequest(networkId: string, containerId: string, netnsPath: string): AddRequest {
+  return {
+    networkId,
+    containerId,
+    namespace: 'suite',
+    netnsPath,
+    interfaceName: 'eth0',
+    addresses: [],
+    mac: '',
+    ports: [],
+    aliases: [],
+    defaultRoute: true,
+  }
+}
+
+/** A network with every choice left open; `digit` makes its id. */
+export function openNetwork(digit: string, overrides: Partial<Network> = {}): Network {
+  return {
+    id: digit.repeat(64),
+    name: `suite-${digit}`,
+    subnets: [],
+    mtu: 0,
+    internal: false,
+    options: {},
+    labels: {},
+    enableIpv6: false,
+    ...overrides,
+  }
+}
+
+export function fails(code: ErrorCode, pattern = /./): (error: unknown) => boolean {
+  return error => {
+    assert.ok(isGantryError(error, code), `expected ${code}, got ${error}`)
+    assert.match(error.message, pattern)
+    return true
+  }
+}
+
+export function networkSuite(name: string, options: SuiteOptions): void {
+  const skip = process.getuid?.() === 0 ? false : 'needs root'
+  const check = (title: string, body: (subject: Subject, plugin: NetworkPlugin, t: TestContext) => Promise<void>) =>
+    test(`${name}: ${title}`, { skip }, async t => {
+      await using subject = new Subject(options)
+      await body(subject, await subject.plugin(), t)
+    })
+
+  check('a network is created once, and repeated with what was asked or answered', async (_, plugin) => {
+    const asked = openNetwork('a')
+    const made = await plugin.createNetwork(asked)
+    assert.deepEqual(await plugin.createNetwork(asked), made)
+    assert.deepEqual(await plugin.createNetwork(made), made)
+    assert.deepEqual(await plugin.listNetworks(), [made])
+    await assert.rejects(plugin.createNetwork({ ...asked, internal: true }), fails('ALREADY_EXISTS', /different/))
+  })
+
+  check('a network goes when nobody is attached, and going twice is fine', async (subject, plugin) => {
+    const { id } = await plugin.createNetwork(openNetwork('a'))
+    const request = await subject.container(id, 'c1')
+    await plugin.add(request)
+    await assert.rejects(plugin.removeNetwork(id), fails('FAILED_PRECONDITION', /c1/))
+    await plugin.del(request)
+    await plugin.removeNetwork(id)
+    await plugin.removeNetwork(id)
+    assert.deepEqual(await plugin.listNetworks(), [])
+    await assert.rejects(plugin.add(request), fails('NOT_FOUND', new RegExp(id)))
+  })
+
+  check('add repeats its answer', async (subject, plugin) => {
+    const { id } = await plugin.createNetwork(openNetwork('a'))
+    const request = await subject.container(id, 'c1')
+    const result = await plugin.add(request)
+    assert.ok(result.interfaces.length > 0)
+    assert.deepEqual(await plugin.add(request), result)
+    await plugin.check({ ...request, previous: result })
+  })
+
+  check('del is fine for what is not there, and without the namespace', async (subject, plugin) => {
+    const { id } = await plugin.createNetwork(openNetwork('a'))
+    const request = await subject.container(id, 'c1')
+    await plugin.del(request)
+    await plugin.add(request)
+    if (request.netnsPath) await removeNetns(request.netnsPath)
+    await plugin.del(request)
+    await plugin.del({ ...request, netnsPath: '' })
+    await plugin.del({ ...request, networkId: 'f'.repeat(64) })
+    await assert.rejects(plugin.check(request), fails('NOT_FOUND', /c1/))
+  })
+
+  check('a namespace that is not there is NOT_FOUND, and nothing stays', async (subject, plugin) => {
+    if (!options.ownNamespace) return
+    const { id } = await plugin.createNetwork(openNetwork('a'))
+    const request = await subject.container(id, 'c1')
+    await assert.rejects(plugin.add({ ...request, netnsPath: '/nowhere/ns' }), fails('NOT_FOUND', /\/nowhere\/ns/))
+    await assert.rejects(plugin.add({ ...request, netnsPath: '/proc/self/status' }), fails('NOT_FOUND', /status/))
+    await plugin.removeNetwork(id)
+  })
+
+  check('gc keeps what is named and removes the rest', async (subject, plugin) => {
+    const { id } = await plugin.createNetwork(openNetwork('a'))
+    const [kept, ended] = [await subject.container(id, 'kept'), await subject.container(id, 'ended')]
+    await plugin.add(kept)
+    await plugin.add(ended)
+    const removed = await plugin.gc(id, [kept])
+    assert.equal(removed.length, 1)
+    assert.match(removed[0] ?? '', /ended/)
+    await plugin.check(kept)
+    await assert.rejects(plugin.check(ended), fails('NOT_FOUND'))
+    assert.deepEqual(await plugin.gc(id, [kept]), [])
+  })
+
+  check('everything is remembered over a restart', async (subject, plugin) => {
+    const made = await plugin.createNetwork(openNetwork('a'))
+    const request = await subject.container(made.id, 'c1')
+    const result = await plugin.add(request)
+    const again = await subject.restart()
+    assert.deepEqual(await again.listNetworks(), [made])
+    assert.deepEqual(await again.createNetwork(made), made)
+    assert.deepEqual(await again.add(request), result)
+    await again.check(request)
+    await again.status()
+  })
+
+  check('many at once, and the same one twice at once', async (subject, plugin) => {
+    const { id } = await plugin.createNetwork(openNetwork('a'))
+    const requests = await Promise.all(Array.from({ length: 8 }, (_, i) => subject.container(id, `c${i}`)))
+    const results = await Promise.all([...requests, ...requests].map(request => plugin.add(request)))
+    assert.deepEqual(results.slice(0, 8), results.slice(8))
+    if (options.ownNamespace) {
+      const own = results.slice(0, 8).map(({ interfaces }) => interfaces.at(-1)?.sandbox)
+      assert.equal(new Set(own).size, 8)
+    }
+    await Promise.all(requests.map(request => plugin.del(request)))
+    await plugin.removeNetwork(id)
+  })
+}

@@ -2,7 +2,7 @@
  * What an image consists of: from its target through indexes to the manifests of the platforms asked for.
  * Where the bytes come from (registry, content store) is the caller's.
  */
-import { invalidArgument, notFound } from '#api/errors/errors.ts'
+import { invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import type { Digest } from '#api/types/digest.ts'
 import {
   type Index,
@@ -42,6 +42,8 @@ export interface Selection {
   readonly allMetadata?: boolean
   /** Manifests per index at most; 0 for no limit. */
   readonly manifestLimit?: number
+  /** Manifests of an index that cannot be found are left out, as long as one remains. */
+  readonly skipMissing?: boolean
 }
 
 /** Deeper nesting of indexes than anybody makes. */
@@ -61,12 +63,21 @@ export async function readTree(
   const images: ImageNode[] = []
   const seen = new Set<Digest>()
 
+  let missing: unknown
+  const readUnlessMissing = (descriptor: OciDescriptor, depth: number): Promise<Buffer | undefined> =>
+    read(descriptor).catch((error: unknown) => {
+      if (depth === 0 || !selection.skipMissing || !isGantryError(error, 'NOT_FOUND')) throw error
+      missing = error
+      return undefined
+    })
+
   const visit = async (descriptor: OciDescriptor, wanted: boolean, depth: number): Promise<void> => {
     if (seen.has(descriptor.digest)) return
     seen.add(descriptor.digest)
     const of = `image "${name}": ${describe(descriptor)}`
     if (depth > maxDepth) throw invalidArgument(`${of}: indexes are nested more than ${maxDepth} deep`)
-    const bytes = await read(typed(of, descriptor))
+    const bytes = await readUnlessMissing(typed(of, descriptor), depth)
+    if (bytes === undefined) return
     if (isIndexBlob(of, descriptor, bytes)) {
       const index = parseIndex(of, bytes)
       indexes.push({ descriptor, index })
@@ -76,6 +87,7 @@ export async function readTree(
   }
 
   await visit(root, true, 0)
+  if (images.length === 0 && missing !== undefined) throw missing
   return { root, indexes, images }
 }
 

@@ -27,7 +27,7 @@ export function manifestLabels({ config, layers }: Manifest): Record<string, str
 }
 
 /** The same for an index. */
-export function indexLabels({ manifests }: Index): Record<string, string> {
+export function indexLabels({ manifests }: Pick<Index, 'manifests'>): Record<string, string> {
   return Object.fromEntries(manifests.map(({ digest }, i) => [`containerd.io/gc.ref.content.m.${i}`, digest]))
 }
 

@@ -26,6 +26,7 @@ import type { Credentials } from '#core/remotes/remotes.ts'
 
 export type { TransferConfig, TransferParts } from './context.ts'
 export { LocalTransfers } from './local-transfers.ts'
+export { transferService } from './service.ts'
 
 /** One image, ready to run: what {@link Unpacker.ensureUnpacked} answers. */
 export interface UnpackedImage {

@@ -1,0 +1,77 @@
+/** containerd.services.transfer.v1: the two ends of a transfer, as types of the wire, become a verb of {@link Transfers}. */
+import { invalidArgument, notImplemented } from '#api/errors/errors.ts'
+import type { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/transfer.ts'
+import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
+import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/transfer/importexport.ts'
+import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
+import type { CallContext, ServiceImpl } from '#api/rpc/server.ts'
+import { byteReader, byteWriter, type Streams, typeName } from '#core/streaming/streaming.ts'
+import type { TransferContext, Transfers } from './transfer.ts'
+import { openProgress } from './wire-progress.ts'
+import { exportOptions, registryImage, storedImage } from './wire-types.ts'
+
+type Ends = { source: Any; destination: Any }
+type Verb = (ends: Ends, context: TransferContext) => Promise<unknown>
+
+const prefix = 'containerd.types.transfer.'
+
+export function transferService(transfers: Transfers, streams: Streams): ServiceImpl<typeof TransferDefinition> {
+  const verbs = verbsOver(transfers, streams)
+  return {
+    async transfer({ source, destination, options }, call) {
+      if (source === undefined || destination === undefined)
+        throw invalidArgument('a transfer needs a source and a destination')
+      const pair = `${shortName(source)} to ${shortName(destination)}`
+      const verb = verbs[pair]
+      if (verb === undefined) throw notImplemented(`transfer from ${pair}`)
+      await using progress = openProgress(streams, call.namespace, options?.progressStream ?? '')
+      await verb({ source, destination }, contextOf(call, progress.sink))
+      return {}
+    },
+  }
+}
+
+function verbsOver(transfers: Transfers, streams: Streams): Record<string, Verb | undefined> {
+  const registry = ({ value }: Any, { namespace }: TransferContext) =>
+    registryImage(OCIRegistry.decode(value), streams, namespace)
+  const store = ({ value }: Any) => storedImage(ImageStore.decode(value))
+  return {
+    'OCIRegistry to ImageStore': ({ source, destination }, context) =>
+      transfers.pull(registry(source, context), store(destination), context),
+    'ImageStore to OCIRegistry': ({ source, destination }, context) =>
+      transfers.push(store(source), registry(destination, context), context),
+    'ImageStore to ImageStore': ({ source, destination }, context) =>
+      transfers.tag(store(source).name, store(destination), context),
+    'ImageImportStream to ImageStore': async ({ source, destination }, context) => {
+      const { stream: id, forceCompress } = ImageImportStream.decode(source.value)
+      const stream = streams.get(context.namespace, id)
+      try {
+        return await transfers.importArchive(byteReader(stream), store(destination), { ...context, forceCompress })
+      } finally {
+        await stream.close()
+      }
+    },
+    'ImageStore to ImageExportStream': async ({ source, destination }, context) => {
+      const wire = ImageExportStream.decode(destination.value)
+      const stream = streams.get(context.namespace, wire.stream)
+      try {
+        return await transfers.exportArchive(byteWriter(stream), exportOptions(store(source), wire), context)
+      } finally {
+        await stream.close()
+      }
+    },
+  }
+}
+
+function shortName(any: Any): string {
+  const name = typeName(any)
+  return name.startsWith(prefix) ? name.slice(prefix.length) : name
+}
+
+function contextOf(
+  { namespace, lease, signal }: CallContext,
+  onProgress: TransferContext['onProgress'],
+): TransferContext {
+  return { namespace, lease, signal, onProgress }
+}

@@ -16,6 +16,7 @@ import {
   type ServiceDefinition,
   type ServiceImpl,
 } from './definition.ts'
+import { nameUnknownMethods } from './unknown-method.ts'
 
 export type { CallContext, ServiceImpl } from './definition.ts'
 
@@ -50,8 +51,13 @@ export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageByt
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
   })
+  const services = new Set<string>()
+  nameUnknownMethods(server, services)
   return {
-    add: (definition, implementation) => addService(server, logger, definition, implementation),
+    add(definition, implementation) {
+      services.add(definition.fullName)
+      addService(server, logger, definition, implementation)
+    },
     listen: (address, options) => listen(server, address, options),
     shutdown: graceMs => shutdown(server, graceMs),
   }

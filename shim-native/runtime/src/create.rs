@@ -50,9 +50,10 @@ pub(crate) fn create(spec: Spec, options: CreateOptions<'_>) -> Result<Made, Err
     check_id(options.id)?;
     let mut warnings = Vec::new();
     let (mut plan, outer) = prepare(spec, options, &mut warnings)?;
+    // Before anything is written down as ours: undo and clean-up kill what is in the group.
+    outer.state.cgroup.require_free()?;
     outer.state.save(&outer.bundle)?;
-    let made = make(&mut plan, &outer, &mut warnings);
-    match made {
+    match make(&mut plan, &outer, &mut warnings) {
         Ok((spawned, console, state)) => Ok(Made {
             spawned,
             console,
@@ -363,7 +364,7 @@ fn spawn_init(plan: &InitPlan, outer: &Outer) -> Result<Spawned, Error> {
         cgroup: plan.attachment.v2(),
         prepare: if plan.joined_by_helper { Some(&enter) } else { None },
     };
-    spawn(&request, |channel| init::run(plan, &channel))
+    spawn(&request, |channel| init::run(plan, channel))
 }
 
 /// time_namespaces(7): offsets can be set until the first process is in.

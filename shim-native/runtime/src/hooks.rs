@@ -158,18 +158,16 @@ fn spawn(
     // that; the 'static the closure needs is therefore never relied on. The closure makes raw calls only.
     let seal: &'static (dyn Fn() -> std::io::Result<()> + Sync) = unsafe { std::mem::transmute(seal) };
     // SAFETY: as above; the closure neither allocates nor locks in a way a fork could break (one thread).
-    unsafe { command.pre_exec(move || seal()) };
+    unsafe { command.pre_exec(seal) };
     command.spawn()
 }
 
 /// Waits, kills at the limit, and turns anything but exit code 0 into a reason with what the hook said.
 fn finish(mut child: Child, limit: Option<Duration>) -> Result<(), String> {
-    if let Some(limit) = limit {
-        if !ended_within(&child, limit) {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("timed out after {} s", limit.as_secs()));
-        }
+    if let Some(limit) = limit.filter(|limit| !ended_within(&child, *limit)) {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("timed out after {} s", limit.as_secs()));
     }
     let output = child
         .wait_with_output()

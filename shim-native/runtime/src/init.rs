@@ -238,7 +238,9 @@ fn finish(plan: &InitPlan, channel: &Channel, pid: Option<i32>) -> Result<std::c
     let settled = plan
         .process
         .settle(&mut |warning| channel.send(&Message::Warning(warning)))?;
-    kernel::cloexec_from(3).map_err(|errno| Error::system(Step::Stdio, "close_range", errno))?;
+    // Everything of the caller goes, also what its other threads opened: nobody may find it in here, and
+    // no pipe's end may stay open through a process that waits.
+    kernel::close_all_but(channel.fd()).map_err(|errno| Error::system(Step::Stdio, "close_range", errno))?;
     channel.send(&Message::Ready)?;
     channel.expect(Message::Start)?;
     if !plan.start_container.is_empty() {

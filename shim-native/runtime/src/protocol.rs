@@ -354,10 +354,6 @@ impl Channel {
         Ok((Channel(a), Channel(b)))
     }
 
-    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Channel(fd)
-    }
-
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -30,7 +30,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// Makes the process; `child` runs in it and ends by executing or exiting.
-pub(crate) fn spawn(request: &Request<'_>, child: impl FnOnce(Channel) -> Error) -> Result<Spawned, Error> {
+pub(crate) fn spawn(request: &Request<'_>, child: impl FnOnce(&Channel) -> Error) -> Result<Spawned, Error> {
     let (ours, theirs) = Channel::pair()?;
     let (pid, pidfd) = if request.prepare.is_none() && thread_count() == 1 {
         match clone3(request.flags, request.cgroup).map_err(clone_error)? {
@@ -55,15 +55,12 @@ fn clone_error(errno: rustix::io::Errno) -> Error {
 }
 
 /// The child's outermost frame: whatever goes wrong is reported, and the process ends.
-fn run(channel: Channel, child: impl FnOnce(Channel) -> Error) -> ! {
+fn run(channel: Channel, child: impl FnOnce(&Channel) -> Error) -> ! {
     reset_signals();
-    let Ok(report) = rustix::io::fcntl_dupfd_cloexec(channel.fd(), 3) else {
-        exit_now(FAILED)
-    };
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child(channel)));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| child(&channel)));
     let error = outcome
         .unwrap_or_else(|_| Error::system(Step::Protocol, "panic in the child", rustix::io::Errno::IO));
-    let _ = Channel::from_fd(report).send(&Message::Failed(error.into()));
+    let _ = channel.send(&Message::Failed(error.into()));
     exit_now(FAILED)
 }
 
@@ -74,7 +71,7 @@ fn through_helper(
     request: &Request<'_>,
     ours: BorrowedFd<'_>,
     theirs: Channel,
-    child: impl FnOnce(Channel) -> Error,
+    child: impl FnOnce(&Channel) -> Error,
 ) -> Result<(i32, OwnedFd), Error> {
     let (answers, helper_end) = Channel::pair()?;
     // SAFETY: fork(2) through glibc, whose handlers make allocation safe in the child of a threaded
@@ -114,7 +111,7 @@ fn help(
     answers: Channel,
     ours: BorrowedFd<'_>,
     theirs: Channel,
-    child: impl FnOnce(Channel) -> Error,
+    child: impl FnOnce(&Channel) -> Error,
 ) -> ! {
     let prepared = request.prepare.map_or(Ok(()), |prepare| prepare());
     let cloned = prepared.and_then(|()| {

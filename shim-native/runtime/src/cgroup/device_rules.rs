@@ -101,9 +101,10 @@ fn push(resolved: &mut Vec<DeviceRule>, rule: DeviceRule) {
     if rule.is_everything() {
         resolved.clear();
     }
-    if resolved.last() != Some(&rule)
-        && !(rule.allow && resolved.iter().all(|r| r.allow || r.is_everything()) && resolved.contains(&rule))
-    {
+    // A repeat adds nothing if nothing was taken away since.
+    let since = resolved.iter().rposition(|earlier| *earlier == rule);
+    let repeats = since.is_some_and(|at| resolved[at..].iter().all(|later| later.allow == rule.allow));
+    if !repeats {
         resolved.push(rule);
     }
 }

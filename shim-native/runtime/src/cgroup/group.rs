@@ -96,23 +96,38 @@ impl Cgroup {
             .map(|g| g.dir.as_path())
     }
 
-    /// Makes the directories. A group that is there already and has processes is refused; on failure what
-    /// was made is removed again.
+    /// Refuses a group that has processes: it is somebody else's.
+    pub(crate) fn require_free(&self) -> Result<(), Error> {
+        for dir in self.v1.iter().map(|group| &group.dir).chain(&self.v2) {
+            let mut pids = Vec::new();
+            // No such group, no processes.
+            let _ = collect_pids(dir, &mut pids);
+            if let Some(first) = pids.first() {
+                let reason = format!(
+                    "{} exists and has {} processes, the first is {first}",
+                    dir.display(),
+                    pids.len()
+                );
+                return Err(Error::spec("linux.cgroupsPath", reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the directories; on failure what was made is removed again.
     pub(crate) fn create(&self) -> Result<(), Error> {
         self.make().inspect_err(|_| self.discard())
     }
 
     fn make(&self) -> Result<(), Error> {
-        // systemd has made some of them around the container's process.
-        let shared = self.unit.is_some();
         for group in &self.v1 {
-            make_group(&group.dir, shared)?;
+            make_group(&group.dir)?;
             if group.controllers.iter().any(|c| c == "cpuset") {
                 v1::inherit_cpuset(&group.mount, &group.dir)?;
             }
         }
         if let Some(dir) = &self.v2 {
-            make_group(dir, shared)?;
+            make_group(dir)?;
             if self.kind == CgroupKind::V2 {
                 v2::enable_controllers(dir, &self.path)?;
             }
@@ -264,28 +279,13 @@ fn is_wanted(hierarchy: &Hierarchy, resources: Option<&LinuxResources>) -> bool 
         .any(|name| WANTED.contains(&name.as_str()) || name.starts_with("name=") || asked(name))
 }
 
-fn make_group(dir: &Path, shared: bool) -> Result<(), Error> {
+fn make_group(dir: &Path) -> Result<(), Error> {
     let failed = |errno| Error::system(Step::Cgroup, format!("making {}", dir.display()), errno);
     match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
-        Err(Errno::NOENT) => {
-            std::fs::create_dir_all(dir).map_err(|error| failed(errno(&error)))?;
-            Ok(())
-        }
-        Err(Errno::EXIST) => {
-            let mut pids = Vec::new();
-            collect_pids(dir, &mut pids)?;
-            if pids.is_empty() || shared {
-                return Ok(());
-            }
-            let reason = format!(
-                "{} exists and has {} processes, the first is {}",
-                dir.display(),
-                pids.len(),
-                pids[0]
-            );
-            Err(Error::spec("linux.cgroupsPath", reason))
-        }
-        other => other.map_err(failed),
+        Err(Errno::NOENT) => std::fs::create_dir_all(dir).map_err(|error| failed(errno(&error))),
+        // Left over empty, or made by systemd around the container's process.
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(failed(errno)),
     }
 }
 

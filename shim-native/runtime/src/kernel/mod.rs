@@ -9,8 +9,8 @@ pub(crate) use clone::{Cloned, clone3, thread_count};
 pub(crate) use identity::{set_groups, set_res_gid, set_res_uid};
 pub(crate) use mount::{MountAttr, attr, fs_context_log, mount_setattr};
 pub(crate) use process::{
-    cloexec_from, execve, exit_now, install_seccomp, io_priority, join_session_keyring, new_listener_seccomp,
-    reset_signals, sched_setattr, set_personality, setns, unshare,
+    close_all_but, execve, exit_now, install_seccomp, io_priority, join_session_keyring,
+    new_listener_seccomp, reset_signals, sched_setattr, set_personality, setns, unshare,
 };
 
 use rustix::io::Errno;

@@ -17,29 +17,49 @@ pub(crate) fn unshare(flags: i32) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_unshare, flags) }).map(drop)
 }
 
-/// Marks every descriptor from `first` up close-on-exec (close_range(2), Linux 5.11).
-pub(crate) fn cloexec_from(first: u32) -> Result<(), Errno> {
-    const CLOSE_RANGE_CLOEXEC: u32 = 4;
-    // SAFETY: only sets a flag on descriptors; none is closed.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) }).map(drop)
+/// Closes every descriptor above 2 except `kept` (close_range(2), Linux 5.9). For a process that ends by
+/// `execve` or [`exit_now`]: owners of the closed numbers must never be dropped.
+pub(crate) fn close_all_but(kept: BorrowedFd<'_>) -> Result<(), Errno> {
+    let kept = kept.as_raw_fd() as u32;
+    for (first, last) in [(3, kept.wrapping_sub(1)), (kept + 1, u32::MAX)] {
+        if first <= last && last >= 3 {
+            // SAFETY: by this function's contract nobody uses or closes the numbers afterwards.
+            check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives every signal its default action and unblocks all: ignored signals would survive `execve`
-/// (Rust programs ignore SIGPIPE), and handlers of the caller must not run in a child.
+/// (Rust programs ignore SIGPIPE), and handlers of the caller must not run in a child. By raw calls, as
+/// glibc keeps two signals to itself and would leave them ignored.
 pub(crate) fn reset_signals() {
+    const SIGSET_SIZE: usize = 8;
+    // The kernel's struct sigaction (handler, flags, restorer, mask) is at most this long; zero is SIG_DFL.
+    let default = [0u64; 4];
+    let none = 0u64;
     for signal in 1..65 {
-        // SAFETY: a zeroed sigaction is SIG_DFL without flags; failures (SIGKILL, SIGSTOP, glibc's own) are harmless.
+        // SAFETY: the kernel reads a sigaction from `default`; failures (SIGKILL, SIGSTOP) are harmless.
         unsafe {
-            let default: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
-        }
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null::<u64>(),
+                SIGSET_SIZE,
+            )
+        };
     }
-    // SAFETY: sigemptyset initialises the set before it is used.
+    // SAFETY: the kernel reads an empty set of the size given.
     unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null::<u64>(),
+            SIGSET_SIZE,
+        )
+    };
 }
 
 /// Ends this process at once: no destructors, no `atexit`, no buffers of the parent flushed twice.

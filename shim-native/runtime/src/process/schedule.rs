@@ -14,7 +14,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     pub(super) fn new(process: &Process) -> Result<Self, Error> {
-        let io = process.io_priority().clone();
+        let io = *process.io_priority();
         if let Some(level) = io
             .as_ref()
             .map(LinuxIOPriority::priority)

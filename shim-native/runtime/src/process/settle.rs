@@ -23,7 +23,7 @@ impl ProcessPlan {
         warn: &mut dyn FnMut(Warning) -> Result<(), Error>,
     ) -> Result<Settled, Error> {
         if let Some(name) = &self.keyring {
-            join_keyring(name)?;
+            join_keyring(name, warn)?;
         }
         self.schedule.apply()?;
         if let Some(domain) = self.personality {
@@ -70,10 +70,18 @@ impl ProcessPlan {
     }
 }
 
-/// A kernel without keys, or with its key quota used up by other containers, still runs containers.
-fn join_keyring(name: &CString) -> Result<(), Error> {
+/// A kernel without keys has none to hide. A user whose key quota is used up still gets a container, but is
+/// told that it shares the caller's keyring.
+fn join_keyring(name: &CString, warn: &mut dyn FnMut(Warning) -> Result<(), Error>) -> Result<(), Error> {
     match kernel::join_session_keyring(name) {
-        Ok(()) | Err(Errno::NOSYS | Errno::DQUOT) => Ok(()),
+        Ok(()) | Err(Errno::NOSYS) => Ok(()),
+        Err(Errno::DQUOT) => {
+            let message = "no session keyring of its own: the key quota is used up".to_owned();
+            warn(Warning {
+                step: Step::Keyring,
+                message,
+            })
+        }
         Err(errno) => Err(Error::system(Step::Keyring, name.to_string_lossy(), errno)),
     }
 }

@@ -165,9 +165,8 @@ fn search(ranges: &[Range<'_>]) -> Vec<sock_filter> {
 fn decide(verdict: &Verdict) -> Vec<sock_filter> {
     let mut program = Vec::new();
     for (conditions, value) in &verdict.conditional {
-        let mut block: Vec<sock_filter> = Vec::new();
         // Built backwards: each test needs to know how far the end of the alternative is.
-        block.push(op(RETURN, *value));
+        let mut block = vec![op(RETURN, *value)];
         for condition in conditions.iter().rev() {
             let mut test = test(condition, block.len());
             test.extend(block);

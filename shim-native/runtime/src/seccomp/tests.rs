@@ -5,7 +5,7 @@ use oci_spec::runtime::LinuxSeccomp;
 
 /// Runs `program` on a call; `arch` is `AUDIT_ARCH_*`. Returns the verdict and how many steps it took.
 fn run(program: &[libc::sock_filter], arch: u32, number: u32, args: [u64; 6]) -> (u32, usize) {
-    let mut data = vec![0u8; 64];
+    let mut data = [0u8; 64];
     data[0..4].copy_from_slice(&number.to_ne_bytes());
     data[4..8].copy_from_slice(&arch.to_ne_bytes());
     for (index, arg) in args.iter().enumerate() {
@@ -176,6 +176,6 @@ fn notify_needs_a_listener_path() {
     let json =
         r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}"#;
     let seccomp: LinuxSeccomp = serde_json::from_str(json).unwrap();
-    let error = compile(&seccomp).err().expect("refused");
+    let error = compile(&seccomp).expect_err("refused");
     assert!(error.to_string().contains("listenerPath"), "{error}");
 }

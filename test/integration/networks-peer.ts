@@ -1,0 +1,35 @@
+/**
+ * Either end of a conversation, to be run inside a network namespace:
+ *
+ *     serve PORT                  answers each client, TCP and UDP, with the address it came from
+ *     ask tcp|udp HOST PORT       prints that answer, or "no answer" after a second, or the errno
+ */
+import { createSocket } from 'node:dgram'
+import { connect, createServer } from 'node:net'
+
+const patienceMs = 1000
+const [verb, ...rest] = process.argv.slice(2)
+if (verb === 'serve') serve(Number(rest[0]))
+else ask(String(rest[0]), String(rest[1]), Number(rest[2]))
+
+function serve(port: number): void {
+  const tcp = createServer(socket => {
+    socket.on('error', () => {})
+    socket.end(socket.remoteAddress ?? '')
+  })
+  const udp = createSocket('udp4')
+  udp.on('message', (_, from) => udp.send(from.address, from.port, from.address))
+  tcp.listen(port, '0.0.0.0', () => udp.bind(port, '0.0.0.0', () => process.stdout.write('ready\n')))
+}
+
+function ask(protocol: string, host: string, port: number): void {
+  setTimeout(() => answer('no answer'), patienceMs)
+  const failed = (error: NodeJS.ErrnoException) => answer(error.code ?? error.message)
+  if (protocol === 'tcp') return void connect({ host, port }).on('data', answer).on('error', failed)
+  const socket = createSocket('udp4').on('message', answer).on('error', failed)
+  socket.connect(port, host, () => socket.send('?'))
+}
+
+function answer(text: string | Buffer): void {
+  process.stdout.write(`${text}\n`, () => process.exit(0))
+}

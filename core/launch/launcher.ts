@@ -6,7 +6,7 @@ import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containe
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import { type Digest, parseDigest } from '#api/types/digest.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
-import { parsePlatform } from '#api/types/platform.ts'
+import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from '#api/types/platform.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import type { ContentStore } from '#core/content/content.ts'
 import type { Images } from '#core/images/images.ts'
@@ -71,6 +71,7 @@ export class LauncherImpl implements Launcher {
     await this.#checkReferences(ns, completed)
     const unpacked = await this.#unpack(ns, completed, signal)
     const image = await this.#imageConfig(ns, completed.image, unpacked)
+    const platformWarnings = checkPlatform(completed, image)
     const config = withImageUser(completed, image)
     const places = this.#parts.placesOf(ns, id)
     const { spec, warnings } = await composeSpec({ namespace: ns, id, config, image, files: places }, this.#parts.host)
@@ -89,7 +90,7 @@ export class LauncherImpl implements Launcher {
       snapshotKey: id,
       extensions: { [launchConfigAny(config).typeUrl]: launchConfigAny(config) },
     })
-    return { id, paths: this.#paths(ns, config, ''), warnings }
+    return { id, paths: this.#paths(ns, config, ''), warnings: [...platformWarnings, ...warnings] }
   }
 
   async inspect(ns: string, id: string, execId: string): Promise<Inspection> {
@@ -170,6 +171,16 @@ export class LauncherImpl implements Launcher {
     const logged = execId === '' && config.log?.driver !== 'none'
     return { attachSocket: places.attachSocket(execId), logFile: logged ? places.logFile : '' }
   }
+}
+
+/** NOT_FOUND when a platform was asked for that the image is not of; one that merely is not the host's is only worth a warning. */
+function checkPlatform({ image, platform }: ContainerConfig, { os, architecture }: ImageConfig): string[] {
+  const wanted = platform ? parsePlatform(platform) : hostPlatform()
+  const offered = { os, architecture: architecture || wanted.architecture, variant: '' }
+  if (wanted.os === os && normalizePlatform(offered).architecture === wanted.architecture) return []
+  const offer = formatPlatform(offered)
+  if (platform) throw notFound(`image "${image}" for platform ${platform} (it is for ${offer})`)
+  return [`image "${image}" is for ${offer}, this host is ${formatPlatform(wanted)}`]
 }
 
 /** Whom the image names is recorded as a wish: the user is looked up when the task is created, without the image. */

@@ -194,6 +194,11 @@ impl ProcessIo {
         self.console.resize(rows, columns)
     }
 
+    /// The terminal size asked for before the start, as (rows, columns).
+    pub fn early_size(&self) -> Option<(u16, u16)> {
+        self.console.early_size()
+    }
+
     /// Stops copying and removes the attach socket. Clients still get what they are owed.
     pub fn close(&self) {
         let mut state = self.state.lock().unwrap();

@@ -42,6 +42,16 @@ impl Console {
         Ok(())
     }
 
+    /// The size asked for before there is a terminal, as (rows, columns). The process should find it so
+    /// from its first instruction on.
+    pub fn early_size(&self) -> Option<(u16, u16)> {
+        self.0
+            .lock()
+            .unwrap()
+            .early
+            .map(|size| (size.ws_row, size.ws_col))
+    }
+
     /// Lets go of the master.
     pub fn disconnect(&self) {
         self.0.lock().unwrap().master = None;

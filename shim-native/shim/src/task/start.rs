@@ -6,7 +6,7 @@ use crate::log;
 use crate::proto::containerd::events::{TaskExecStarted, TaskStart};
 use crate::proto::containerd::task::v3::{StartRequest, StartResponse};
 use crate::reaper::Exit;
-use gantry_runtime::{ExecOptions, ExecProcess};
+use gantry_runtime::{ExecOptions, ExecProcess, spec};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
@@ -92,7 +92,12 @@ impl Task {
             no_new_keyring: self.no_new_keyring,
             io_owner: self.io_owner,
         };
-        let made = self.container.lock().unwrap().exec(&exec.spec, options);
+        let mut process = spec::Process::clone(&exec.spec);
+        if let Some((rows, columns)) = exec.process.io.early_size() {
+            let size = spec::BoxBuilder::default().height(rows).width(columns).build();
+            process.set_console_size(size.ok());
+        }
+        let made = self.container.lock().unwrap().exec(&process, options);
         made.map_err(|error| (status("exec failed", &error), exit_status(&error)))
     }
 

@@ -132,8 +132,7 @@ async function relay(answer: IncomingMessage, outgoing: ServerResponse, fault: F
     }
     const piece = fault?.kind === 'cut' ? chunk.subarray(0, Math.max(0, fault.bytes - passed)) : chunk
     passed += chunk.length
-    if (piece.length > 0 && !outgoing.write(piece))
-      await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')])
+    if (piece.length > 0 && !outgoing.write(piece)) await drainedOrClosed(outgoing)
     if (fault?.kind === 'cut' && passed >= fault.bytes) {
       // Let what was written leave before the connection goes.
       await sleep(5)
@@ -142,6 +141,12 @@ async function relay(answer: IncomingMessage, outgoing: ServerResponse, fault: F
     }
   }
   outgoing.end()
+}
+
+function drainedOrClosed(outgoing: ServerResponse): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  outgoing.once('drain', resolve).once('close', resolve)
+  return promise.finally(() => outgoing.off('drain', resolve).off('close', resolve))
 }
 
 async function stop(server: Server): Promise<void> {

@@ -171,6 +171,9 @@ impl Cgroup {
             CgroupKind::V2 => v2::apply(self, resources, initial, &mut warnings)?,
             CgroupKind::V1 | CgroupKind::Hybrid => v1::apply(self, resources, initial, &mut warnings)?,
         }
+        if let Some((_, unit)) = self.unit.as_ref().filter(|_| !initial) {
+            systemd::update_scope(unit, resources, self.kind)?;
+        }
         Ok(warnings)
     }
 

@@ -32,3 +32,6 @@ pub enum CgroupKind {
     /// One v2 tree.
     V2,
 }
+
+#[cfg(test)]
+mod tests;

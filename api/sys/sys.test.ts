@@ -332,6 +332,33 @@ describe('layers', { skip }, () => {
     assert.equal(statSync(join(target, 'dir')).mode & 0o777, 0o700)
   })
 
+  test('makes a layer that unpacks to the same', async () => {
+    const [upper, output] = [folder('created-upper'), join(dir, 'created.gz')]
+    mkdirSync(join(upper, 'dir'))
+    writeFileSync(join(upper, 'dir/file'), 'content')
+    await sys.mknod(join(upper, 'gone'), 0o020000)
+    const request = { upper, mode: 'overlay', output, compression: 'gzip' } as const
+    const created = await sys.createLayer(request)
+    const stored = readFileSync(output)
+    assert.equal(created.digest, `sha256:${createHash('sha256').update(stored).digest('hex')}`)
+    assert.equal(created.sizeBytes, stored.length)
+    assert.equal(created.entries, 3)
+    const target = folder('created-target')
+    writeFileSync(join(target, 'gone'), '')
+    const applied = await sys.applyLayer({ source: output, target, format: 'plain' })
+    assert.equal(applied.diffId, created.diffId)
+    assert.deepEqual(readdirSync(target, { recursive: true }).sort(), ['dir', 'dir/file'])
+    await assert.rejects(sys.createLayer(request), { code: 'EEXIST', path: output })
+    const missing = {
+      upper: join(dir, 'nowhere'),
+      mode: 'diff',
+      output: join(dir, 'never'),
+      compression: 'zstd',
+    } as const
+    await assert.rejects(sys.createLayer(missing), { code: 'ENOENT', path: missing.upper })
+    assert.ok(!existsSync(missing.output))
+  })
+
   test('errors say what kind, which entry, and where', async () => {
     const target = folder('failed')
     const apply = (source: string, limits?: sys.LayerLimits) =>

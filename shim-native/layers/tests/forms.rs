@@ -4,76 +4,14 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use gantry_layers::{Compression, Format, Input, LayerError, Limits, Target, apply};
-use support::{Archive, Sandbox, describe, is_root};
-
-fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output.stdout
-}
-
-/// A tree with one of everything.
-fn populate(root: &Path, rich: bool) {
-    fs::create_dir_all(root.join("dir/sub")).unwrap();
-    fs::write(root.join("dir/file"), vec![7; 100_000]).unwrap();
-    fs::write(root.join("dir/empty"), "").unwrap();
-    fs::write(root.join("dir/exact"), vec![1; 512]).unwrap();
-    symlink("../dir/file", root.join("dir/link")).unwrap();
-    fs::hard_link(root.join("dir/file"), root.join("dir/sub/hard")).unwrap();
-    let text = |path: &str| root.join(path).display().to_string();
-    run("mkfifo", &[&text("fifo")]);
-    run("mknod", &[&text("null"), "c", "1", "3"]);
-    run("mknod", &[&text("loop"), "b", "7", "300"]);
-    fs::write(root.join("suid"), "x").unwrap();
-    run("chown", &["12:34", &text("suid"), &text("dir/sub")]);
-    run("chown", &["-h", "56:78", &text("dir/link")]);
-    run("chmod", &["6755", &text("suid")]);
-    run("chmod", &["1777", &text("dir/sub")]);
-    if rich {
-        let long = "n".repeat(120);
-        fs::create_dir_all(root.join(&long)).unwrap();
-        fs::write(root.join(&long).join(&long), "long").unwrap();
-        symlink(format!("{long}/{long}"), root.join("long-link")).unwrap();
-        fs::hard_link(root.join(&long).join(&long), root.join(format!("{long}-hard"))).unwrap();
-        run("chown", &["3000000:4000000000", &text("dir/exact")]);
-        let sparse = File::create(root.join("sparse")).unwrap();
-        for at in [0u64, 1 << 20, 3 << 20, 5 << 20, 7 << 20, 9 << 20, 11 << 20] {
-            sparse.write_at(&[9; 4096], at).unwrap();
-        }
-        sparse.set_len(16 << 20).unwrap();
-        File::create(root.join("hole")).unwrap().set_len(1 << 20).unwrap();
-    }
-    let old: &str = if rich {
-        "2001-02-03 04:05:06.123456789 UTC"
-    } else {
-        "2001-02-03 04:05:06 UTC"
-    };
-    run(
-        "find",
-        &[
-            &root.display().to_string(),
-            "-depth",
-            "-exec",
-            "touch",
-            "-h",
-            "-d",
-            old,
-            "{}",
-            ";",
-        ],
-    );
-}
+use support::{Archive, Sandbox, describe, is_root, populate, run};
 
 fn agree_with_gnu_tar(rich: bool, options: &[&str]) {
     if !is_root() {

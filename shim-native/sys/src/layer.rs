@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gantry_layers::{Applied, Compression, Format, Input, LayerError, Limits, Marks, Target, apply};
+use gantry_layers::{
+    Applied, Changes, Compression, Created, Format, Input, LayerError, Limits, Marks, Target, apply, create,
+};
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
@@ -83,22 +85,30 @@ fn input(request: &ApplyLayerRequest) -> Result<Input> {
         file: File::open(&request.source).call_on("open", &request.source)?,
         offset: count("offset", request.offset)?.unwrap_or(0),
         length: count("length", request.length)?,
-        compression: match request.compression.as_deref().unwrap_or("auto") {
-            "auto" => Compression::Auto,
-            "none" => Compression::None,
-            "gzip" => Compression::Gzip,
-            "zstd" => Compression::Zstd,
-            other => return Err(unknown("compression", other, "auto, none, gzip, zstd")),
-        },
+        compression: compression(request.compression.as_deref().unwrap_or("auto"))?,
     })
 }
 
-fn target(request: &ApplyLayerRequest) -> Result<Target> {
-    let marks = if request.userxattr.unwrap_or(false) {
+fn compression(name: &str) -> Result<Compression> {
+    match name {
+        "auto" => Ok(Compression::Auto),
+        "none" => Ok(Compression::None),
+        "gzip" => Ok(Compression::Gzip),
+        "zstd" => Ok(Compression::Zstd),
+        other => Err(unknown("compression", other, "auto, none, gzip, zstd")),
+    }
+}
+
+fn marks(userxattr: Option<bool>) -> Marks {
+    if userxattr.unwrap_or(false) {
         Marks::User
     } else {
         Marks::Trusted
-    };
+    }
+}
+
+fn target(request: &ApplyLayerRequest) -> Result<Target> {
+    let marks = marks(request.userxattr);
     Ok(Target {
         directory: PathBuf::from(&request.target),
         format: match request.format.as_str() {
@@ -146,6 +156,75 @@ fn count(name: &str, value: Option<i64>) -> Result<Option<u64>> {
 
 fn unknown(name: &str, value: &str, allowed: &str) -> SysError {
     SysError::refused("EINVAL", format!("unknown {name} '{value}'; allowed: {allowed}"))
+}
+
+#[napi(object)]
+pub struct CreateLayerRequest {
+    pub upper: String,
+    pub mode: String,
+    pub lower: Option<String>,
+    pub userxattr: Option<bool>,
+    pub output: String,
+    pub compression: String,
+}
+
+#[napi(object)]
+pub struct CreateLayerResult {
+    pub diff_id: String,
+    pub digest: String,
+    pub size_bytes: i64,
+    pub uncompressed_bytes: i64,
+    pub entries: i64,
+}
+
+#[napi]
+pub fn create_layer<'env>(
+    env: &'env Env,
+    request: CreateLayerRequest,
+    cancel: &CancelToken,
+) -> napi::Result<Object<'env>> {
+    let cancel = Arc::clone(&cancel.stop);
+    promise(env, move || {
+        let changes = changes(&request)?;
+        let compression = compression(&request.compression)?;
+        if compression == Compression::Auto {
+            return Err(unknown("compression", "auto", "none, gzip, zstd"));
+        }
+        let output = File::create_new(&request.output).call_on("open", &request.output)?;
+        let outcome = create(&changes, output, compression, cancel).map_err(translate);
+        if outcome.is_err() {
+            // A part of a layer is of no use to anybody.
+            let _ = std::fs::remove_file(&request.output);
+        }
+        outcome.map(CreateLayerResult::from)
+    })
+}
+
+fn changes(request: &CreateLayerRequest) -> Result<Changes> {
+    match request.mode.as_str() {
+        "overlay" => Ok(Changes::Upper {
+            directory: PathBuf::from(&request.upper),
+            marks: marks(request.userxattr),
+        }),
+        "diff" => Ok(Changes::Between {
+            lower: request.lower.as_ref().map(PathBuf::from),
+            upper: PathBuf::from(&request.upper),
+        }),
+        other => Err(unknown("mode", other, "overlay, diff")),
+    }
+}
+
+impl From<Created> for CreateLayerResult {
+    fn from(created: Created) -> Self {
+        let written = created.written;
+        Self {
+            diff_id: digest(&written.diff_sha256),
+            digest: digest(&written.sha256),
+            size_bytes: written.bytes as i64,
+            uncompressed_bytes: written.uncompressed_bytes as i64,
+            entries: created.entries as i64,
+        }
+    }
 }
 
 impl From<Applied> for ApplyLayerResult {

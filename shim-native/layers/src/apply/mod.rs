@@ -26,7 +26,9 @@ use crate::tar::{Reader, Time};
 use attributes::timestamps;
 use lowers::Lowers;
 pub use overlay::Marks;
+pub(crate) use overlay::{is_reserved, is_whiteout};
 use tree::Tree;
+pub(crate) use tree::open_directory;
 
 /// What the target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +155,7 @@ impl Applier {
     }
 }
 
-fn open_root(path: &Path) -> Result<OwnedFd> {
+pub(crate) fn open_root(path: &Path) -> Result<OwnedFd> {
     use std::os::unix::ffi::OsStrExt;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     fs::open(path, flags, Mode::empty()).call("open", path.as_os_str().as_bytes())

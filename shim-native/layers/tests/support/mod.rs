@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::hash::Hasher;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use gantry_layers::{Applied, Compression, Format, Input, LayerError, Limits, Marks, Target, apply};
@@ -173,9 +175,9 @@ fn describe_into(root: &Path, path: &Path, lines: &mut Vec<String>) {
         format!("-> {}", fs::read_link(path).unwrap().display())
     } else if kind.is_file() {
         let bytes = fs::read(path).unwrap();
-        let sum = bytes.iter().fold(0u64, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(u64::from(*byte))
-        });
+        let mut hash = std::hash::DefaultHasher::new();
+        hash.write(&bytes);
+        let sum = hash.finish();
         format!("{} bytes, sum {sum:x}", bytes.len())
     } else if kind.is_char_device() || kind.is_block_device() {
         format!("device {:x}", stat.rdev())
@@ -206,4 +208,66 @@ pub fn is_root() -> bool {
         eprintln!("skipped: needs root");
     }
     root
+}
+
+pub fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// A tree with one of everything.
+pub fn populate(root: &Path, rich: bool) {
+    fs::create_dir_all(root.join("dir/sub")).unwrap();
+    fs::write(root.join("dir/file"), vec![7; 100_000]).unwrap();
+    fs::write(root.join("dir/empty"), "").unwrap();
+    fs::write(root.join("dir/exact"), vec![1; 512]).unwrap();
+    symlink("../dir/file", root.join("dir/link")).unwrap();
+    fs::hard_link(root.join("dir/file"), root.join("dir/sub/hard")).unwrap();
+    let text = |path: &str| root.join(path).display().to_string();
+    run("mkfifo", &[&text("fifo")]);
+    run("mknod", &[&text("null"), "c", "1", "3"]);
+    run("mknod", &[&text("loop"), "b", "7", "300"]);
+    fs::write(root.join("suid"), "x").unwrap();
+    run("chown", &["12:34", &text("suid"), &text("dir/sub")]);
+    run("chown", &["-h", "56:78", &text("dir/link")]);
+    run("chmod", &["6755", &text("suid")]);
+    run("chmod", &["1777", &text("dir/sub")]);
+    if rich {
+        let long = "n".repeat(120);
+        fs::create_dir_all(root.join(&long)).unwrap();
+        fs::write(root.join(&long).join(&long), "long").unwrap();
+        symlink(format!("{long}/{long}"), root.join("long-link")).unwrap();
+        fs::hard_link(root.join(&long).join(&long), root.join(format!("{long}-hard"))).unwrap();
+        run("chown", &["3000000:4000000000", &text("dir/exact")]);
+        let sparse = File::create(root.join("sparse")).unwrap();
+        for at in [0u64, 1 << 20, 3 << 20, 5 << 20, 7 << 20, 9 << 20, 11 << 20] {
+            sparse.write_at(&[9; 4096], at).unwrap();
+        }
+        sparse.set_len(16 << 20).unwrap();
+        File::create(root.join("hole")).unwrap().set_len(1 << 20).unwrap();
+    }
+    let old: &str = if rich {
+        "2001-02-03 04:05:06.123456789 UTC"
+    } else {
+        "2001-02-03 04:05:06 UTC"
+    };
+    run(
+        "find",
+        &[
+            &root.display().to_string(),
+            "-depth",
+            "-exec",
+            "touch",
+            "-h",
+            "-d",
+            old,
+            "{}",
+            ";",
+        ],
+    );
 }

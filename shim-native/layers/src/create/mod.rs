@@ -1,0 +1,78 @@
+//! Making a layer: the reverse of [`crate::apply`].
+
+mod compare;
+mod node;
+mod output;
+mod upper;
+mod writer;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::apply::{Marks, open_root};
+use crate::error::{Context, LayerError, Result};
+use crate::input::Compression;
+use compare::Comparison;
+use output::Output;
+pub use output::Written;
+use writer::Writer;
+
+/// Address space only, until it is used.
+const STACK: usize = 64 << 20;
+
+/// What the layer describes.
+pub enum Changes {
+    /// What overlayfs wrote into an upper directory.
+    Upper { directory: PathBuf, marks: Marks },
+    /// What changed from one tree (`None`: an empty one) to another.
+    Between { lower: Option<PathBuf>, upper: PathBuf },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    pub written: Written,
+    pub entries: u64,
+}
+
+/// Writes the layer to `file`, from its current position. Entries are sorted by their names' bytes, a directory before what is in it;
+/// the same tree gives the same bytes. The root itself is not part of a layer; sockets are left out.
+pub fn create(
+    changes: &Changes,
+    file: File,
+    compression: Compression,
+    cancel: Arc<AtomicBool>,
+) -> Result<Created> {
+    // One stack frame per directory level; names of 4096 bytes can have 2048 of those.
+    let thread = std::thread::Builder::new()
+        .name("layer-output".to_owned())
+        .stack_size(STACK);
+    std::thread::scope(|scope| {
+        let work = || write(changes, file, compression, cancel);
+        let running = thread.spawn_scoped(scope, work).call("clone", b"layer-output")?;
+        running
+            .join()
+            .unwrap_or_else(|_| Err(LayerError::archive("the writing thread panicked")))
+    })
+}
+
+fn write(
+    changes: &Changes,
+    file: File,
+    compression: Compression,
+    cancel: Arc<AtomicBool>,
+) -> Result<Created> {
+    let mut writer = Writer::new(Output::new(file, compression)?, cancel);
+    match changes {
+        Changes::Upper { directory, marks } => {
+            upper::write_upper(&mut writer, &open_root(directory)?, *marks)?
+        }
+        Changes::Between { lower, upper } => {
+            let lower = lower.as_deref().map(open_root).transpose()?;
+            Comparison { writer: &mut writer }.run(lower.as_ref(), &open_root(upper)?)?;
+        }
+    }
+    let (written, entries) = writer.finish()?;
+    Ok(Created { written, entries })
+}

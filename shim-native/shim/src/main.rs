@@ -11,6 +11,7 @@ mod daemonize;
 mod events;
 mod lingering;
 mod log;
+mod memory;
 mod process;
 mod proto;
 mod reaper;

@@ -256,3 +256,21 @@ fn pause_pids_stats_and_update() {
     );
     assert_eq!(rig.daemon.topics(4), ["create", "start", "paused", "resumed"]);
 }
+
+#[test]
+fn an_idle_shim_is_small() {
+    needs_root!();
+    let rig = Rig::new(Protocol::Grpc, "exec sleep 1000");
+    rig.create(&rig.stdio("io", ""));
+    rig.start();
+    let pss = || {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", rig.shim_pid())).unwrap();
+        let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    // The budget is 2 MB for the release build; an unoptimised one is a little larger.
+    support::wait_until("the shim has settled", || {
+        pss() < if cfg!(debug_assertions) { 3000 } else { 2048 }
+    });
+    assert_eq!(rig.state("").unwrap().status(), Status::Running);
+}

@@ -50,6 +50,8 @@ async fn run(args: &Args, listener: StdListener) -> io::Result<()> {
     let shim = Arc::new(Shim::new(args, publisher, reaper.clone(), lingering.clone()));
     let reaping = tokio::spawn(async move { reaper.run().await });
     tokio::spawn(forwarding);
+    let settled = shim.clone();
+    tokio::spawn(async move { settled.settling.run().await });
     let mut connections = JoinSet::new();
     let mut signals = Signals::new()?;
     loop {

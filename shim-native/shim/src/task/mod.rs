@@ -21,6 +21,7 @@ mod update;
 use crate::args::Args;
 use crate::events::Publisher;
 use crate::lingering::Lingering;
+use crate::memory::Settling;
 use crate::process::Process;
 use crate::reaper::Reaper;
 use gantry_runtime::{Container, OomSource, spec};
@@ -36,6 +37,7 @@ pub struct Shim {
     pub events: Publisher,
     pub reaper: Arc<Reaper>,
     pub lingering: Arc<Lingering>,
+    pub settling: Settling,
     /// `None`: being created.
     tasks: Mutex<HashMap<String, Option<Arc<Task>>>>,
     /// Told when the shim shall end.
@@ -72,6 +74,7 @@ impl Shim {
             events,
             reaper,
             lingering,
+            settling: Settling::default(),
             tasks: Mutex::default(),
             shutdown: Notify::new(),
         }

@@ -22,6 +22,7 @@ impl Shim {
             "" => self.start_init(&task).await?,
             exec_id => self.start_exec(&task, exec_id).await?,
         };
+        self.settling.worked();
         Ok(StartResponse { pid: pid as u32 })
     }
 

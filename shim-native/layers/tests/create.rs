@@ -100,7 +100,7 @@ fn through_an_overlay(look: impl FnOnce(&Sandbox, &Path)) {
     }
     let text = |name: &str| at(name).display().to_string();
     let data = format!(
-        "lowerdir={},upperdir={},workdir={}",
+        "volatile,lowerdir={},upperdir={},workdir={}",
         text("lower"),
         text("root"),
         text("work")

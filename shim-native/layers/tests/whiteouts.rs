@@ -58,7 +58,7 @@ fn merged<T>(sandbox: &Sandbox, look: impl FnOnce(&Path) -> T) -> T {
     }
     let text = |name: &str| at(name).display().to_string();
     let data = format!(
-        "lowerdir={},upperdir={},workdir={}",
+        "volatile,lowerdir={},upperdir={},workdir={}",
         text("lower"),
         text("root"),
         text("work")

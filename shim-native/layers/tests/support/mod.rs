@@ -245,11 +245,11 @@ pub fn populate(root: &Path, rich: bool) {
         fs::hard_link(root.join(&long).join(&long), root.join(format!("{long}-hard"))).unwrap();
         run("chown", &["3000000:4000000000", &text("dir/exact")]);
         let sparse = File::create(root.join("sparse")).unwrap();
-        for at in [0u64, 1 << 20, 3 << 20, 5 << 20, 7 << 20, 9 << 20, 11 << 20] {
+        for at in [0u64, 1 << 17, 3 << 17, 5 << 17, 7 << 17, 9 << 17, 11 << 17] {
             sparse.write_at(&[9; 4096], at).unwrap();
         }
-        sparse.set_len(16 << 20).unwrap();
-        File::create(root.join("hole")).unwrap().set_len(1 << 20).unwrap();
+        sparse.set_len(16 << 17).unwrap();
+        File::create(root.join("hole")).unwrap().set_len(1 << 17).unwrap();
     }
     let old: &str = if rich {
         "2001-02-03 04:05:06.123456789 UTC"

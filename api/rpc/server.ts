@@ -4,9 +4,11 @@
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as grpc from '@grpc/grpc-js'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
+import { CallsInFlight } from './calls-in-flight.ts'
 import { callContext } from './context.ts'
 import {
   type CallContext,
@@ -52,18 +54,25 @@ export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageByt
     'grpc.max_send_message_length': maxMessageBytes,
   })
   const services = new Set<string>()
+  const calls = new CallsInFlight()
   nameUnknownMethods(server, services)
   return {
     add(definition, implementation) {
       services.add(definition.fullName)
-      addService(server, logger, definition, implementation)
+      addService(server, logger, calls, definition, implementation)
     },
     listen: (address, options) => listen(server, address, options),
-    shutdown: graceMs => shutdown(server, graceMs),
+    shutdown: graceMs => shutdown(server, calls, graceMs),
   }
 }
 
-function addService(server: grpc.Server, logger: Logger, definition: ServiceDefinition, implementation: object): void {
+function addService(
+  server: grpc.Server,
+  logger: Logger,
+  calls: CallsInFlight,
+  definition: ServiceDefinition,
+  implementation: object,
+): void {
   const description: Record<string, grpc.MethodDefinition<unknown, unknown>> = {}
   const handlers: Record<string, grpc.UntypedHandleCall> = {}
   for (const [key, method] of Object.entries(definition.methods)) {
@@ -74,6 +83,7 @@ function addService(server: grpc.Server, logger: Logger, definition: ServiceDefi
       method,
       handler.bind(implementation),
       logger.child({ rpc: `${definition.fullName}/${method.name}` }),
+      calls,
     )
   }
   server.addService(description, handlers)
@@ -98,13 +108,20 @@ function serializer(codec: Codec<unknown>): (message: unknown) => Buffer {
   }
 }
 
-function handle(method: MethodDefinition, handler: AnyHandler, logger: Logger): grpc.UntypedHandleCall {
+function handle(
+  method: MethodDefinition,
+  handler: AnyHandler,
+  logger: Logger,
+  calls: CallsInFlight,
+): grpc.UntypedHandleCall {
   const invoke = (call: AnyCall, context: CallContext) =>
     handler(method.requestStream ? requestsOf(call) : call.request, context)
-  return (method.responseStream ? streaming(invoke, logger) : single(invoke, logger)) as grpc.UntypedHandleCall
+  return (
+    method.responseStream ? streaming(invoke, logger, calls) : single(invoke, logger, calls)
+  ) as grpc.UntypedHandleCall
 }
 
-function single(invoke: AnyHandler, logger: Logger) {
+function single(invoke: AnyHandler, logger: Logger, calls: CallsInFlight) {
   const answer = async (call: AnyCall, callback: grpc.sendUnaryData<unknown>) => {
     try {
       callback(null, await invoke(call, contextOf(call)))
@@ -112,10 +129,10 @@ function single(invoke: AnyHandler, logger: Logger) {
       callback(statusError(error, logger))
     }
   }
-  return (call: AnyCall, callback: grpc.sendUnaryData<unknown>) => void answer(call, callback)
+  return (call: AnyCall, callback: grpc.sendUnaryData<unknown>) => calls.track(answer(call, callback))
 }
 
-function streaming(invoke: AnyHandler, logger: Logger) {
+function streaming(invoke: AnyHandler, logger: Logger, calls: CallsInFlight) {
   const answer = async (call: AnyCall) => {
     try {
       const context = contextOf(call)
@@ -126,7 +143,7 @@ function streaming(invoke: AnyHandler, logger: Logger) {
       call.emit('error', statusError(error, logger))
     }
   }
-  return (call: AnyCall) => void answer(call)
+  return (call: AnyCall) => calls.track(answer(call))
 }
 
 /** The request messages; a handler that stops reading early must not take the answer's side down with it. */
@@ -186,9 +203,19 @@ function bind(server: grpc.Server, address: string): Promise<void> {
   return promise
 }
 
-function shutdown(server: grpc.Server, graceMs: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => server.forceShutdown(), graceMs)
+/** Long enough for the last answer to leave. */
+const flushMs = 100
+
+/**
+ * grpc-js tells when all connections have closed, but forgets about one that breaks at that moment: so we count the
+ * calls ourselves, and give the connections a moment after the last.
+ */
+async function shutdown(server: grpc.Server, calls: CallsInFlight, graceMs: number): Promise<void> {
+  const done = new AbortController()
+  const after = (ms: number) => sleep(ms, undefined, { signal: done.signal }).catch(() => {})
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
   server.tryShutdown(() => resolve())
-  return promise.finally(() => clearTimeout(timer))
+  await Promise.race([closed, calls.ended().then(() => after(flushMs)), after(graceMs)])
+  done.abort()
+  server.forceShutdown()
 }

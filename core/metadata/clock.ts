@@ -1,22 +1,21 @@
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
-let wallMs = Date.now()
-let ticks = process.hrtime.bigint()
+let lastMs = 0
+let sinceTicks = 0n
 
 /**
- * The present time with nanoseconds: the wall clock, refined by the monotonic one, so that two changes of one record
- * in the same millisecond still have different times. Follows the wall clock when that is set.
+ * The present time: the wall clock's millisecond, refined by the monotonic clock within it, so that two changes of one
+ * record in the same millisecond still have different times, and other processes' clocks agree to the millisecond.
  */
 export function now(): Timestamp {
-  const elapsed = process.hrtime.bigint() - ticks
-  const refined = BigInt(wallMs) * 1_000_000n + elapsed
-  const drift = Date.now() - Number(refined / 1_000_000n)
-  if (Math.abs(drift) > 20) {
-    wallMs = Date.now()
-    ticks = process.hrtime.bigint()
-    return fromNanoseconds(BigInt(wallMs) * 1_000_000n)
+  const ms = Date.now()
+  const ticks = process.hrtime.bigint()
+  if (ms !== lastMs) {
+    lastMs = ms
+    sinceTicks = ticks
   }
-  return fromNanoseconds(refined)
+  const within = ticks - sinceTicks
+  return fromNanoseconds(BigInt(ms) * 1_000_000n + (within < 1_000_000n ? within : 999_999n))
 }
 
 function fromNanoseconds(total: bigint): Timestamp {

@@ -2,7 +2,7 @@
  * Commits, across two stores that share no transaction. The intent is recorded first; the backend's answer, or later
  * its state, decides whether the record follows.
  */
-import { alreadyExists, failedPrecondition, isGantryError, notFound } from '#api/errors/errors.ts'
+import { alreadyExists, failedPrecondition, invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import { addToLease, removeFromLease, snapshotResource } from '#core/leases/leases.ts'
 import {
   type CommitIntent,
@@ -117,6 +117,10 @@ export class Commits {
       throw failedPrecondition(`failed to commit snapshot: snapshot "${active.backendKey}" is not active`)
     if (this.isCommitting(tx, ns, key)) throw failedPrecondition(`snapshot "${key}" is being committed already`)
     const rebase = active.parent === '' && parent !== ''
+    if (!rebase && parent !== '' && parent !== active.parent)
+      throw invalidArgument(
+        `snapshot "${key}" was prepared on "${active.parent}", it cannot be committed on "${parent}"`,
+      )
     const intent: CommitIntent = {
       name,
       sequence,

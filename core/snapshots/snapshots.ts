@@ -87,7 +87,7 @@ export interface NamespacedSnapshotter {
 
   /**
    * Freezes an active snapshot under `name`; its key is free afterwards. `parent` sets the parent of one prepared
-   * without (rebase). NOT_FOUND; ALREADY_EXISTS for the name; FAILED_PRECONDITION for a view.
+   * without (rebase); INVALID_ARGUMENT when it has another. NOT_FOUND; ALREADY_EXISTS for the name; FAILED_PRECONDITION for a view.
    */
   commit(
     ns: string,

@@ -26,24 +26,35 @@ import { introspectionService } from '#core/introspection/introspection.ts'
 import { LeaseStore, leasesService } from '#core/leases/leases.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
 import { NamespaceStore, namespacesService } from '#core/namespaces/namespaces.ts'
-import { SnapshotterFronts, snapshotsService } from '#core/snapshots/snapshots.ts'
+import { type SnapshotterBackend, SnapshotterFronts, snapshotsService } from '#core/snapshots/snapshots.ts'
 import { apiLevel, versionService } from '#core/version/version.ts'
 import { DirectorySnapshotter } from './directory-snapshotter.ts'
 
 export interface CoreServer extends AsyncDisposable {
+  /** Its socket. */
+  readonly address: string
   readonly channel: Channel
   readonly events: Exchange
+  /** Removes from the snapshotter what no record knows. */
+  sweep(): Promise<void>
 }
 
-/** Wired as the daemon wires it; the snapshotter named `overlayfs` keeps plain directories. */
-export async function startCore(): Promise<CoreServer> {
-  const root = await mkdtemp(join(tmpdir(), 'gantry-core-'))
+export interface CoreOptions {
+  /** Behind the snapshotter named `overlayfs`; without one it keeps plain directories. */
+  backend?: SnapshotterBackend
+  /** Kept when the server ends; without one it has a folder of its own. */
+  root?: string
+}
+
+/** Wired as the daemon wires it. */
+export async function startCore({ backend: given, root: kept }: CoreOptions = {}): Promise<CoreServer> {
+  const root = kept ?? (await mkdtemp(join(tmpdir(), 'gantry-core-')))
   const logger = createLogger({ name: 'core', level: 'error' })
   const store = openStore(join(root, 'metadata'))
   const metadata = new Metadata(store)
   const events = new Exchange()
   const content = await LocalContentStore.open(join(root, 'content'), metadata, events)
-  const backend = new DirectorySnapshotter(join(root))
+  const backend = given ?? new DirectorySnapshotter(root)
   const snapshots = new SnapshotterFronts({ metadata, events, logger, backends: { overlayfs: async () => backend } })
   const gc = new GarbageCollector({ metadata, events, logger, content, snapshots })
   const scheduler = new GcScheduler({ metadata, logger, collect: () => gc.collect() })
@@ -63,18 +74,20 @@ export async function startCore(): Promise<CoreServer> {
   server.add(SnapshotsDefinition, snapshotsService(snapshots))
   server.add(VersionDefinition, versionService({ version: apiLevel, revision: '' }))
   server.add(HealthDefinition, healthService(new DaemonHealth(), [ContainersDefinition.fullName]))
-  const socket = join(root, 's')
-  await server.listen(`unix:${socket}`)
-  const channel = connect(`unix:${socket}`)
+  const address = `unix:${join(root, 's')}`
+  await server.listen(address)
+  const channel = connect(address)
   return {
+    address,
     channel,
     events,
+    sweep: () => snapshots.sweep(),
     async [Symbol.asyncDispose]() {
       channel.close()
       await server.shutdown(1000)
       await scheduler.stop()
       await store.close()
-      await rm(root, { recursive: true })
+      if (kept === undefined) await rm(root, { recursive: true })
     },
   }
 }

@@ -211,6 +211,12 @@ function tasks(program: Command): void {
     .description('its streams, from now on')
     .action(lazily(async () => (await import('./commands/run.ts')).attach))
   noun
+    .command('stop <id>')
+    .option('-s, --signal <signal>', 'what asks it to end', 'SIGTERM')
+    .option('-t, --time <duration>', 'how long it may take before it is killed', '10s')
+    .description('ask it to end, then kill it; print its exit status')
+    .action(lazily(async () => (await of()).stop))
+  noun
     .command('kill <id>')
     .option('-s, --signal <signal>', 'name or number', 'SIGTERM')
     .option('--exec-id <id>', 'this process of it')

@@ -60,7 +60,7 @@ log: { level: error }
 storage: { filesystem: { rootdirectory: $work/registry } }
 http: { addr: "127.0.0.1:$registry_port" }
 YML
-docker-registry serve "$work/registry.yml" 2> "$work/registry.log" &
+docker-registry serve "$work/registry.yml" > "$work/registry.log" 2>&1 &
 registry=$!
 wait_for 20 curl -fsS "http://127.0.0.1:$registry_port/v2/"
 
@@ -87,8 +87,7 @@ show gctr run --rm --net host "$image" echo "one more, and gone"
 show gctr plugins ls
 
 say "stopping and removing it"
-show gctr tasks kill hello
-show gctr tasks wait hello || true
+show gctr tasks stop --time 1s hello
 show gctr containers rm --force hello
 show gctr images rm --sync "$image"
 

@@ -1,10 +1,10 @@
-/** `tasks ls|kill|pause|resume|wait|ps|rm`. */
+/** `tasks ls|stop|kill|pause|resume|wait|ps|rm`. */
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import type { Process } from '#api/gen/containerd/types/task/task.ts'
-import { endTask } from '../end-task.ts'
+import { endTask, stopTask } from '../end-task.ts'
 import { Exit } from '../exit.ts'
 import { printJson, printLines, printRecords } from '../output/table.ts'
-import { formatTime, shortId } from '../output/units.ts'
+import { formatTime, parseDuration, shortId } from '../output/units.ts'
 import type { Session } from '../session.ts'
 import { signalNumber } from '../signal-names.ts'
 import { statusName } from './ps.ts'
@@ -30,6 +30,16 @@ export async function kill(
   await session
     .client(TasksDefinition)
     .kill({ containerId, execId: flags.execId ?? '', signal, all: flags.all ?? false })
+}
+
+/** Prints the exit status; it is not this command's own. */
+export async function stop(
+  session: Session,
+  flags: { signal: string; time: string },
+  containerId: string,
+): Promise<void> {
+  const graceMs = parseDuration(flags.time, '--time') * 1000
+  console.log(await stopTask(session, containerId, signalNumber(flags.signal), graceMs))
 }
 
 export async function pause(session: Session, _flags: unknown, containerId: string): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -12,7 +12,8 @@ import { EventsDefinition } from '#api/gen/containerd/services/events/v1/events.
 import { Status } from '#api/gen/containerd/types/task/task.ts'
 import { createClient } from '#api/rpc/client.ts'
 import { Daemon } from '../daemon/daemon.ts'
-import { ContainerClient } from './container-client.ts'
+import { ContainerClient, collect } from './container-client.ts'
+import { requireGone } from './leftovers.ts'
 
 let daemon: Daemon
 let client: ContainerClient
@@ -40,9 +41,7 @@ test('output, errors and exit code come through; afterwards nothing is left', as
     process: sh('echo out; echo err >&2; exit 7'),
   })
   assert.deepEqual(output, { stdout: 'out\n', stderr: 'err\n', exitCode: 7 })
-  await eventually(async () => {
-    assert.deepEqual(await leftovers(daemon, 'life'), [])
-  })
+  await requireGone(daemon, 'life')
 })
 
 test('events tell the life in order', async () => {
@@ -146,7 +145,6 @@ test('a container is restarted on the same root: stop, delete the task, create i
   await client.tasks.create({ containerId: 'again' })
   const attachment = await client.attach(paths?.attachSocket ?? '')
   await client.tasks.start({ containerId: 'again' })
-  const { collect } = await import('./container-client.ts')
   assert.equal((await collect(attachment)).stdout, '2\n')
   const log = await readFile(paths?.logFile ?? '', 'utf8')
   assert.deepEqual(
@@ -235,7 +233,7 @@ test('what cannot be run is told with its name, and nothing is left of the try',
   await assert.rejects(create, /no\/such\/program/)
   await client.tasks.delete({ containerId: 'absent' }).catch(() => {})
   await client.records.delete({ id: 'absent' })
-  await eventually(async () => assert.deepEqual(await leftovers(daemon, 'absent'), []))
+  await requireGone(daemon, 'absent')
 })
 
 test('an unknown runtime is refused by name', async () => {
@@ -246,23 +244,3 @@ test('an unknown runtime is refused by name', async () => {
   })
   await client.records.delete({ id: 'strange' })
 })
-
-/** Files and mounts of the daemon's folders that name the container. */
-async function leftovers({ folder }: Daemon, id: string): Promise<string[]> {
-  const files = await readdir(folder, { recursive: true })
-  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
-    .split('\n')
-    .filter(line => line.includes(folder) && line.includes(id))
-  return [...files.filter(file => file.split('/').some(part => part.includes(id))), ...mounts]
-}
-
-async function eventually(check: () => Promise<void>, timeoutMs = 5000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; ; ) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() > deadline) throw error
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
-  }
-}

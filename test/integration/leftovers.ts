@@ -1,0 +1,33 @@
+import { readdir, readFile } from 'node:fs/promises'
+import type { Daemon } from '../daemon/daemon.ts'
+
+/** Files and mounts below the daemon's folders, and shims of it, that name the container. */
+export async function leftovers({ folder }: Daemon, id: string): Promise<string[]> {
+  const names = (path: string) => path.split('/').some(part => part.includes(id))
+  // A folder that goes while it is read is on its way out, and worth another look.
+  const files = await readdir(folder, { recursive: true }).catch(() => [`${id} is being removed`])
+  const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+  const mounts = lines.filter(line => line.includes(folder) && names(line))
+  return [...files.filter(names), ...mounts, ...(await shims(folder, id))]
+}
+
+async function shims(folder: string, id: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
+  const lines = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+  return lines.map(line => line.replaceAll('\0', ' ')).filter(line => line.includes(folder) && line.includes(id))
+}
+
+/** Waits for slow clean-up behind an answer. Throws what is still there after 10 s. */
+export async function requireGone(
+  daemon: Daemon,
+  id: string,
+  ignore: (path: string) => boolean = () => false,
+): Promise<void> {
+  for (const deadline = Date.now() + 10_000; ; ) {
+    const found = (await leftovers(daemon, id)).filter(path => !ignore(path))
+    if (found.length === 0) return
+    if (Date.now() > deadline)
+      throw new Error(`of ${id} there is still: ${found.join(', ')}\n${daemon.log.slice(-3000)}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}

@@ -59,6 +59,12 @@ export interface Diffs {
     options?: ApplyOptions,
   ): Promise<AppliedLayer>
 
+  /**
+   * Empties a tree that is about to be removed, where that needs no mount: a full disk is freed at once, also when the
+   * snapshotter cannot even record a removal for lack of space.
+   */
+  discard(mounts: readonly Mount[]): Promise<void>
+
   /** Packs what changed from `left` to `right` as a layer blob with the label `containerd.io/uncompressed`. */
   diff(ns: string, left: readonly Mount[], right: readonly Mount[], options?: DiffOptions): Promise<MadeLayer>
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isGantryError, notImplemented } from '#api/errors/errors.ts'
 import { type ApplyLayerRequest, applyLayer, type CreateLayerRequest, createLayer } from '#api/sys/sys.ts'
@@ -48,6 +48,12 @@ export class LocalDiffs implements Diffs {
     } catch (error) {
       throw layerError(`layer ${digest}`, error)
     }
+  }
+
+  async discard(mounts: readonly Mount[]): Promise<void> {
+    const tree = directTree(mounts)
+    if (tree === undefined) return
+    for (const name of await readdir(tree.path)) await rm(join(tree.path, name), { recursive: true, force: true })
   }
 
   async diff(

@@ -10,6 +10,7 @@ import type { Descriptor, Image, Images } from '#core/images/images.ts'
 import type { Leases } from '#core/leases/leases.ts'
 import type { Remotes } from '#core/remotes/remotes.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
+import { contentResource } from './object-names.ts'
 
 /** The rooms a transfer works with. */
 export interface TransferParts {
@@ -68,6 +69,19 @@ export async function hasBlob(content: ContentStore, ns: string, digest: Digest)
     if (isGantryError(error, 'NOT_FOUND')) return false
     throw error
   }
+}
+
+/** True when the namespace has the blob and the lease holds it now: held first, looked at again. */
+export async function holdBlob(
+  content: ContentStore,
+  leases: Leases,
+  ns: string,
+  lease: string,
+  digest: Digest,
+): Promise<boolean> {
+  if (!(await hasBlob(content, ns, digest))) return false
+  await leases.addResource(ns, lease, contentResource(digest))
+  return hasBlob(content, ns, digest)
 }
 
 /** Adds labels to a blob; those it has already are left as they are. */

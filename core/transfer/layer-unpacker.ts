@@ -4,6 +4,7 @@ import { failedPrecondition, invalidArgument, isGantryError } from '#api/errors/
 import { type ChainID, chainIDs, type DiffID } from '#api/types/digest.ts'
 import { layerCompression, type OciDescriptor } from '#api/types/oci.ts'
 import type { NamespacedSnapshotter } from '#core/snapshots/snapshots.ts'
+import { isDiskFull } from './blob-writing.ts'
 import { addLabels, type TransferConfig, type TransferParts } from './context.ts'
 import { Limiter } from './limiter.ts'
 import { snapshotResource, uncompressedLabel } from './object-names.ts'
@@ -48,11 +49,10 @@ export class LayerUnpacker {
 
   /** Answers the name of the topmost snapshot, empty without layers. Errors as `Unpacker.ensureUnpacked`. */
   async unpack(stack: LayerStack): Promise<ChainID | ''> {
-    const { ns, layers, diffIDs, snapshotter, lease, signal } = stack
+    const { layers, diffIDs, snapshotter } = stack
     checkStack(stack)
     const snapshots = this.#parts.snapshots.on(snapshotter)
     const chain = chainIDs(diffIDs)
-    for (const name of chain) await this.#parts.leases.addResource(ns, lease, snapshotResource(snapshotter, name))
     const present = await this.#topmostPresent(snapshots, stack, chain)
     for (const [i, layer] of layers.entries()) {
       if (i <= present) continue
@@ -66,14 +66,38 @@ export class LayerUnpacker {
         chainID,
         parent: chain[i - 1] ?? '',
       } as const
-      await this.#flights.run(`${ns} ${snapshotter} ${chainID}`, signal, shared => this.#once(step, shared))
+      await this.#shared(step)
     }
     return chain.at(-1) ?? ''
   }
 
-  async #topmostPresent(snapshots: NamespacedSnapshotter, { ns, signal }: LayerStack, chain: readonly ChainID[]) {
-    for (let i = chain.length - 1; i >= 0; i--)
-      if (await isCommitted(snapshots, ns, chain[i] as ChainID, signal)) return i
+  /** Ours if we are first; else whoever is first does it, and our lease then holds the result too. */
+  async #shared(step: Step): Promise<void> {
+    const { ns, snapshotter, lease, signal } = step.stack
+    let ours = false
+    do {
+      const work = (shared: AbortSignal) => {
+        ours = true
+        return this.#once(step, shared)
+      }
+      await this.#flights.run(`${ns} ${snapshotter} ${step.chainID}`, signal, work).catch((error: unknown) => {
+        // The first one withdrew, and its lease is gone: then it is our turn.
+        if (ours || !isGantryError(error, 'NOT_FOUND')) throw error
+      })
+      if (!ours) await this.#parts.leases.addResource(ns, lease, snapshotResource(snapshotter, step.chainID))
+      // The other one's lease may have ended, and the snapshot with it, before ours had it.
+    } while (!ours && !(await isCommitted(step.snapshots, ns, step.chainID, signal)))
+  }
+
+  /** Held first and looked at again: what is there then stays. Its parents stay with it. */
+  async #topmostPresent(snapshots: NamespacedSnapshotter, stack: LayerStack, chain: readonly ChainID[]) {
+    const { ns, snapshotter, lease, signal } = stack
+    for (let i = chain.length - 1; i >= 0; i--) {
+      const name = chain[i] as ChainID
+      if (!(await isCommitted(snapshots, ns, name, signal))) continue
+      await this.#parts.leases.addResource(ns, lease, snapshotResource(snapshotter, name))
+      if (await isCommitted(snapshots, ns, name, signal)) return i
+    }
     return -1
   }
 
@@ -91,7 +115,10 @@ export class LayerUnpacker {
     await using undo = new AsyncDisposableStack()
     undo.defer(() => snapshots.remove(ns, key))
     const sync = this.#config.syncLayers ?? true
-    const applied = await this.#parts.diffs.apply(ns, layer, mounts, { sync, signal })
+    const applied = await this.#parts.diffs.apply(ns, layer, mounts, { sync, signal }).catch(async error => {
+      if (isDiskFull(error)) await this.#parts.diffs.discard(mounts)
+      throw error
+    })
     if (applied.diffID !== diffID)
       throw failedPrecondition(
         `${what}: layer ${layer.digest} unpacks to diffID ${applied.diffID}, but the image's configuration says ${diffID}`,

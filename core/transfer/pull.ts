@@ -7,11 +7,11 @@ import type { Image } from '#core/images/images.ts'
 import { formatReference, type Remote } from '#core/remotes/remotes.ts'
 import { downloadBlob } from './blob-download.ts'
 import { commitVerified, openWriter } from './blob-writing.ts'
-import { addLabels, hasBlob, type TransferConfig, type TransferParts } from './context.ts'
+import { addLabels, holdBlob, type TransferConfig, type TransferParts } from './context.ts'
 import { type ImageNode, type ImageTree, imageFor, readTree } from './image-tree.ts'
 import type { ImageUnpacker } from './image-unpacker.ts'
 import type { Limiter } from './limiter.ts'
-import { contentResource, indexLabels, manifestLabels, refKey, sourceLabel, withSource } from './object-names.ts'
+import { indexLabels, manifestLabels, refKey, sourceLabel, withSource } from './object-names.ts'
 import { ProgressTracker } from './progress.ts'
 import type { SingleFlight } from './single-flight.ts'
 import { storeImages } from './store-images.ts'
@@ -90,8 +90,7 @@ class PullRun {
     const { ns, lease, signal, progress } = this.#options
     const { content, leases } = this.#parts
     progress.waiting(descriptor)
-    await leases.addResource(ns, lease, contentResource(descriptor.digest))
-    if (await hasBlob(content, ns, descriptor.digest)) {
+    if (await holdBlob(content, leases, ns, lease, descriptor.digest)) {
       const bytes = await content.readAll(ns, descriptor.digest, descriptor.size)
       await addLabels(content, ns, descriptor.digest, await this.#labelsOf(descriptor, bytes))
       progress.exists(descriptor)
@@ -149,9 +148,8 @@ class PullRun {
     const { ns, lease, signal, progress } = this.#options
     const { content, leases, flights, downloads } = this.#parts
     progress.waiting(descriptor)
-    await leases.addResource(ns, lease, contentResource(descriptor.digest))
     const labels = await this.#sourceLabels(descriptor.digest)
-    if (await hasBlob(content, ns, descriptor.digest)) {
+    if (await holdBlob(content, leases, ns, lease, descriptor.digest)) {
       await addLabels(content, ns, descriptor.digest, labels)
       progress.exists(descriptor)
       return
@@ -167,9 +165,18 @@ class PullRun {
       labels,
       onBytes,
     }
-    await flights.run(`${ns} ${descriptor.digest}`, signal, shared =>
-      downloads.run(shared, () => downloadBlob(download, shared)),
-    )
+    let ours = false
+    do {
+      const work = (shared: AbortSignal) => {
+        ours = true
+        return downloads.run(shared, () => downloadBlob(download, shared))
+      }
+      await flights.run(`${ns} ${descriptor.digest}`, signal, work).catch((error: unknown) => {
+        // The first one withdrew, and its lease is gone: then it is our turn.
+        if (ours || !isGantryError(error, 'NOT_FOUND')) throw error
+      })
+      // Another pull's lease may have ended, and the blob with it, before ours has it.
+    } while (!ours && !(await holdBlob(content, leases, ns, lease, descriptor.digest)))
     progress.complete(descriptor)
   }
 

@@ -186,28 +186,37 @@ describe('pull, when things go wrong', { skip }, () => {
     await fails(pull('Bad Name'), 'INVALID_ARGUMENT', /invalid reference "Bad Name"/)
   })
 
-  test('changed bytes of manifest, config and layer; the next pull does not trip over them', async () => {
-    const image = makeImage({ layers: [unique(50_000)], compression: 'none' })
-    const reference = await published(image)
-    const [layer, config] = image.blobs
-    const cases: [Rule, RegExp][] = [
-      [{ method: 'GET', path: /manifests/, fault: { kind: 'flip', at: 5 } }, /manifest.*unexpected digest/],
-      [{ path: new RegExp(`${config?.digest}`), fault: { kind: 'flip', at: 5 } }, /config.*unexpected commit digest/],
-      [
-        { path: new RegExp(`${layer?.digest}`), fault: { kind: 'flip', at: 99_999 } },
-        /layer.*unexpected commit digest/,
-      ],
-    ]
-    for (const [rule, message] of cases) {
-      proxy.rules = [rule]
-      await fails(pull(reference), 'FAILED_PRECONDITION', message)
-      const kept = (await room.content.listStatuses(ns)).filter(({ ref }) => rule.path.test(ref))
-      assert.deepEqual(kept, [], 'wrong bytes are not kept')
-      await nothingVisible(reference)
-    }
-    proxy.rules = []
-    assert.equal((await pull(reference)).length, 1)
+  const changes: [string, (image: MadeImage) => Rule, RegExp][] = [
+    [
+      'manifest',
+      () => ({ method: 'GET', path: /manifests/, fault: { kind: 'flip', at: 5 } }),
+      /manifest.*unexpected digest/,
+    ],
+    ['config', image => flipped(image.blobs[1], 5), /config.*unexpected commit digest/],
+    ['layer', image => flipped(image.blobs[0], 99_999), /layer.*unexpected commit digest/],
+  ]
+  const flipped = (blob: { digest: string } | undefined, at: number): Rule => ({
+    path: new RegExp(`blobs/${blob?.digest}`),
+    fault: { kind: 'flip', at },
   })
+
+  for (const [what, rule, message] of changes)
+    test(`changed bytes of a ${what} are refused; the next pull does not trip over them`, async () => {
+      const image = makeImage({ layers: [unique(50_000)], compression: 'none' })
+      const reference = await published(image)
+      const { path } = rule(image)
+      proxy.rules = [rule(image)]
+      await fails(pull(reference), 'FAILED_PRECONDITION', message)
+      const refs = (await room.content.listStatuses(ns)).map(({ ref }) => ref)
+      assert.deepEqual(
+        refs.filter(ref => path.source.endsWith(ref.replace(/^\w+-/, ''))),
+        [],
+        'wrong bytes are not kept',
+      )
+      proxy.rules = []
+      await nothingVisible(reference)
+      assert.equal((await pull(reference)).length, 1)
+    })
 
   test('a connection cut at any byte of a layer is picked up where it broke, within the same pull', async () => {
     const image = makeImage({

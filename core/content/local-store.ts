@@ -159,6 +159,15 @@ export class LocalContentStore implements ContentStore {
   async sweep(): Promise<void> {
     if (!this.#dirty) return
     this.#dirty = false
+    try {
+      await this.#sweepFiles()
+    } catch (error) {
+      this.#dirty = true
+      throw error
+    }
+  }
+
+  async #sweepFiles(): Promise<void> {
     await this.#ingestFiles.sweep(() => this.#metadata.read(allInternalRefs))
     const found = this.#blobs.digests()
     const { wanted } = this.#metadata.read(tx => ({ wanted: wantedDigests(tx) }))

@@ -68,7 +68,10 @@ export class GarbageCollector {
   #collectRecords(): GcNode[] {
     const { metadata } = this.#options
     const { garbage } = metadata.read(tx => this.#mark(tx))
-    if (garbage.length > 0) metadata.write(tx => garbage.forEach(node => void removeRecord(tx, node)))
+    if (garbage.length > 0)
+      metadata.write(tx => {
+        for (const node of garbage) removeRecord(tx, node)
+      })
     return garbage
   }
 

@@ -1,25 +1,26 @@
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
-let lastMs = 0
-let sinceTicks = 0n
+const nsPerMs = 1_000_000n
+const nsPerSecond = 1_000_000_000n
+
+/** From the monotonic clock to the epoch. Node tells the wall clock's microseconds in `timeOrigin` alone. */
+let offset = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n - process.hrtime.bigint()
 
 /**
- * The present time: the wall clock's millisecond, refined by the monotonic clock within it, so that two changes of one
- * record in the same millisecond still have different times, and other processes' clocks agree to the millisecond.
+ * The present time with nanoseconds, so that two changes of one record in the same millisecond have different times:
+ * the monotonic clock, set right whenever it leaves the millisecond that the wall clock tells.
  */
 export function now(): Timestamp {
-  const ms = Date.now()
+  const floor = BigInt(Date.now()) * nsPerMs
   const ticks = process.hrtime.bigint()
-  if (ms !== lastMs) {
-    lastMs = ms
-    sinceTicks = ticks
-  }
-  const within = ticks - sinceTicks
-  return fromNanoseconds(BigInt(ms) * 1_000_000n + (within < 1_000_000n ? within : 999_999n))
+  const told = ticks + offset
+  const within = told < floor ? floor : told < floor + nsPerMs ? told : floor + nsPerMs - 1n
+  offset += within - told
+  return fromNanoseconds(within)
 }
 
 function fromNanoseconds(total: bigint): Timestamp {
-  return { seconds: total / 1_000_000_000n, nanos: Number(total % 1_000_000_000n) }
+  return { seconds: total / nsPerSecond, nanos: Number(total % nsPerSecond) }
 }
 
 /** Milliseconds since the epoch as a timestamp. */

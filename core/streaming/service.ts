@@ -3,7 +3,7 @@ import { invalidArgument } from '#api/errors/errors.ts'
 import { StreamInit, type StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
 import { CallStream, type StreamRegistry } from './stream-registry.ts'
-import { typeName } from './streaming.ts'
+import { typeName } from './type-name.ts'
 
 const initType = 'containerd.services.streaming.v1.StreamInit'
 const registered = { typeUrl: 'google.protobuf.Empty', value: Buffer.alloc(0) }

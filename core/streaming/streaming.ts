@@ -13,6 +13,7 @@ import type { Any } from '#api/gen/google/protobuf/any.ts'
 export { byteReader, byteWriter } from './byte-streams.ts'
 export { streamingService } from './service.ts'
 export { StreamRegistry } from './stream-registry.ts'
+export { typeName } from './type-name.ts'
 
 /** One client's stream. Messages keep their order. */
 export interface MessageStream {
@@ -27,9 +28,4 @@ export interface MessageStream {
 export interface Streams {
   /** The stream a client opened under that name. NOT_FOUND. */
   get(ns: string, id: string): MessageStream
-}
-
-/** Full protobuf name of a message's type, whatever prefix its sender put before it. */
-export function typeName({ typeUrl }: Any): string {
-  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1)
 }

@@ -58,7 +58,7 @@ export function storedImage(wire: ImageStore): StoredImage {
   const { name, labels, allMetadata, manifestLimit, extraReferences } = wire
   const unpacks = wire.unpacks.map(({ snapshotter, platform }) => ({
     snapshotter,
-    platform: platform && platformOf(platform),
+    platform: platform && platform.architecture !== '' ? platformOf(platform) : undefined,
   }))
   return {
     name,

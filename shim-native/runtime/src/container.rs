@@ -137,7 +137,7 @@ impl Container {
             cgroup: plan.attachment.v2(),
             prepare: Some(&enter),
         };
-        let spawned = spawn(&request, |channel| exec::run(&plan, channel))?;
+        let spawned = spawn(&request, |channel| exec::run(&plan, self.pidfd.as_fd(), channel))?;
         drop(plan.streams);
         match self.attend_exec(&plan.process, &spawned, &mut warnings) {
             Ok(console) => Ok(ExecProcess {
@@ -180,6 +180,7 @@ impl Container {
             attachment,
             streams,
             user_namespace,
+            cgroup_namespace: self.namespaces & libc::CLONE_NEWCGROUP != 0,
         })
     }
 

@@ -41,10 +41,12 @@ pub(crate) struct ExecPlan {
     pub attachment: Attachment,
     pub streams: Option<Streams>,
     pub user_namespace: bool,
+    pub cgroup_namespace: bool,
 }
 
 /// The helper's part, still on the host's side: leave nothing to look into, then enter the namespaces of
-/// init, all in one step (setns(2) with a pidfd).
+/// init, all in one step (setns(2) with a pidfd). Not the cgroup namespace: from inside it, a process cannot
+/// be born into the group (cgroup_namespaces(7), nsdelegate).
 pub(crate) fn enter_namespaces(init: BorrowedFd<'_>, flags: i32, plan: &ExecPlan) -> Result<(), Error> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
@@ -54,19 +56,23 @@ pub(crate) fn enter_namespaces(init: BorrowedFd<'_>, flags: i32, plan: &ExecPlan
         // The caller's side compares and warns; a helper has no channel for warnings.
         set_oom_score(score, &mut |_| Ok(()))?;
     }
-    kernel::setns(init, flags)
+    kernel::setns(init, flags & !libc::CLONE_NEWCGROUP)
         .map_err(|errno| Error::system(Step::Namespaces, "entering those of the container", errno))
 }
 
 /// The child: returns only on failure.
-pub(crate) fn run(plan: &ExecPlan, channel: &Channel) -> Error {
-    match set_up(plan, channel) {
+pub(crate) fn run(plan: &ExecPlan, init: BorrowedFd<'_>, channel: &Channel) -> Error {
+    match set_up(plan, init, channel) {
         Ok(never) => match never {},
         Err(error) => error,
     }
 }
 
-fn set_up(plan: &ExecPlan, channel: &Channel) -> Result<Infallible, Error> {
+fn set_up(plan: &ExecPlan, init: BorrowedFd<'_>, channel: &Channel) -> Result<Infallible, Error> {
+    if plan.cgroup_namespace {
+        kernel::setns(init, libc::CLONE_NEWCGROUP)
+            .map_err(|errno| Error::system(Step::Namespaces, "entering the cgroup namespace", errno))?;
+    }
     rustix::process::umask(Mode::empty());
     if plan.user_namespace {
         let failed = |errno| Error::system(Step::User, "root of the user namespace", errno);

@@ -102,6 +102,7 @@ fn enter(plan: &InitPlan, channel: &Channel) -> Result<(), Error> {
     if plan.waits_for_caller {
         channel.expect(Message::Proceed)?;
     }
+    plan.namespaces.join(libc::CLONE_NEWCGROUP)?;
     if plan.namespaces.is_new(libc::CLONE_NEWCGROUP) {
         // Only now: the namespace's root is the group of the process that makes it.
         kernel::unshare(libc::CLONE_NEWCGROUP)

@@ -83,30 +83,30 @@ impl Namespaces {
         self.joined.iter().any(|joined| joined.flag == flag)
     }
 
-    /// Enters every namespace of the list: others first, with the rights of the host, then the user
-    /// namespace, then those that refused because they belong to it. Pid and time namespaces apply to
-    /// children only.
+    /// Enters every namespace of the list but the cgroup one: others first, with the rights of the host,
+    /// then the user namespace, then those that refused because they belong to it. Pid and time namespaces
+    /// apply to children only.
     pub(crate) fn join_all(&self) -> Result<(), Error> {
         let mut refused = Vec::new();
-        for joined in self
-            .joined
-            .iter()
-            .filter(|joined| joined.flag != libc::CLONE_NEWUSER)
-        {
+        let later = libc::CLONE_NEWUSER | libc::CLONE_NEWCGROUP;
+        for joined in self.joined.iter().filter(|joined| joined.flag & later == 0) {
             match setns(joined.file.as_fd(), joined.flag) {
                 Err(Errno::PERM) if self.joins(libc::CLONE_NEWUSER) => refused.push(joined),
                 other => other.map_err(|errno| joined.failed(errno))?,
             }
         }
-        for user in self
-            .joined
-            .iter()
-            .filter(|joined| joined.flag == libc::CLONE_NEWUSER)
-        {
-            setns(user.file.as_fd(), user.flag).map_err(|errno| user.failed(errno))?;
-        }
+        self.join(libc::CLONE_NEWUSER)?;
         for joined in refused {
             setns(joined.file.as_fd(), joined.flag).map_err(|errno| joined.failed(errno))?;
+        }
+        Ok(())
+    }
+
+    /// Enters the namespace of this kind, if one is to be joined. The cgroup namespace comes after the process
+    /// is in its group: from inside, groups outside of it cannot be left (cgroup_namespaces(7), nsdelegate).
+    pub(crate) fn join(&self, flag: i32) -> Result<(), Error> {
+        for joined in self.joined.iter().filter(|joined| joined.flag == flag) {
+            setns(joined.file.as_fd(), flag).map_err(|errno| joined.failed(errno))?;
         }
         Ok(())
     }

@@ -154,7 +154,8 @@ fn perform(mount: &RootfsMount, target: &Path) -> Result<(), Error> {
     }
 }
 
-/// mount(2) takes one page of options, so layers are named relative to their common directory.
+/// mount(2) takes one page of options, so each layer gets a name of a few bytes: a symlink in a tmpfs that
+/// is nowhere attached and only this process's working directory.
 fn overlay_by_mount(mount: &RootfsMount, target: &Path) -> Result<(), Errno> {
     let options = Options::parse(&mount.options);
     let layers = options
@@ -162,10 +163,14 @@ fn overlay_by_mount(mount: &RootfsMount, target: &Path) -> Result<(), Errno> {
         .iter()
         .find(|(key, _)| key == "lowerdir")
         .and_then(|(_, v)| v.clone());
-    let layers: Vec<String> = split_layers(layers.as_deref().unwrap_or_default()).collect();
-    let common = common_directory(&layers);
-    rustix::process::chdir(if common.is_empty() { "/" } else { common })?;
-    let mut data: Vec<String> = vec![format!("lowerdir={}", relative_layers(&layers, common))];
+    let names = new_filesystem("tmpfs", "layers", &[]).map_err(|(errno, _)| errno)?;
+    let mut lower = Vec::new();
+    for (number, layer) in split_layers(layers.as_deref().unwrap_or_default()).enumerate() {
+        lower.push(number.to_string());
+        rustix::fs::symlinkat(&layer, &names, number.to_string())?;
+    }
+    rustix::process::fchdir(&names)?;
+    let mut data: Vec<String> = vec![format!("lowerdir={}", lower.join(":"))];
     for (key, value) in options.data.iter().filter(|(key, _)| key != "lowerdir") {
         data.push(
             value
@@ -185,23 +190,6 @@ fn overlay_by_mount(mount: &RootfsMount, target: &Path) -> Result<(), Errno> {
     apply_attributes(top.as_fd(), &options)
 }
 
-/// The longest directory prefix (with its slash) that all layers share; empty when a layer is relative.
-fn common_directory(layers: &[String]) -> &str {
-    let Some(first) = layers.first() else { return "" };
-    let mut length = first.rfind('/').map_or(0, |slash| slash + 1);
-    for layer in layers {
-        while !layer.starts_with(&first[..length]) {
-            length = first[..length - 1].rfind('/').map_or(0, |slash| slash + 1);
-        }
-    }
-    &first[..length]
-}
-
-fn relative_layers(layers: &[String], common: &str) -> String {
-    let escape = |layer: &String| layer[common.len()..].replace('\\', "\\\\").replace(':', "\\:");
-    layers.iter().map(escape).collect::<Vec<_>>().join(":")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,11 +201,45 @@ mod tests {
     }
 
     #[test]
-    fn layers_become_relative_to_what_they_share() {
-        let layers = ["/var/s/12/fs", "/var/s/1/fs", "/var/s/123/fs"].map(String::from);
-        let common = common_directory(&layers);
-        assert_eq!(common, "/var/s/");
-        assert_eq!(relative_layers(&layers, common), "12/fs:1/fs:123/fs");
-        assert_eq!(common_directory(&["/a/b".to_owned(), "/c/d".to_owned()]), "/");
+    fn the_way_of_old_kernels_takes_many_layers() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: mounting needs root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let layers: Vec<String> = (0..100)
+            .map(|number| {
+                let layer = dir.path().join(format!(
+                    "a-long-name-to-make-the-options-exceed-one-page-{number}"
+                ));
+                std::fs::create_dir(&layer).unwrap();
+                std::fs::write(layer.join(number.to_string()), "").unwrap();
+                layer.display().to_string()
+            })
+            .collect();
+        let target = dir.path().join("target");
+        std::fs::create_dir(&target).unwrap();
+        let mount = RootfsMount {
+            fs_type: "overlay".into(),
+            options: vec![format!("lowerdir={}", layers.join(":")), "ro".into()],
+            ..RootfsMount::default()
+        };
+        // SAFETY: the child mounts in a namespace of its own and ends here.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let made = unshare(libc::CLONE_NEWNS)
+                .and_then(|()| {
+                    let private = rustix::mount::MountPropagationFlags::PRIVATE;
+                    rustix::mount::mount_change("/", private | rustix::mount::MountPropagationFlags::REC)
+                })
+                .and_then(|()| overlay_by_mount(&mount, &target));
+            exit_now(i32::from(
+                !(made.is_ok() && target.join("0").exists() && target.join("99").exists()),
+            ));
+        }
+        let (_, status) = waitpid(Pid::from_raw(pid), WaitOptions::empty())
+            .unwrap()
+            .unwrap();
+        assert_eq!(status.exit_status(), Some(0));
     }
 }

@@ -136,8 +136,10 @@ fn out_of_memory_is_told() {
         .oom_events()
         .unwrap()
         .expect("a memory controller");
-    assert!(is_readable(&source));
-    assert!(source.drain().unwrap() >= 1);
+    // v2 also wakes for events that kill nobody yet.
+    eventually("a kill is told", || {
+        is_readable(&source) && source.drain().unwrap() >= 1
+    });
     assert_eq!(source.drain().unwrap(), 0, "consumed");
     running.end();
 }
@@ -169,6 +171,9 @@ fn killing_all_reaches_every_process_and_a_dead_one_is_not_found() {
 #[test]
 fn a_group_in_use_is_refused_and_left_alone() {
     need_containers!();
+    if crate::support::driver() == gantry_runtime::CgroupDriver::Systemd {
+        return; // systemd keeps unit names apart itself
+    }
     let first = Bundle::new(&["/bin/sleep", "60"]);
     let running = first.started();
     let second = Bundle::new(&["/bin/true"]).with(|spec| {

@@ -157,8 +157,11 @@ impl Bundle {
                 rootfs_mounts: &self.mounts,
                 stdio,
                 cgroup: CgroupConfig {
-                    driver: CgroupDriver::Cgroupfs,
-                    default_parent: cgroup_parent().to_owned(),
+                    driver: driver(),
+                    default_parent: match driver() {
+                        CgroupDriver::Cgroupfs => cgroup_parent().to_owned(),
+                        CgroupDriver::Systemd => "system.slice".to_owned(),
+                    },
                 },
                 no_new_keyring: false,
                 no_pivot_root: false,
@@ -287,13 +290,23 @@ pub fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
 /// The container's group in the tree of `controller`.
 pub fn group(id: &str, controller: &str) -> PathBuf {
     let base = Path::new("/sys/fs/cgroup");
-    let v1 = base
-        .join(controller)
-        .join(cgroup_parent().trim_start_matches('/'));
-    if base.join("cgroup.controllers").exists() {
-        return base.join(cgroup_parent().trim_start_matches('/')).join(id);
+    let tree = if is_v2() {
+        base.to_owned()
+    } else {
+        base.join(controller)
+    };
+    match driver() {
+        CgroupDriver::Cgroupfs => tree.join(cgroup_parent().trim_start_matches('/')).join(id),
+        CgroupDriver::Systemd => tree.join("system.slice").join(format!("gantry-{id}.scope")),
     }
-    v1.join(id)
+}
+
+/// `GANTRY_TEST_CGROUP_DRIVER=systemd` runs the same tests with the other driver (on a host with systemd).
+pub fn driver() -> CgroupDriver {
+    match std::env::var("GANTRY_TEST_CGROUP_DRIVER").as_deref() {
+        Ok("systemd") => CgroupDriver::Systemd,
+        _ => CgroupDriver::Cgroupfs,
+    }
 }
 
 /// Whether the controllers are in the v2 tree.

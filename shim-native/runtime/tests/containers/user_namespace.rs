@@ -90,7 +90,7 @@ fn a_pinned_network_namespace_of_the_host_is_joined() {
 #[test]
 fn an_id_mapped_mount_shows_mapped_owners() {
     need_containers!();
-    let source = tempfile::tempdir_in("/dev/shm").unwrap();
+    let source = tempfile::tempdir().unwrap();
     fs::write(source.path().join("file"), "").unwrap();
     let map = json!([{"containerID": 0, "hostID": 7000, "size": 10}]);
     let outcome = Bundle::new(&["/bin/stat", "-c", "%u:%g", "/data/file"])

@@ -5,11 +5,12 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isGantryError } from '#api/errors/errors.ts'
 import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
 import { type Channel, connect, createClient } from '#api/rpc/client.ts'
 import { createNetns, removeNetns } from '#api/sys/sys.ts'
@@ -49,7 +50,7 @@ export class PluginProcess implements AsyncDisposable {
     this.#child = spawn(process.execPath, [bridgeMain, ...place, '--log-level', 'error'], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    await until(() => existsSync(`${this.#root}/s`))
+    await until(() => this.plugin.status().then(() => true, isNotUnavailable))
   }
 
   /** SIGKILL by default. */
@@ -168,7 +169,12 @@ export function kernelState(): string {
     .split('\n')
     .map(line => line.split(':')[1]?.trim())
     .filter(name => name && !name.startsWith('wire0'))
-  return [links.join(' '), run('nft', 'list', 'ruleset'), run('ip', 'route'), run('ip', '-o', 'addr')].join('\n---\n')
+  return [
+    links.join(' '),
+    run('nft', 'list', 'ruleset'),
+    run('ip', 'route'),
+    run('ip', '-4', '-o', 'addr').replace(/^\d+: /gm, ''),
+  ].join('\n---\n')
 }
 
 /** Holds a TCP port of the host, as a foreign program would. */
@@ -179,8 +185,13 @@ export function listen(port: number, host = '0.0.0.0'): Promise<Server> {
   })
 }
 
-export async function until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !condition(); ) {
+/** A process that refuses is there; one that does not answer is not, yet. */
+function isNotUnavailable(error: unknown): boolean {
+  return !isGantryError(error, 'UNAVAILABLE')
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; !(await condition()); ) {
     assert.ok(Date.now() < deadline, `not within ${timeoutMs} ms: ${condition}`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }

@@ -13,8 +13,10 @@ import { identify, isServing, untilServing } from './readiness.ts'
 import type { SupervisedPlugin } from './supervised.ts'
 import { backOffAfter, type Timing } from './timing.ts'
 
-/** How long a call that failed waits for the news of the process' death. */
+/** How long a process under suspicion may take to show that it is well. */
 const suspicionMs = 500
+/** How long the news of a death may take, on a busy machine, after its connections broke. */
+const newsMs = 2_000
 
 /** Where a plugin process lives, as it is told by its environment. */
 export interface PluginHome {
@@ -171,7 +173,7 @@ export class ManagedPlugin implements SupervisedPlugin {
     const healthy = isServing(this.#channel, suspicionMs)
     if (await Promise.race([process.exited.then(() => false), healthy])) return false
     // Unreachable, so dying: its exit is about to be told, or the next start waits for it.
-    await Promise.race([process.exited, sleep(suspicionMs, undefined, { ref: false })])
+    await Promise.race([process.exited, sleep(newsMs, undefined, { ref: false })])
     return process.ended !== undefined
   }
 

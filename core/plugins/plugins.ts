@@ -87,8 +87,8 @@ export interface Plugins {
   channelFor(kind: PluginKind, id: string): Promise<Channel>
 
   /**
-   * To be told that a call failed with UNAVAILABLE. Answers, within half a second, whether the process that was called
-   * is gone: then the next {@link channelFor} leads to another one, and repeating the call makes sense.
+   * To be told that a call failed with UNAVAILABLE. Answers, mostly at once and within three seconds, whether the
+   * process that was called is gone: then the next {@link channelFor} leads to another one, and repeating makes sense.
    */
   suspect(kind: PluginKind, id: string): Promise<boolean>
 

@@ -18,11 +18,12 @@ test('kill -9 under load: every call is answered as if nothing had happened', { 
   await using s = await supervise([overlayfs], { timing: { maxFailures: 100, backOffCapMs: 100 } })
   const snapshotter = s.plugins.snapshotter('overlayfs')
   await snapshotter.cleanup()
-  let running = true
-  const work = async (worker: number) => {
-    let done = 0
-    for (; running || done < 20; done++) {
-      const key = `ns/${worker}/${done}`
+  const running = [0, 0, 0, 0]
+  let stopping = false
+  const work = async (_: number, worker: number) => {
+    for (let cycle = 0; !stopping; cycle++) {
+      running[worker] = cycle
+      const key = `ns/${worker}/${cycle}`
       await snapshotter.prepare(`${key}-active`, '', {})
       await snapshotter.commit(key, `${key}-active`, { labels: {}, parent: '' })
       const mounts = await snapshotter.prepare(`${key}-child`, key, {})
@@ -30,17 +31,27 @@ test('kill -9 under load: every call is answered as if nothing had happened', { 
       await snapshotter.remove(`${key}-child`)
       await snapshotter.remove(key)
     }
-    return done
   }
-  const workers = Promise.all([1, 2, 3, 4].map(work))
-  for (let kill = 0; kill < 5; kill++) {
-    const { pid } = s.row('overlayfs')
-    await sleep(50 + kill * 37)
-    process.kill(pid, 'SIGKILL')
-    while (s.row('overlayfs').state !== 'ready' || s.row('overlayfs').pid === pid) await sleep(5)
+  const workers = Promise.all(running.map(work))
+  // A call survives one death, not two: so each worker gets through a cycle between kills, however slow the machine.
+  const oneCycle = async () => {
+    const before = [...running]
+    while (!stopping && running.some((cycle, worker) => cycle <= (before[worker] ?? 0) + 1)) await sleep(1)
   }
-  running = false
-  await workers
+  const killings = async () => {
+    for (let kill = 0; kill < 5 && !stopping; kill++) {
+      await oneCycle()
+      const { pid } = s.row('overlayfs')
+      process.kill(pid, 'SIGKILL')
+      while (!stopping && (s.row('overlayfs').state !== 'ready' || s.row('overlayfs').pid === pid)) await sleep(5)
+    }
+    stopping = true
+  }
+  try {
+    await Promise.all([killings(), workers])
+  } finally {
+    stopping = true
+  }
   assert.equal(s.row('overlayfs').restarts, 5)
   const left = []
   for await (const info of snapshotter.list()) left.push(info.name)

@@ -129,11 +129,11 @@ test('a server with neither health nor identity is taken as it is', { timeout },
 })
 
 test('a plugin that hangs later is ended and started anew', { timeout }, async () => {
-  await using s = await supervise([{ id: 'one' }], { timing: { checkEveryMs: 150, checkMs: 100 } })
+  await using s = await supervise([{ id: 'one' }], { timing: { checkEveryMs: 500, checkMs: 400 } })
   await s.plugins.channelFor('network', 'one')
   const { pid } = s.row('one')
   process.kill(pid, 'SIGSTOP')
-  await until('restart', () => s.row('one').restarts === 1 && s.row('one').state === 'ready')
+  await until('restart', () => s.row('one').restarts >= 1 && s.row('one').state === 'ready')
   assert.equal(processAlive(pid), false)
   assert.match(s.row('one').lastError, /hung/)
 })

@@ -11,7 +11,7 @@ export const samplePlugin = join(import.meta.dirname, 'sample-plugin.ts')
 export const overlayfsMain = join(import.meta.dirname, '../../../plugins/snapshotters/overlayfs/main.ts')
 
 /** Patience for tests: everything in fractions of a second, except what a loaded machine may need. */
-export const quick: Partial<Timing> = { startMs: 8_000, backOffMs: 50, stopMs: 5_000 }
+export const quick: Partial<Timing> = { startMs: 20_000, backOffMs: 50, stopMs: 5_000 }
 
 export interface LogLine {
   level: string

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isGantryError } from '#api/errors/errors.ts'
 import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
-import { type Channel, connect, createClient } from '#api/rpc/client.ts'
+import { type Channel, type Client, connect, createClient } from '#api/rpc/client.ts'
 import { createNetns, removeNetns } from '#api/sys/sys.ts'
 import type { AddRequest, Network, NetworkPlugin, PortMapping, Result } from '#sdk/network.ts'
 import { networkPluginOver } from '#sdk/network-service.ts'
@@ -32,6 +32,7 @@ export function run(...[program = '', ...args]: string[]): string {
 /** The plugin as a process that can be killed and started again. */
 export class PluginProcess implements AsyncDisposable {
   readonly plugin: NetworkPlugin
+  readonly client: Client<typeof NetworkPluginServiceDefinition>
   readonly #root: string
   readonly #instance: string
   readonly #channel: Channel
@@ -41,7 +42,8 @@ export class PluginProcess implements AsyncDisposable {
     this.#root = root
     this.#instance = instance
     this.#channel = connect(`unix:${root}/s`)
-    this.plugin = networkPluginOver(createClient(NetworkPluginServiceDefinition, this.#channel))
+    this.client = createClient(NetworkPluginServiceDefinition, this.#channel)
+    this.plugin = networkPluginOver(this.client)
   }
 
   async start(): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -104,3 +104,23 @@ test('what was written is there after SIGKILL in the middle of writing', () =>
     assert.equal(n, m)
     await store.close()
   }))
+
+test(
+  'a full disk is RESOURCE_EXHAUSTED, and what was written before stays',
+  { skip: process.getuid?.() !== 0 && 'mounting needs root' },
+  () =>
+    inFolder(async folder => {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', folder])
+      try {
+        const store = openStore(folder)
+        const fill = () => {
+          for (let i = 0; i < 1000; i++) store.write(tx => tx.put(['n', i], Buffer.alloc(3000, i)))
+        }
+        assert.throws(fill, { code: 'RESOURCE_EXHAUSTED' })
+        assert.ok(store.read(tx => tx.get(['n', 0])))
+        await store.close()
+      } finally {
+        execFileSync('umount', ['--lazy', folder])
+      }
+    }),
+)

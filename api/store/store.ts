@@ -8,8 +8,9 @@
  * This is the only module that touches lmdb, and it does so with synchronous transactions alone: lmdb's
  * `transaction()` keeps the writes of a callback that throws. A write costs about 0.2 ms, fsync included.
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { type Database, open } from 'lmdb'
+import { resourceExhausted } from '../errors/errors.ts'
 
 export type Key = readonly (string | number)[]
 
@@ -66,19 +67,36 @@ export function openStore(folder: string, { mapSizeBytes = 16 * 1024 ** 3 }: Sto
   const transaction = transactionOver(database)
   return {
     read: body => body(transaction),
-    write: body => writeThrough(database, () => body(transaction)),
+    write: body => writeThrough(database, folder, () => body(transaction)),
     close: () => database.close(),
   }
 }
 
-/** transactionSync rolls back when its callback throws. */
-function writeThrough<T>(database: Records, body: () => T): T {
+/** errno ENOSPC, and LMDB's own MDB_MAP_FULL. */
+const fullCodes: unknown[] = [28, -30792]
+/** errno EIO: also what LMDB says of a write that was cut short by a full disk. */
+const ioError = 5
+
+function isFull(cause: unknown, folder: string): boolean {
+  const { code } = cause as { code?: unknown }
+  if (code !== ioError) return fullCodes.includes(code)
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize < 64 * 1024
+}
+
+/** transactionSync rolls back when its callback throws. RESOURCE_EXHAUSTED when the disk or the map is full. */
+function writeThrough<T>(database: Records, folder: string, body: () => T): T {
   let outcome: { value: T } | undefined
-  database.transactionSync(() => {
-    const value = body()
-    if (value instanceof Promise) throw new TypeError('the body of Store.write must be synchronous')
-    outcome = { value }
-  })
+  try {
+    database.transactionSync(() => {
+      const value = body()
+      if (value instanceof Promise) throw new TypeError('the body of Store.write must be synchronous')
+      outcome = { value }
+    })
+  } catch (cause) {
+    if (!isFull(cause, folder)) throw cause
+    throw resourceExhausted(`the disk under ${folder} is full; free some space and try again`, { cause })
+  }
   if (outcome === undefined) throw new Error('the store did not run the transaction')
   return outcome.value
 }

@@ -172,6 +172,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         roots: { root, state },
         placesOf,
         logger: log('tasks'),
+        cgroupName: instance.name,
         shims: { folders: [executableFolder], path: process.env.PATH ?? '', overrides: shimOverrides() },
         surroundings: {
           address,

@@ -6,7 +6,7 @@ import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import { EventsDefinition } from '#api/gen/containerd/services/events/ttrpc/v1/events.ts'
 import { createLogger, type Logger } from '#api/log/log.ts'
 import { createRpcServer } from '#api/rpc/server.ts'
-import { createTtrpcServer } from '#api/rpc/ttrpc.ts'
+import { createTtrpcServer, type TtrpcServer } from '#api/rpc/ttrpc.ts'
 import { openStore } from '#api/store/store.ts'
 import { lockFile } from '#api/sys/sys.ts'
 import { ttrpcEventsService } from '#core/events/events.ts'
@@ -58,10 +58,10 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   const instance = instanceOf(config)
   const parts = await compose({ config, instance, address, store, plugins, host, logger })
   holdParts(parts, lifetimes)
-  await startTasks(parts, address, logger, lifetimes)
+  const local = await startTasks(parts, address, logger, lifetimes)
   const health = new DaemonHealth()
   const server = createRpcServer({ logger })
-  addServices(server, parts, health)
+  addServices([server, local], parts, health)
   await server.listen(address, { mode: 0o600 })
   lifetimes.defer(() => server.shutdown(graceMs))
   lifetimes.defer(() => {
@@ -109,7 +109,7 @@ async function startTasks(
   address: string,
   logger: Logger,
   lifetimes: AsyncDisposableStack,
-): Promise<void> {
+): Promise<TtrpcServer> {
   const events = createTtrpcServer({ logger })
   events.add(EventsDefinition, ttrpcEventsService(parts.resolve(tokens.exchange)))
   const tasks = parts.resolve(tokens.tasks)
@@ -117,6 +117,7 @@ async function startTasks(
   lifetimes.defer(() => events.close())
   await tasks.adopt()
   parts.resolve(tokens.gc).start()
+  return events
 }
 
 async function admitGroup(address: string, group: number | undefined): Promise<void> {

@@ -39,12 +39,15 @@ import { transferService } from '#core/transfer/transfer.ts'
 import { apiLevel, versionService } from '#core/version/version.ts'
 import { type Parts, tokens } from './compose.ts'
 
-/** Adds every service to the server. */
-export function addServices(server: RpcServer, parts: Parts, health: Health): void {
+/** What both kinds of server offer. */
+type Server = Pick<RpcServer, 'add'>
+
+/** Adds every service to each server: gRPC for everybody, ttrpc for commands of ours (unary calls, quick to load). */
+export function addServices(servers: readonly Server[], parts: Parts, health: Health): void {
   const names: string[] = []
   const serve = <D extends ServiceDefinition>(definition: D, implementation: ServiceImpl<D>) => {
     names.push(definition.fullName)
-    server.add(definition, implementation)
+    for (const server of servers) server.add(definition, implementation)
   }
   const get = parts.resolve.bind(parts)
   const plugins = get(tokens.plugins)
@@ -68,7 +71,7 @@ export function addServices(server: RpcServer, parts: Parts, health: Health): vo
   serve(ContainersServiceDefinition, launchService(get(tokens.launcher)))
   serve(NetworksServiceDefinition, networksService(get(tokens.networks)))
   serve(PluginsServiceDefinition, pluginsService(plugins))
-  server.add(HealthDefinition, healthService(health, names))
+  serve(HealthDefinition, healthService(health, names))
 }
 
 /** By containerd's kinds: nerdctl and BuildKit choose by these. */

@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isGantryError, messageOf, notFound } from '#api/errors/errors.ts'
 import { TaskExit } from '#api/gen/containerd/events/task.ts'
 import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
@@ -29,6 +29,7 @@ import {
   removeBundle,
   removeStrayWork,
 } from './bundle.ts'
+import { removeDeadSockets } from './dead-sockets.ts'
 import type { RunningTask } from './running-task.ts'
 import { resolveShim, type ShimPlaces } from './runtime-name.ts'
 import type { ShimConnection } from './shim-connection.ts'
@@ -60,6 +61,10 @@ export interface AdoptParts {
 /** How long a shim may take to answer before it counts as dead (containerd's load timeout). */
 const answerTimeoutMs = 5000
 
+/** A shim's `start` takes some ten milliseconds. */
+const startTimeoutMs = 500
+const pollMs = 20
+
 export async function adoptTasks(parts: AdoptParts): Promise<void> {
   const { bundles, hidden } = await listBundles(parts.roots)
   await Promise.all([...bundles.map(bundle => adoptOne(parts, bundle)), ...hidden.map(path => removeBundle(path))])
@@ -88,7 +93,7 @@ async function adoptOne(parts: AdoptParts, bundle: Bundle): Promise<void> {
 
 /** Undefined: the shim lives but has no container, so it was asked to end. Throws when it does not answer. */
 async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask | undefined> {
-  const bootstrap = await readBootstrap(bundle)
+  const bootstrap = (await readBootstrap(bundle)) ?? (await bootstrapInFlight(bundle))
   if (!bootstrap) throw notFound(`bootstrap.json of ${bundle.path}`)
   const connection = parts.connect(bundle, bootstrap)
   try {
@@ -107,6 +112,16 @@ async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask 
     connection[Symbol.dispose]()
     throw error
   }
+}
+
+/** A `start` that the killed daemon had just begun goes on without it, and writes the shim's address in a moment. */
+async function bootstrapInFlight(bundle: Bundle): Promise<Bootstrap | undefined> {
+  for (let waitedMs = 0; waitedMs < startTimeoutMs; waitedMs += pollMs) {
+    await sleep(pollMs)
+    const bootstrap = await readBootstrap(bundle)
+    if (bootstrap) return bootstrap
+  }
+  return undefined
 }
 
 async function stateOf(connection: ShimConnection, id: string): Promise<StateResponse | undefined> {
@@ -135,7 +150,10 @@ function wasLaunched({ placesOf }: AdoptParts, { namespace, id }: Bundle, contai
   return container ? launchConfigOf(container) !== undefined : existsSync(placesOf(namespace, id).netns)
 }
 
-async function recordOf(parts: AdoptParts, { namespace, id }: Bundle): Promise<Container | undefined> {
+async function recordOf(
+  parts: AdoptParts,
+  { namespace, id }: Pick<Bundle, 'namespace' | 'id'>,
+): Promise<Container | undefined> {
   try {
     return await parts.containers.get(namespace, id)
   } catch (error) {
@@ -180,31 +198,8 @@ async function removeStrayFolders(parts: AdoptParts): Promise<void> {
   const folder = join(parts.roots.root, 'containers')
   for (const namespace of await namesIn(folder)) {
     for (const id of await namesIn(join(folder, namespace))) {
-      const isKept =
-        parts.table.has(namespace, id) || (await recordOf(parts, { namespace, id } as Bundle)) !== undefined
+      const isKept = parts.table.has(namespace, id) || (await recordOf(parts, { namespace, id })) !== undefined
       if (!isKept) await rm(join(folder, namespace, id), { recursive: true, force: true })
     }
   }
-}
-
-/** Socket files that nobody listens on. */
-async function removeDeadSockets(folder: string): Promise<void> {
-  const names = await namesIn(folder)
-  await Promise.all(
-    names.map(async name => {
-      const path = join(folder, name)
-      if (await isRefused(path)) await rm(path, { force: true })
-    }),
-  )
-}
-
-function isRefused(path: string): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  const socket = connect(path)
-  socket.once('connect', () => {
-    socket.destroy()
-    resolve(false)
-  })
-  socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'))
-  return promise
 }

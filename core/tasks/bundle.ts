@@ -133,11 +133,12 @@ export async function removeStrayWork(roots: BundleRoots, isKnown: (ns: string, 
   }
 }
 
+/** What is in a folder; nothing where there is none. */
 export async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (error) {
-    if (isSysError(error, 'ENOENT')) return []
+    if (isSysError(error, 'ENOENT') || isSysError(error, 'ENOTDIR')) return []
     throw error
   }
 }

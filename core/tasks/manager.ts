@@ -22,6 +22,7 @@ import {
   writeBootstrap,
   writeConfig,
 } from './bundle.ts'
+import { removeEmptyCgroups } from './cgroup-parents.ts'
 import { Cleanups } from './cleanups.ts'
 import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
@@ -44,6 +45,8 @@ export interface TaskManagerParts {
   exchange: EventExchange
   roots: BundleRoots
   placesOf: PlacesOf
+  /** Name of the cgroup above all containers of this daemon. */
+  cgroupName: string
   shims: ShimPlaces
   surroundings: ShimSurroundings
   logger: Logger
@@ -63,7 +66,7 @@ export class TaskManagerImpl implements TaskManager {
     this.#parts = parts
     this.#cleanups = new Cleanups(parts.logger)
     this.#teardown = new Teardown({ ...parts, table: this.#table, cleanups: this.#cleanups })
-    void this.#watchExits()
+    void this.#watchExits().catch(error => parts.logger.error({ err: error }, 'exits are not followed any more'))
   }
 
   get(ns: string, id: string): Task {
@@ -135,7 +138,14 @@ export class TaskManagerImpl implements TaskManager {
     return connectShim(bootstrap, {
       namespace,
       peer: `the shim of ${id}`,
-      onClosed: () => void this.#lookAfter(namespace, id),
+      onClosed: () => {
+        this.#lookAfter(namespace, id).catch(error =>
+          this.#parts.logger.error(
+            { ns: namespace, id, err: error },
+            'a task whose shim is gone could not be taken away',
+          ),
+        )
+      },
     })
   }
 
@@ -267,5 +277,6 @@ export class TaskManagerImpl implements TaskManager {
       task.connection[Symbol.dispose]()
       task.log[Symbol.dispose]()
     }
+    await removeEmptyCgroups(this.#parts.cgroupName)
   }
 }

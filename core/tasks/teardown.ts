@@ -7,8 +7,9 @@ import { type EventExchange, eventAny } from '#core/events/events.ts'
 import type { PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
 import type { Networks } from '#core/networks/networks.ts'
-import { type Bundle, hideBundle, removeBundle } from './bundle.ts'
+import { type Bundle, hideBundle, readBootstrap, removeBundle } from './bundle.ts'
 import type { Cleanups } from './cleanups.ts'
+import { removeIfDead } from './dead-sockets.ts'
 import type { RunningTask } from './running-task.ts'
 import type { ShimConnection } from './shim-connection.ts'
 import { runShimDelete, type ShimSurroundings } from './shim-process.ts'
@@ -103,10 +104,12 @@ export class Teardown {
     this.#parts.exchange.publish(task.namespace, topic, eventAny(typeName, codec, message))
   }
 
-  /** The runtime's own `delete`; undefined, with a log line, when that failed. */
+  /** The runtime's own `delete`, and the socket of a killed shim, which not every runtime removes; undefined, with a log line, when that failed. */
   async deleteLeftovers(bundle: Bundle, shimPath: string): Promise<Exit | undefined> {
     try {
       const { pid, exitStatus, exitedAt } = await runShimDelete(shimPath, bundle, this.#parts.surroundings)
+      const bootstrap = await readBootstrap(bundle)
+      if (bootstrap) await removeIfDead(bootstrap.address)
       return { pid, exitStatus, exitedAt: exitedAt ?? now() }
     } catch (error) {
       this.#parts.logger.error({ ns: bundle.namespace, id: bundle.id, err: error }, 'delete of a dead shim failed')

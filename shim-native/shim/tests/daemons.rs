@@ -256,3 +256,30 @@ fn an_unknown_service_is_unimplemented_over_ttrpc() {
         support::client::ttrpc::<ConnectResponse>(&mut connection.lock().unwrap(), v3, "Connect", &connect);
     assert_eq!(answer.unwrap().shim_pid as i32, rig.shim_pid());
 }
+
+#[test]
+fn without_a_socket_events_go_through_the_publish_command() {
+    needs_root!();
+    let dir = tempfile::tempdir().unwrap();
+    let (publisher, out) = (dir.path().join("publisher"), dir.path().join("published"));
+    let script = format!("#!/bin/sh\necho \"$*\" >> {0}\ncat > /dev/null\n", out.display());
+    fs::write(&publisher, script).unwrap();
+    fs::set_permissions(&publisher, fs::Permissions::from_mode(0o755)).unwrap();
+    let rig = Rig::publishing(&publisher, "true");
+    rig.create("");
+    rig.start();
+    rig.wait("");
+    rig.delete("").unwrap();
+    let line = |topic: &str| {
+        format!(
+            "publish --topic /tasks/{topic} --namespace {}",
+            support::NAMESPACE
+        )
+    };
+    support::wait_until("four events came in order", || {
+        let text = fs::read_to_string(&out).unwrap_or_default();
+        let lines: Vec<_> = text.lines().collect();
+        let wanted = ["create", "start", "exit", "delete"].map(line);
+        lines.len() == 4 && lines.iter().zip(wanted).all(|(got, want)| got.ends_with(&want))
+    });
+}

@@ -274,3 +274,70 @@ fn an_idle_shim_is_small() {
     });
     assert_eq!(rig.state("").unwrap().status(), Status::Running);
 }
+
+#[test]
+fn running_out_of_memory_is_an_event_before_the_exit() {
+    needs_root!();
+    let rig = Rig::with(Protocol::Grpc, |config| {
+        config["process"]["args"] = serde_json::json!(["/bin/busybox", "tail", "/dev/zero"]);
+        config["linux"]["resources"] = serde_json::json!({"memory": {"limit": 20 << 20, "swap": 20 << 20}});
+    });
+    rig.create("");
+    rig.start();
+    assert_eq!(rig.wait("").exit_status, 137);
+    rig.daemon.exits(1);
+    let topics = rig.daemon.topics(4);
+    assert_eq!(
+        topics.first_chunk(),
+        Some(&["create", "start", "oom"].map(ToOwned::to_owned))
+    );
+    assert_eq!(topics.last().unwrap(), "exit");
+    assert!(rig.daemon.saw_oom());
+}
+
+#[test]
+fn one_shim_can_hold_several_tasks() {
+    needs_root!();
+    let rig = Rig::new(Protocol::Grpc, "exec sleep 1000");
+    let other = format!("{}x", rig.id);
+    let bundle = support::bundle::make(rig.dir.path(), &other, |config| {
+        config["process"]["args"] = serde_json::json!(["/bin/sh", "-c", "exit 6"]);
+    });
+    rig.create("");
+    rig.start();
+    let create =
+        |r: &mut CreateTaskRequest| (r.id, r.bundle) = (other.clone(), bundle.to_str().unwrap().to_owned());
+    rig.create_with(|r| create(r)).unwrap();
+    rig.client
+        .call::<_, StartResponse>(
+            "Start",
+            &StartRequest {
+                id: other.clone(),
+                ..Default::default()
+            },
+        )
+        .unwrap();
+    let wait = WaitRequest {
+        id: other.clone(),
+        ..Default::default()
+    };
+    assert_eq!(
+        rig.client
+            .call::<_, WaitResponse>("Wait", &wait)
+            .unwrap()
+            .exit_status,
+        6
+    );
+    rig.client
+        .call::<_, DeleteResponse>(
+            "Delete",
+            &DeleteRequest {
+                id: other,
+                ..Default::default()
+            },
+        )
+        .unwrap();
+    // Not the last task: Shutdown is a no-op.
+    rig.shutdown();
+    assert_eq!(rig.state("").unwrap().status(), Status::Running);
+}

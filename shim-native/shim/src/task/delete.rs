@@ -32,7 +32,10 @@ impl Shim {
 
     async fn delete_task(&self, task: &Task) -> Result<DeleteResponse, Status> {
         must_not_run(&task.init, task.paused.load(Relaxed))?;
-        // Kills a container that was never started.
+        if task.init.phase() == Phase::Created {
+            // Killed first: init that only loses its control channel ends with a status of its own.
+            let _ = task.container.lock().unwrap().kill(libc::SIGKILL, false);
+        }
         let warnings = task
             .container
             .lock()

@@ -53,11 +53,26 @@ impl Rig {
     }
 
     pub fn with(protocol: Protocol, change: impl FnOnce(&mut serde_json::Value)) -> Rig {
+        Rig::assemble(protocol, None, change)
+    }
+
+    fn assemble(
+        protocol: Protocol,
+        publisher: Option<&Path>,
+        change: impl FnOnce(&mut serde_json::Value),
+    ) -> Rig {
         let dir = tempfile::Builder::new().prefix("shim").tempdir().unwrap();
         let id = dir.path().file_name().unwrap().to_str().unwrap().replace('.', "");
         let bundle = bundle::make(dir.path(), &id, change);
         let daemon = Daemon::start(&dir.path().join("events.sock"));
-        let output = start(dir.path(), &id, protocol);
+        let mut start = command(dir.path(), &id, protocol);
+        if let Some(publisher) = publisher {
+            start
+                .arg("-publish-binary")
+                .arg(publisher)
+                .env_remove("TTRPC_ADDRESS");
+        }
+        let output = start.arg("start").output().unwrap();
         assert!(
             output.status.success(),
             "start: {}",
@@ -74,6 +89,14 @@ impl Rig {
             protocol,
             client,
         }
+    }
+
+    /// A rig whose daemon takes events through the command `publisher` alone.
+    pub fn publishing(publisher: &Path, script: &str) -> Rig {
+        let change = |config: &mut serde_json::Value| {
+            config["process"]["args"] = serde_json::json!(["/bin/sh", "-c", script]);
+        };
+        Rig::assemble(Protocol::Ttrpc, Some(publisher), change)
     }
 
     pub fn shim_pid(&self) -> i32 {
@@ -267,10 +290,6 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-fn start(dir: &Path, id: &str, protocol: Protocol) -> Output {
-    command(dir, id, protocol).arg("start").output().unwrap()
 }
 
 fn command(dir: &Path, id: &str, protocol: Protocol) -> Command {

@@ -27,7 +27,6 @@ import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
 export type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
 
-export { builtInNetworks } from './built-in.ts'
 export { createNetworks } from './local-networks.ts'
 export { networksService } from './service.ts'
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +9,7 @@ import { formatIpv4, formatIpv4Subnet, parseIpv4, parseIpv4Subnet } from '../net
 import {
   addAddress,
   addDefaultRoute,
+  addNeighbor,
   addRoute,
   createBridge,
   createVeth,
@@ -20,6 +22,7 @@ import {
   raiseLink,
   setAlias,
   setBridgePort,
+  setMaster,
 } from './rtnetlink.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'needs root'
@@ -91,6 +94,12 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
   )
   assert.deepEqual(routes.sort(), ['0.0.0.0/0 172.30.0.1', '10.9.0.0/16 172.30.0.1', '172.30.0.0/24 -'])
 
+  await perform([addNeighbor(index, parseIpv4('172.30.0.9'), '02:42:ac:1e:00:09')], container)
+  const neighbors = execFileSync('nsenter', [`--net=${container.netns}`, 'ip', 'neigh'], { encoding: 'utf8' })
+  assert.match(neighbors, /172\.30\.0\.9 dev eth0 lladdr 02:42:ac:1e:00:09 PERMANENT/)
+
+  await perform([setMaster('veth0', 0)], host)
+  assert.equal((await findLink('veth0', host))?.master, 0)
   await perform([deleteLink('veth0')], host)
   assert.equal(await findLink('eth0', container), undefined)
 })

@@ -9,18 +9,15 @@
  * spec (core/spec) and writes one record. The snapshot of the image's top layer is kept by a label of the record until
  * the container's own snapshot exists, so that the image may be removed in between.
  */
-import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
-import type { Any } from '#api/gen/google/protobuf/any.ts'
+import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Container } from '#core/containers/containers.ts'
 import type { AttachmentRecord } from '#core/networks/networks.ts'
 
+export { launchConfigOf } from './launch-config.ts'
 export { LaunchedContainers } from './launched-containers.ts'
 export { LauncherImpl, type LauncherSettings } from './launcher.ts'
 export { type Places, type PlacesOf, placesUnder } from './places.ts'
 export { launchService } from './service.ts'
-
-/** Name of the extension that makes a container a launched one: the message it holds. */
-export const launchExtension = 'gantry.services.containers.v1.ContainerConfig'
 
 /** Where a process' streams are; both belong to its shim. */
 export interface StreamPaths {
@@ -54,15 +51,4 @@ export interface Launcher {
 
   /** Name of the committed snapshot that a launched container's root builds on; unpacks the image again if it is gone. */
   rootParent(ns: string, container: Container, signal?: AbortSignal): Promise<string>
-}
-
-/** The wishes of a launched container; undefined for any other. */
-export function launchConfigOf(container: Pick<Container, 'extensions'>): ContainerConfig | undefined {
-  const extension = container.extensions[launchExtension]
-  return extension && ContainerConfig.decode(extension.value)
-}
-
-/** The wishes as an extension of the record. */
-export function launchConfigAny(config: ContainerConfig): Any {
-  return { typeUrl: launchExtension, value: Buffer.from(ContainerConfig.encode(config).finish()) }
 }

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import type { Container, ContainerSpec, Containers } from '#core/containers/containers.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
-import { launchConfigOf } from './launch.ts'
+import { launchConfigOf } from './launch-config.ts'
 import type { PlacesOf } from './places.ts'
 
 export interface LaunchedContainersParts {

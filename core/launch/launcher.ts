@@ -23,14 +23,8 @@ import {
   specTypeUrl,
 } from '#core/spec/spec.ts'
 import type { UnpackedImage, Unpacker } from '#core/transfer/transfer.ts'
-import {
-  type Inspection,
-  type Launched,
-  type Launcher,
-  launchConfigAny,
-  launchConfigOf,
-  type StreamPaths,
-} from './launch.ts'
+import type { Inspection, Launched, Launcher, StreamPaths } from './launch.ts'
+import { launchConfigAny, launchConfigOf } from './launch-config.ts'
 import type { PlacesOf } from './places.ts'
 
 export interface LauncherSettings {

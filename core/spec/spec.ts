@@ -30,14 +30,13 @@ export { completeProcess, completeSpec, type StartFacts } from './complete.ts'
 export { type CgroupDriver, type HostFacts, readHostFacts } from './host.ts'
 export { type ImageConfig, parseImageConfig } from './image-config.ts'
 export type { NamespaceMode } from './namespaces.ts'
-export { containerNamespacePrefix, procNamespaceName } from './namespaces.ts'
+export { procNamespaceName } from './namespaces.ts'
 export type { NamespaceType, Spec, SpecProcess } from './runtime-spec.ts'
 export { decodeSpecJson, encodeSpecJson } from './spec-json.ts'
 export { type AccountFiles, type ResolvedUser, resolveUser } from './users.ts'
 
-/** `google.protobuf.Any` type of a spec's and a process' JSON text (containerd's typeurl). */
+/** `google.protobuf.Any` type of a spec's JSON text (containerd's typeurl). */
 export const specTypeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/Spec'
-export const processTypeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
 
 export interface SpecRequest {
   namespace: string

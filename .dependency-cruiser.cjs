@@ -68,7 +68,8 @@ module.exports = {
     {
       name: 'no-circles',
       severity: 'error',
-      comment: 'A circle at run time loads in an order nobody chose. (A contract may name types of what implements it.)',
+      comment:
+        'A circle at run time loads in an order nobody chose. (A contract may name types of what implements it.)',
       from: { path: '^(api|core|plugins|cmd)/', pathNot: '^api/gen/' },
       to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },

@@ -1,13 +1,6 @@
 /** One gRPC call over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), client side. */
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
-import {
-  canceled,
-  codeOfStatus,
-  deadlineExceeded,
-  GantryError,
-  messageOf,
-  unavailable,
-} from '../errors/errors.ts'
+import { canceled, codeOfStatus, deadlineExceeded, GantryError, messageOf, unavailable } from '../errors/errors.ts'
 import type { Channel } from './channel.ts'
 import { type CallOptions, defaultMaxMessageBytes, leaseHeader, namespaceHeader } from './definition.ts'
 import { FrameReader, frame } from './frames.ts'

@@ -13,7 +13,9 @@ export function validateIdentifier(value: string, field?: string): void {
   const prefix = field === undefined ? '' : `${field}: `
   if (value === '') throw invalidArgument(`${prefix}identifier must not be empty`)
   if (value.length > maxIdentifierLength)
-    throw invalidArgument(`${prefix}identifier "${value}" greater than maximum length (${maxIdentifierLength} characters)`)
+    throw invalidArgument(
+      `${prefix}identifier "${value}" greater than maximum length (${maxIdentifierLength} characters)`,
+    )
   if (!pattern.test(value)) throw invalidArgument(`${prefix}identifier "${value}" must match ${pattern.source}`)
 }
 

@@ -30,7 +30,11 @@ export function normalizePlatform(platform: Platform): Platform {
   const known = architectures[platform.architecture.toLowerCase()] ?? { architecture: platform.architecture }
   const architecture = known.architecture ?? platform.architecture
   const variant = platform.variant || (known.variant ?? '')
-  return { os: platform.os.toLowerCase(), architecture, variant: architecture === 'arm64' && variant === 'v8' ? '' : variant }
+  return {
+    os: platform.os.toLowerCase(),
+    architecture,
+    variant: architecture === 'arm64' && variant === 'v8' ? '' : variant,
+  }
 }
 
 /** `linux/arm/v7`, `linux/amd64`, or `amd64` alone for linux. INVALID_ARGUMENT names the text. */

@@ -1,7 +1,9 @@
 /** The connection of one command: where, in which tenant namespace, and what to print. */
 import type { Command } from 'commander'
-import { type Channel, type Client, connect, createClient } from '#api/rpc/client.ts'
-import type { ServiceDefinition } from '#api/rpc/definition.ts'
+import { isGantryError } from '#api/errors/errors.ts'
+import type { Channel } from '#api/rpc/channel.ts'
+import type { CallOptions, Client, ServiceDefinition } from '#api/rpc/definition.ts'
+import { connectTtrpc, createTtrpcClient, type TtrpcChannel } from '#api/rpc/ttrpc-client.ts'
 
 export const defaultAddress = '/run/gantry/gantryd.sock'
 
@@ -11,17 +13,62 @@ export interface GlobalOptions {
   format: 'table' | 'json'
 }
 
+type Method = (request: unknown, options?: CallOptions) => unknown
+
+/**
+ * Unary calls go over ttrpc, streams over gRPC, which is loaded when the first one is needed: loading node:http2 takes
+ * as long as starting Node does (docs/adr/0004). Where nobody speaks ttrpc, gRPC takes all.
+ */
 export class Session implements Disposable {
   readonly options: GlobalOptions
-  readonly channel: Channel
+  readonly #ttrpc: TtrpcChannel
+  #grpc: Channel | undefined
 
   constructor(options: GlobalOptions) {
     this.options = options
-    this.channel = connect(options.address, { namespace: options.namespace, peer: `gantryd at ${options.address}` })
+    this.#ttrpc = connectTtrpc(`${options.address}.ttrpc`, this.#defaults())
+  }
+
+  #defaults() {
+    return { namespace: this.options.namespace, peer: `gantryd at ${this.options.address}` }
   }
 
   client<D extends ServiceDefinition>(definition: D): Client<D> {
-    return createClient(definition, this.channel)
+    const quick = createTtrpcClient(definition, this.#ttrpc) as Record<string, Method>
+    const methods = Object.entries(definition.methods).map(([key, { requestStream, responseStream }]) => [
+      key,
+      requestStream || responseStream
+        ? this.#streaming(definition, key)
+        : this.#unary(definition, key, quick[key] as Method),
+    ])
+    return Object.fromEntries(methods)
+  }
+
+  #unary(definition: ServiceDefinition, key: string, quick: Method): Method {
+    return async (request, options) => {
+      if (this.#grpc !== undefined) return await (await this.#slow(definition, key))(request, options)
+      try {
+        return await quick(request, options)
+      } catch (error) {
+        if (!unanswered(error)) throw error
+        return await (await this.#slow(definition, key))(request, options)
+      }
+    }
+  }
+
+  #streaming(definition: ServiceDefinition, key: string): Method {
+    const open = async () =>
+      (await this.#slow(definition, key)) as (...call: Parameters<Method>) => AsyncIterable<unknown>
+    return (request, options) =>
+      (async function* () {
+        yield* (await open())(request, options)
+      })()
+  }
+
+  async #slow(definition: ServiceDefinition, key: string): Promise<Method> {
+    const { connect, createClient } = await import('#api/rpc/client.ts')
+    this.#grpc ??= connect(this.options.address, this.#defaults())
+    return (createClient(definition, this.#grpc) as Record<string, Method>)[key] as Method
   }
 
   /** True when programs read what is printed. */
@@ -30,8 +77,15 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.channel.close()
+    this.#ttrpc.close()
+    this.#grpc?.close()
   }
+}
+
+/** Nobody listens there, we may not connect, the service is not known there, or the message is too large for ttrpc. */
+function unanswered(error: unknown): boolean {
+  if (isGantryError(error, 'UNAVAILABLE')) return /ENOENT|ECONNREFUSED|EACCES/.test(error.message)
+  return isGantryError(error, 'NOT_IMPLEMENTED') || isGantryError(error, 'RESOURCE_EXHAUSTED')
 }
 
 export type Action<Arguments extends unknown[], Options> = (

@@ -22,9 +22,6 @@
  */
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
-/** Header by which a client passes a lease's id along with a call. */
-export const LEASE_HEADER = 'containerd-lease'
-
 export interface Lease {
   readonly id: string
   readonly createdAt: Timestamp

@@ -134,7 +134,7 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await other.plugin.add({ ...request, ports: [tcp(8082)] })
     await other.plugin.gc(second.id, [])
     await other.plugin.removeNetwork(second.id)
-    run('nft', 'delete', 'table', 'ip', 'gantry-c3c3c3c3')
+    await other.kill('SIGTERM')
   })
 
   test('what others took away is made again', async () => {
@@ -184,6 +184,18 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     }
     t.diagnostic(`${interrupted} of 32 adds were cut short`)
     assert.ok(interrupted > 0, 'no add was cut short')
+  })
+
+  test('stopped while nobody is attached, it leaves the kernel as it was; its next use makes all again', async () => {
+    const { request, address } = await world.attach(plugin, network, 'c1', [tcp(8080)])
+    await process_.kill('SIGTERM')
+    assert.match(kernelState(), /8080/, 'a network in use stays')
+    await process_.start()
+    await plugin.del(request)
+    await process_.kill('SIGTERM')
+    assert.doesNotMatch(kernelState(), /gtb2b2|gantry-b2/)
+    await process_.start()
+    assert.notEqual((await world.attach(plugin, network, 'c2', [tcp(8080)])).address, address)
   })
 
   test('200 endpoints with ports, 20 at a time, and nothing stays', async t => {

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { failedPrecondition } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError } from '#api/sys/sys.ts'
+import { formatIpv4Subnet, overlaps } from '#sdk/network-addresses.ts'
 import {
   addAddress,
   createBridge,
@@ -30,7 +31,7 @@ export async function ensureBridge(row: NetworkRow, instance: string, log: Logge
   const { network, bridge } = row
   const { gateway, subnet } = planOf(network)
   const alias = bridgeAlias(instance, network.id)
-  const link = (await findLink(bridge)) ?? (await makeBridge(bridge, alias, gateway, network.mtu))
+  const link = (await findLink(bridge)) ?? (await makeBridge(row, alias))
   if (link.alias !== alias) throw foreignLink(bridge, link)
   await perform([addAddress(link.index, gateway, subnet.prefix), setLinkUp(bridge)])
   // Published ports are reached through 127.0.0.1 too; the firewall keeps the containers out of it.
@@ -48,9 +49,18 @@ export function foreignLink(name: string, { kind, alias }: Pick<LinkInfo, 'kind'
   )
 }
 
-async function makeBridge(name: string, alias: string, gateway: number, mtu: number): Promise<LinkInfo> {
+async function makeBridge({ network, bridge: name }: NetworkRow, alias: string): Promise<LinkInfo> {
+  const { gateway, subnet } = planOf(network)
+  // While the bridge was away (a reboot, a stop), somebody may have begun to use its addresses.
+  const conflict = (await listRoutes()).find(
+    ({ destination }) => destination.prefix > 0 && overlaps(destination, subnet),
+  )
+  if (conflict)
+    throw failedPrecondition(
+      `network "${network.name}": its subnet ${formatIpv4Subnet(subnet)} now overlaps the host's route ${formatIpv4Subnet(conflict.destination)}; remove one of them`,
+    )
   // A fixed address: a bridge without one takes the lowest of its ports', and changes it as they come and go.
-  await perform([createBridge({ name, mac: macFor(gateway), mtu }), setAlias(name, alias)])
+  await perform([createBridge({ name, mac: macFor(gateway), mtu: network.mtu }), setAlias(name, alias)])
   const link = await findLink(name)
   if (link === undefined) throw failedPrecondition(`bridge "${name}" vanished while it was made`)
   return link

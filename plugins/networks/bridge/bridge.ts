@@ -98,6 +98,7 @@ export class BridgeNetwork implements NetworkPlugin {
 
   async close(): Promise<void> {
     await this.#attachments.settled()
+    await this.#networks.retire().catch(error => this.#env.log.warn({ err: error }, 'idle networks stay in the kernel'))
     await this.#ledger.close()
   }
 

@@ -75,6 +75,16 @@ export class BridgeNetworks {
     return this.#bridges.get(row.network.id) ?? this.#make(row)
   }
 
+  /**
+   * Takes networks that nobody is attached to out of the kernel; they stay known, and their next use makes them again.
+   * So a host where gantryd was stopped and nothing runs is as it was before.
+   */
+  async retire(): Promise<void> {
+    const idle = this.#ledger.networks().filter(({ network }) => this.#ledger.attachments(network.id).length === 0)
+    if (this.#ledger.attachments().length === 0) await this.#firewall.remove()
+    for (const row of idle) await this.#unmake(row)
+  }
+
   /** Told when the kernel does not know a bridge any more. */
   forget(id: string): void {
     this.#bridges.delete(id)

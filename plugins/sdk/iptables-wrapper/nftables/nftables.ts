@@ -66,6 +66,7 @@ export class Nftables implements Firewall {
   }
 
   async remove(): Promise<void> {
+    await this.#restored?.catch(() => {})
     this.#restored = undefined
     await deleteTable(this.#table).catch(ignoring('ENOENT'))
   }

@@ -177,12 +177,16 @@ impl Cgroup {
         Ok(warnings)
     }
 
-    /// Pids in the group and its sub groups.
+    /// Pids in the group and its sub groups. No group (systemd drops an empty one), no pids.
     pub(crate) fn pids(&self) -> Result<Vec<i32>, Error> {
         let dir = self.any_dir().ok_or_else(no_group)?;
         let mut pids = Vec::new();
-        collect_pids(dir, &mut pids)?;
-        Ok(pids)
+        match collect_pids(dir, &mut pids) {
+            Err(Error::System {
+                errno: Errno::NOENT, ..
+            }) => Ok(pids),
+            other => other.map(|()| pids),
+        }
     }
 
     fn any_dir(&self) -> Option<&Path> {
@@ -245,7 +249,7 @@ impl Cgroup {
 
     /// Removes the directories, retrying while dying processes still hold them. Missing ones are success.
     pub(crate) fn remove(&self) -> Result<(), Error> {
-        if let Some((_, unit)) = &self.unit {
+        if let Some((_, unit)) = self.unit.as_ref().filter(|_| self.kind != CgroupKind::V2) {
             let _ = systemd::stop_unit(unit);
         }
         let dirs = self.v1.iter().map(|group| &group.dir).chain(&self.v2);

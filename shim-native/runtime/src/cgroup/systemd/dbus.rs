@@ -71,6 +71,14 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Calls without asking for a reply.
+    pub(super) fn post(&mut self, target: &Target, member: &str, arguments: &[Value]) -> Result<(), Error> {
+        self.serial += 1;
+        let mut message = encode_call(target, member, arguments, self.serial);
+        message[FLAGS_AT] |= NO_REPLY_EXPECTED;
+        self.stream.write_all(&message).map_err(failed)
+    }
+
     /// Calls and waits for the reply; an error reply becomes an error with its name and text.
     pub(super) fn call(&mut self, target: &Target, member: &str, arguments: &[Value]) -> Result<(), Error> {
         self.serial += 1;
@@ -120,6 +128,10 @@ fn authenticate(stream: &mut UnixStream) -> Result<(), Error> {
 const METHOD_CALL: u8 = 1;
 const METHOD_RETURN: u8 = 2;
 const ERROR: u8 = 3;
+
+/// Third byte of a message.
+const FLAGS_AT: usize = 2;
+const NO_REPLY_EXPECTED: u8 = 1;
 
 /// Header field codes.
 const PATH: u8 = 1;

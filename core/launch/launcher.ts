@@ -48,6 +48,9 @@ export interface LauncherParts {
 /** A configuration blob is a few KiB; what is larger is none. */
 const maxImageConfigBytes = 4 * 1024 * 1024
 
+/** Of a label's key and value together (api/types/identifiers.ts). */
+const maxLabelBytes = 4096
+
 /** Keeps a snapshot as long as the container record is there (containerd's label, read by garbage collection). */
 const parentLabel = (snapshotter: string) => `containerd.io/gc.ref.snapshot.${snapshotter}`
 
@@ -66,6 +69,7 @@ export class LauncherImpl implements Launcher {
     const unpacked = await this.#unpack(ns, completed, signal)
     const image = await this.#imageConfig(ns, completed.image, unpacked)
     const platformWarnings = checkPlatform(completed, image)
+    const { imageLabels, labelWarnings } = fittingLabels(image)
     const config = withImageUser(completed, image)
     const places = this.#parts.placesOf(ns, id)
     const { spec, warnings } = await composeSpec({ namespace: ns, id, config, image, files: places }, this.#parts.host)
@@ -73,7 +77,7 @@ export class LauncherImpl implements Launcher {
       id,
       image: config.image,
       labels: {
-        ...image.labels,
+        ...imageLabels,
         ...config.labels,
         ...(image.stopSignal && { 'io.containerd.image.config.stop-signal': image.stopSignal }),
         ...(unpacked.chainID && { [parentLabel(config.snapshotter)]: unpacked.chainID }),
@@ -84,7 +88,7 @@ export class LauncherImpl implements Launcher {
       snapshotKey: id,
       extensions: { [launchConfigAny(config).typeUrl]: launchConfigAny(config) },
     })
-    return { id, paths: this.#paths(ns, config, ''), warnings: [...platformWarnings, ...warnings] }
+    return { id, paths: this.#paths(ns, config, ''), warnings: [...platformWarnings, ...labelWarnings, ...warnings] }
   }
 
   async inspect(ns: string, id: string, execId: string): Promise<Inspection> {
@@ -175,6 +179,17 @@ function checkPlatform({ image, platform }: ContainerConfig, { os, architecture 
   const offer = formatPlatform(offered)
   if (platform) throw notFound(`image "${image}" for platform ${platform} (it is for ${offer})`)
   return [`image "${image}" is for ${offer}, this host is ${formatPlatform(wanted)}`]
+}
+
+/** An image may carry labels that are too long for a record: they are left out, and told. */
+function fittingLabels({ labels }: ImageConfig): { imageLabels: Record<string, string>; labelWarnings: string[] } {
+  const isTooLong = ([key, value]: [string, string]) =>
+    Buffer.byteLength(key) + Buffer.byteLength(value) > maxLabelBytes
+  const [long, fitting] = [Object.entries(labels).filter(isTooLong), Object.entries(labels).filter(e => !isTooLong(e))]
+  const labelWarnings = long.map(
+    ([key]) => `image label "${key.slice(0, 64)}" is longer than ${maxLabelBytes} bytes: left out`,
+  )
+  return { imageLabels: Object.fromEntries(fitting), labelWarnings }
 }
 
 /** Whom the image names is recorded as a wish: the user is looked up when the task is created, without the image. */

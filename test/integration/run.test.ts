@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { EventsDefinition } from '#api/gen/containerd/services/events/v1/events.ts'
+import { ImagesDefinition } from '#api/gen/containerd/services/images/v1/images.ts'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
 import { createClient } from '#api/rpc/client.ts'
 import { Daemon } from '../daemon/daemon.ts'
@@ -201,6 +202,34 @@ test('namespaces of another container are shared while it runs', async () => {
   await client.end(id)
   await assert.rejects(client.start({ ...shared, id: 'late', process: sh('true') }), { code: 'NOT_FOUND' })
   await client.records.delete({ id: 'late' })
+})
+
+test('the image may go between the record and the start', async () => {
+  const name = await daemon.importBusybox('test.example/passing:1')
+  const other = new ContainerClient(daemon, 'elsewhere')
+  await daemon.run('-n', 'elsewhere', 'images', 'import', join(daemon.folder, 'busybox.tar'))
+  await other.launcher.create({ config: { id: 'late', image: name, networks: hostNetwork, process: sh('exit 6') } })
+  await createClient(ImagesDefinition, other.channel).delete({ name, sync: true })
+  await other.tasks.create({ containerId: 'late' })
+  await other.tasks.start({ containerId: 'late' })
+  assert.equal((await other.tasks.wait({ containerId: 'late' })).exitStatus, 6)
+  await other.remove('late')
+  other.channel.close()
+})
+
+test('many at once', async () => {
+  const numbers = Array.from({ length: 12 }, (_, at) => at)
+  const outputs = await Promise.all(
+    numbers.map(at =>
+      client.run({ id: `many-${at}`, image, process: sh(`ip -4 -o addr show eth0 | cut -d" " -f7; exit ${at}`) }),
+    ),
+  )
+  assert.deepEqual(
+    outputs.map(({ exitCode }) => exitCode),
+    numbers,
+  )
+  assert.equal(new Set(outputs.map(({ stdout }) => stdout)).size, numbers.length)
+  await requireGone(daemon, 'many-')
 })
 
 const refusals: [name: string, config: object, error: object][] = [

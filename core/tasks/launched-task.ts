@@ -21,6 +21,7 @@ import {
 import { copyEtcFiles, effectiveHostname, writeEtcFiles } from './etc-files.ts'
 import { readAccountFiles } from './root-files.ts'
 import { sideBySide } from './side-by-side.ts'
+import type { UndoSteps } from './undo-steps.ts'
 
 export interface LaunchedTaskParts {
   launcher: Launcher
@@ -48,7 +49,7 @@ export interface PreparedTask {
 export async function prepareTask(
   parts: LaunchedTaskParts,
   task: LaunchedTask,
-  undo: AsyncDisposableStack,
+  undo: UndoSteps,
 ): Promise<PreparedTask> {
   const [root, netnsPath] = await sideBySide(prepareRoot(parts, task), prepareNetwork(parts, task, undo))
   const spec = await completeSpec(decodeSpecJson(task.container.spec.value) as Spec, {
@@ -78,7 +79,7 @@ async function prepareRoot(
 async function prepareNetwork(
   parts: LaunchedTaskParts,
   task: LaunchedTask,
-  undo: AsyncDisposableStack,
+  undo: UndoSteps,
 ): Promise<string | undefined> {
   const { ns, container, config } = task
   const mode = networkMode(config)
@@ -95,7 +96,7 @@ async function prepareNetwork(
   return sharesHost ? undefined : places.netns
 }
 
-async function pinNetns(path: string, undo: AsyncDisposableStack): Promise<void> {
+async function pinNetns(path: string, undo: UndoSteps): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o711 })
   undo.defer(() => removeNetns(path))
   await createNetns(path)
@@ -105,7 +106,7 @@ async function attach(
   networks: Networks,
   { ns, container, config, signal }: LaunchedTask,
   netnsPath: string,
-  undo: AsyncDisposableStack,
+  undo: UndoSteps,
 ): Promise<AttachmentRecord[]> {
   undo.defer(() => networks.detach(ns, container.id))
   return networks.attach(ns, container.id, netnsPath, config.networks, signal && { signal })

@@ -36,6 +36,7 @@ import { containerStdout } from './stdio.ts'
 import { TaskTable } from './task-table.ts'
 import type { CreateTask, Exit, Task, TaskManager } from './tasks.ts'
 import { Teardown } from './teardown.ts'
+import { UndoSteps } from './undo-steps.ts'
 
 export interface TaskManagerParts {
   containers: Containers
@@ -85,7 +86,7 @@ export class TaskManagerImpl implements TaskManager {
     const id = request.containerId
     const container = await this.#parts.containers.get(ns, id)
     const shimPath = await resolveShim(request.runtimePath || container.runtime.name, this.#parts.shims)
-    await using undo = new AsyncDisposableStack()
+    await using undo = new UndoSteps(this.#parts.logger)
     this.#table.reserve(ns, id)
     undo.defer(() => this.#table.release(ns, id))
     await this.#cleanups.settled(ns, id)
@@ -93,7 +94,8 @@ export class TaskManagerImpl implements TaskManager {
     await claimBundle(bundle)
     undo.defer(() => this.#dropBundle(bundle))
     await fillBundle(bundle, container.spec.value, shimPath)
-    const log = undo.use(await followShimLog(bundle, this.#parts.logger))
+    const log = await followShimLog(bundle, this.#parts.logger)
+    undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
       this.#startShim(bundle, shimPath, container, undo),
       this.#prepare(ns, container, request, undo, signal),
@@ -108,7 +110,7 @@ export class TaskManagerImpl implements TaskManager {
       isLaunched: launchConfigOf(container) !== undefined,
     })
     this.#table.set(task)
-    undo.move()
+    undo.keep()
     return task
   }
 
@@ -118,12 +120,7 @@ export class TaskManagerImpl implements TaskManager {
   }
 
   /** The shim is recorded as soon as it is known: a restart of this daemon finds it by that. */
-  async #startShim(
-    bundle: Bundle,
-    shimPath: string,
-    container: Container,
-    undo: AsyncDisposableStack,
-  ): Promise<ShimConnection> {
+  async #startShim(bundle: Bundle, shimPath: string, container: Container, undo: UndoSteps): Promise<ShimConnection> {
     let connection: ShimConnection | undefined
     undo.defer(() => this.#teardown.destroyShim(bundle, shimPath, connection))
     const bootstrap = await startShim(shimPath, bundle, container.runtime.options, this.#parts.surroundings)
@@ -153,7 +150,7 @@ export class TaskManagerImpl implements TaskManager {
     ns: string,
     container: Container,
     request: CreateTask,
-    undo: AsyncDisposableStack,
+    undo: UndoSteps,
     signal: AbortSignal | undefined,
   ): Promise<PreparedTask | undefined> {
     const config = launchConfigOf(container)

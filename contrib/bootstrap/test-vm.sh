@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `npm run test:vm`: the container and cgroup tests on what real hosts are: systemd and cgroup v2, in a QEMU guest
-# (software emulation, so that it runs anywhere). The guest's disk is made by debootstrap once and kept in build/vm.
+# (software emulation, so that it runs anywhere). The guest's system is made by debootstrap once and kept in build/vm.
+#   npm run test:vm -- KEYWORD...   only node test files and Rust programs whose path contains one of the words
 . "$(dirname "$0")/env.sh"
 . "$(dirname "$0")/packages.sh"
 [ "$(id -u)" -eq 0 ] || die "making the guest's disk needs root: run this as root (sudo npm run test:vm)"
@@ -8,43 +9,64 @@ bash contrib/bootstrap/setup.sh --test
 ensure_cargo
 ensure_packages qemu-system-x86 debootstrap e2fsprogs
 vm="$repo/build/vm"
+guest_packages=systemd-sysv,dbus,kmod,linux-image-cloud-amd64,busybox-static,nftables,iproute2,iputils-ping,procps,curl,zstd
 mkdir -p "$vm"
 
-# The guest's system: Debian with systemd, its kernel and initrd beside it.
+# Debian with systemd and its cloud kernel: the slow part, minutes.
+make_base() {
+  rm -rf "$vm/root"
+  debootstrap --variant=minbase --include="$guest_packages" bookworm "$vm/root" > "$vm/debootstrap.log" 2>&1 ||
+    { tail -n 20 "$vm/debootstrap.log" >&2; return 1; }
+}
+
+# The disk: that system, and a service that runs the tests in place of a login.
 make_system() {
-  rm -rf "$vm/root" "$vm/system.img"
-  debootstrap --variant=minbase \
-    --include=systemd-sysv,dbus,kmod,linux-image-cloud-amd64,busybox-static,nftables,iproute2,iputils-ping,procps,curl,zstd \
-    bookworm "$vm/root" > "$vm/debootstrap.log" 2>&1 || { tail -n 20 "$vm/debootstrap.log" >&2; return 1; }
-  install -m 644 contrib/vm/gantry-test.service "$vm/root/etc/systemd/system/gantry-test.service"
-  ln -sf /etc/systemd/system/gantry-test.service "$vm/root/etc/systemd/system/multi-user.target.wants/gantry-test.service"
-  ln -sf /dev/null "$vm/root/etc/systemd/system/serial-getty@ttyS0.service"
-  ln -sf /dev/null "$vm/root/etc/systemd/system/apt-daily.timer"
-  printf 'gantry-vm\n' > "$vm/root/etc/hostname"
-  mkdir -p "$vm/root/gantry"
+  local etc="$vm/root/etc"
+  rm -rf "$vm/system.img" "$vm"/root/var/cache/apt/archives/*.deb "$vm"/root/var/lib/apt/lists/*
+  mkdir -p "$etc/systemd/system/multi-user.target.wants" "$vm/root/gantry"
+  install -m 644 contrib/vm/gantry-test.service "$etc/systemd/system/gantry-test.service"
+  ln -sf ../gantry-test.service "$etc/systemd/system/multi-user.target.wants/gantry-test.service"
+  local unit
+  for unit in serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer; do
+    ln -sf /dev/null "$etc/systemd/system/$unit"
+  done
+  printf 'gantry-vm\n' > "$etc/hostname"
   cp "$vm"/root/boot/vmlinuz-* "$vm/vmlinuz"
   cp "$vm"/root/boot/initrd.img-* "$vm/initrd"
   mke2fs -q -t ext4 -d "$vm/root" "$vm/system.img" 3G
-  rm -rf "$vm/root"
 }
 
-# What is tested: the checkout without what only builds it, and the Rust test programs.
+# What is tested, as it would be installed: bundles, native code, the tests and what they import, no tools.
 make_payload() {
-  local payload="$vm/payload"
-  rm -rf "$payload"
+  local payload="$vm/payload" modules
+  rm -rf "$payload" "$vm/payload.img"
   mkdir -p "$payload/rust"
-  tar -c --exclude=./build/vm --exclude=./build/cache --exclude=./shim-native/target --exclude=./.git \
-    --exclude=./node_modules/typescript --exclude=./node_modules/@biomejs --exclude=./node_modules/@bufbuild/buf* \
-    --exclude=./node_modules/@esbuild --exclude=./node_modules/@oxc* --exclude=./node_modules/.cache . | tar -x -C "$payload"
-  cargo test --release --locked --no-run --manifest-path shim-native/Cargo.toml -p gantry-runtime -p containerd-shim-gantry \
-    --message-format=json 2>/dev/null | "$node" contrib/vm/test-programs.ts | xargs -I{} cp {} "$payload/rust/"
-  rm -f "$vm/payload.img"
-  mke2fs -q -t ext4 -d "$payload" "$vm/payload.img" 3G
+  modules=$(npm ls --omit=dev --all --parseable | sed -n "s|^$repo/||p")
+  # shellcheck disable=SC2086
+  tar -c --exclude=node_modules/node-linux-*/include --exclude=node_modules/.bin package.json api core plugins cmd contrib test \
+    build/bin build/lib build/native $modules | tar -x -C "$payload"
+  printf '%s\n' "$repo" > "$payload/where"
+  printf '%s\n' "$@" > "$payload/words"
+  make_rust_programs "$payload"
+  mke2fs -q -t ext4 -d "$payload" "$vm/payload.img" 2G
   rm -rf "$payload"
 }
 
-once vm-system "$(hash_of contrib/vm/gantry-test.service contrib/bootstrap/test-vm.sh)" make_system
+# The shim's tests start the shim by the path it was built at.
+make_rust_programs() {
+  local target="${CARGO_TARGET_DIR:-shim-native/target}" messages="$vm/cargo.json"
+  cargo test --release --locked --no-run --manifest-path shim-native/Cargo.toml -p gantry-runtime -p containerd-shim-gantry \
+    --message-format=json-render-diagnostics > "$messages"
+  "$node" contrib/vm/test-programs.ts < "$messages" | xargs -I{} cp {} "$1/rust/"
+  rm "$messages"
+  target=$(realpath "$target")
+  mkdir -p "$1/binaries$target/release"
+  cp "$target/release/containerd-shim-gantry-v1" "$1/binaries$target/release/"
+}
+
+once vm-base "$guest_packages" make_base
+once vm-system "$(hash_of contrib/vm/gantry-test.service contrib/bootstrap/test-vm.sh) $guest_packages" make_system
 say "packing what is tested"
-make_payload
-say "booting the guest (software emulation: a few minutes)"
+make_payload "$@"
+say "booting the guest (software emulation: ten minutes)"
 exec "$node" contrib/vm/boot.ts "$vm"

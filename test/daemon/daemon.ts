@@ -11,11 +11,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { VersionDefinition } from '#api/gen/containerd/services/version/v1/version.ts'
 import { connect, createClient } from '#api/rpc/client.ts'
 import { busyboxLayer, layoutTar, makeImage } from '../fixtures/make-image.ts'
+import { patience } from './patience.ts'
 import { type CommandOutcome, runCommand } from './run-command.ts'
 
 const repo = join(import.meta.dirname, '..', '..')
-const startMs = 20_000
-const stopMs = 15_000
+const startMs = 20_000 * patience
+const stopMs = 15_000 * patience
 
 export interface DaemonOptions {
   /** The bundles in build/ instead of the sources. Default: GANTRY_TEST_BUILT is set. */
@@ -37,7 +38,7 @@ export class Daemon implements AsyncDisposable {
     this.#options = options
   }
 
-  /** Ready to serve when it resolves; throws with the log when it is not within 20 s. */
+  /** Ready to serve when it resolves; throws with the log when it is not within 20 s (times patience). */
   static async start(options: DaemonOptions = {}): Promise<Daemon> {
     const daemon = new Daemon(options.folder ?? (await mkdtemp(join(tmpdir(), 'gt-'))), options)
     await daemon.start()
@@ -85,7 +86,7 @@ export class Daemon implements AsyncDisposable {
     const client = createClient(VersionDefinition, channel)
     for (;;) {
       try {
-        await client.version({}, { deadlineMs: 2000 })
+        await client.version({}, { deadlineMs: 2000 * patience })
         return
       } catch (cause) {
         const gone = this.#process?.exitCode !== null

@@ -1,6 +1,7 @@
 /** A command, its output and its exit code. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { patience } from './patience.ts'
 
 export interface CommandOutcome {
   code: number
@@ -11,13 +12,13 @@ export interface CommandOutcome {
 export interface CommandOptions {
   stdin?: string
   env?: Record<string, string>
-  /** Killed after so long; default 60 s. */
+  /** Killed after so long; default 60 s (times patience). */
   timeoutMs?: number
 }
 
 export async function runCommand(
   argv: readonly string[],
-  { stdin = '', env = {}, timeoutMs = 60_000 }: CommandOptions = {},
+  { stdin = '', env = {}, timeoutMs = 60_000 * patience }: CommandOptions = {},
 ): Promise<CommandOutcome> {
   const [file = '', ...args] = argv
   const child = spawn(file, args, { env: { ...process.env, ...env }, timeout: timeoutMs })

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import type { Daemon } from '../daemon/daemon.ts'
+import { patience } from '../daemon/patience.ts'
 
 /** Files and mounts below the daemon's folders, and shims of it, that name the container. */
 export async function leftovers({ folder }: Daemon, id: string): Promise<string[]> {
@@ -17,13 +18,13 @@ async function shims(folder: string, id: string): Promise<string[]> {
   return lines.map(line => line.replaceAll('\0', ' ')).filter(line => line.includes(folder) && line.includes(id))
 }
 
-/** Waits for slow clean-up behind an answer. Throws what is still there after 10 s. */
+/** Waits for slow clean-up behind an answer. Throws what is still there after 10 s (times patience). */
 export async function requireGone(
   daemon: Daemon,
   id: string,
   ignore: (path: string) => boolean = () => false,
 ): Promise<void> {
-  for (const deadline = Date.now() + 10_000; ; ) {
+  for (const deadline = Date.now() + 10_000 * patience; ; ) {
     const found = (await leftovers(daemon, id)).filter(path => !ignore(path))
     if (found.length === 0) return
     if (Date.now() > deadline)

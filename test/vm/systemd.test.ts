@@ -1,0 +1,4 @@
+/** Containers in groups that systemd makes, as transient scopes. */
+import { containerSuite } from './container-suite.ts'
+
+containerSuite('systemd')

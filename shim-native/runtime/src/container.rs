@@ -5,6 +5,7 @@ use crate::create::{create, streams};
 use crate::error::{Error, Step, Warning};
 use crate::exec::{self, ExecOptions, ExecPlan, ExecProcess};
 use crate::hooks::{self, HookKind};
+use crate::listener;
 use crate::options::CreateOptions;
 use crate::process::{Extras, ProcessPlan, preraise};
 use crate::protocol::{Channel, Message, unexpected};
@@ -13,7 +14,6 @@ use crate::spawn::{Request, Spawned, spawn};
 use crate::state::{StateFile, run_poststop, wait_for_end};
 use crate::stats::{OomSource, Stats};
 use crate::user_mapping::IdMaps;
-use crate::{listener, protocol};
 use oci_spec::runtime::{Hook, LinuxResources, Process, Spec};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
@@ -209,7 +209,8 @@ impl Container {
                 }
             }
         }
-        spawned.channel.send(&protocol::Message::Start)?;
+        warnings.extend(exec::unmet_oom_score(process.oom_score_adj, spawned.pid));
+        spawned.channel.send(&Message::Start)?;
         self.await_execution(&spawned.channel, spawned.pid, warnings)?;
         Ok(console)
     }

@@ -53,11 +53,22 @@ pub(crate) fn enter_namespaces(init: BorrowedFd<'_>, flags: i32, plan: &ExecPlan
         .map_err(|errno| Error::system(Step::Fork, "non-dumpable", errno))?;
     plan.attachment.enter()?;
     if let Some(score) = plan.process.oom_score_adj {
-        // The caller's side compares and warns; a helper has no channel for warnings.
+        // A helper has no way to warn: the caller compares afterwards (unmet_oom_score).
         set_oom_score(score, &mut |_| Ok(()))?;
     }
     kernel::setns(init, flags & !libc::CLONE_NEWCGROUP)
         .map_err(|errno| Error::system(Step::Namespaces, "entering those of the container", errno))
+}
+
+/// A warning if process `pid` did not get the score it was to have.
+pub(crate) fn unmet_oom_score(wanted: Option<i32>, pid: i32) -> Option<Warning> {
+    let wanted = wanted?;
+    let text = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).ok()?;
+    let message = format!("oom_score_adj {wanted} not set: lowering it needs CAP_SYS_RESOURCE");
+    (text.trim().parse() != Ok(wanted)).then_some(Warning {
+        step: Step::OomScore,
+        message,
+    })
 }
 
 /// The child: returns only on failure.

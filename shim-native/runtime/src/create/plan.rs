@@ -1,87 +1,37 @@
-//! The caller's side of `create`: from the spec to a plan, from the plan to a process that waits for `start`.
+//! From the spec and the options to plans, before anything is made.
 
 use crate::cgroup::{Attachment, Cgroup, Host};
-use crate::error::{Error, Step, Warning};
-use crate::hooks::{self, HookKind, HookState};
-use crate::init::{self, InitPlan};
-use crate::kernel;
+use crate::error::{Error, Warning};
+use crate::hooks::HookState;
+use crate::init::InitPlan;
 use crate::mounts::cgroup_view::{CgroupView, ViewedHierarchy};
 use crate::mounts::{self, options, rootfs};
 use crate::namespaces::{CLONE_NEWTIME, Namespaces};
 use crate::options::{CreateOptions, Stdio};
-use crate::process::{Extras, ProcessPlan, preraise};
-use crate::protocol::{Message, unexpected};
-use crate::seccomp::{self, Filter};
-use crate::spawn::{Request, Spawned, spawn};
-use crate::state::{InitIdentity, StateFile, absolute, run_poststop};
+use crate::process::{Extras, ProcessPlan};
+use crate::seccomp;
+use crate::state::{StateFile, absolute};
 use crate::stdio::{Streams, above_standard};
 use crate::user_mapping::IdMaps;
 use crate::{devices, sysctl};
 use oci_spec::runtime::{Hook, Linux, LinuxResources, LinuxTimeOffset, Spec};
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// What is left to keep once the process waits.
-pub(crate) struct Made {
-    pub spawned: Spawned,
-    pub console: Option<OwnedFd>,
-    pub warnings: Vec<Warning>,
-    pub state: StateFile,
-    pub namespaces: i32,
-    pub maps: Option<IdMaps>,
-    pub seccomp: Option<Filter>,
-    pub poststart: Vec<Hook>,
-}
-
 /// Parsed parts that only the caller's side uses.
-struct Outer {
-    bundle: PathBuf,
-    resources: LinuxResources,
-    maps: Option<IdMaps>,
-    before: Vec<Hook>,
-    runtime: Vec<Hook>,
-    time_offsets: HashMap<String, LinuxTimeOffset>,
-    state: StateFile,
-    poststart: Vec<Hook>,
-}
-
-pub(crate) fn create(spec: Spec, options: CreateOptions<'_>) -> Result<Made, Error> {
-    check_id(options.id)?;
-    let mut warnings = Vec::new();
-    let (mut plan, outer) = prepare(spec, options, &mut warnings)?;
-    // Before anything is written down as ours: undo and clean-up kill what is in the group.
-    outer.state.cgroup.require_free()?;
-    outer.state.save(&outer.bundle)?;
-    match make(&mut plan, &outer, &mut warnings) {
-        Ok((spawned, console, state)) => Ok(Made {
-            spawned,
-            console,
-            warnings,
-            state,
-            namespaces: plan.namespaces.all,
-            maps: outer.maps,
-            seccomp: plan.process.seccomp.take(),
-            poststart: outer.poststart,
-        }),
-        Err(error) => {
-            // The error that counts is the first one; what cannot be undone is left to `cleanup`.
-            if outer
-                .state
-                .cgroup
-                .kill_all()
-                .and_then(|()| outer.state.cgroup.remove())
-                .is_ok()
-            {
-                let _ = StateFile::remove(&outer.bundle);
-            }
-            Err(error)
-        }
-    }
+pub(super) struct Outer {
+    pub(super) bundle: PathBuf,
+    pub(super) resources: LinuxResources,
+    pub(super) maps: Option<IdMaps>,
+    pub(super) before: Vec<Hook>,
+    pub(super) runtime: Vec<Hook>,
+    pub(super) time_offsets: HashMap<String, LinuxTimeOffset>,
+    pub(super) state: StateFile,
+    pub(super) poststart: Vec<Hook>,
 }
 
 /// runc's rule for ids, so that whatever passes there passes here.
-fn check_id(id: &str) -> Result<(), Error> {
+pub(super) fn check_id(id: &str) -> Result<(), Error> {
     let good = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
     if id.is_empty() || id.len() > 255 || id == "." || id == ".." || !id.chars().all(good) {
         let reason = "must be 1 to 255 of A-Z a-z 0-9 _ + - . and not \".\" or \"..\"";
@@ -90,7 +40,7 @@ fn check_id(id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn prepare(
+pub(super) fn prepare(
     mut spec: Spec,
     options: CreateOptions<'_>,
     warnings: &mut Vec<Warning>,
@@ -328,131 +278,4 @@ fn needs_helper(namespaces: &Namespaces) -> bool {
     before.iter().any(|flag| namespaces.joins(*flag))
         || namespaces.is_new(CLONE_NEWTIME)
         || (namespaces.is_new(libc::CLONE_NEWUSER) && !namespaces.joined.is_empty())
-}
-
-type Waiting = (Spawned, Option<OwnedFd>, StateFile);
-
-fn make(plan: &mut InitPlan, outer: &Outer, warnings: &mut Vec<Warning>) -> Result<Waiting, Error> {
-    let by_systemd = outer.state.cgroup.unit.is_some();
-    if !by_systemd {
-        outer.state.cgroup.create()?;
-        warnings.extend(outer.state.cgroup.apply(&outer.resources, true)?);
-        plan.attachment = outer.state.cgroup.attachment()?;
-    }
-    let spawned = spawn_init(plan, outer)?;
-    // The child has its own copies; held here they would keep pipes and mounts open.
-    plan.streams = None;
-    plan.mounts.clear();
-    plan.attachment = Attachment::default();
-    match attend(plan, outer, &spawned, warnings) {
-        Ok((console, state)) => Ok((spawned, console, state)),
-        Err(error) => {
-            spawned.discard();
-            Err(error)
-        }
-    }
-}
-
-fn spawn_init(plan: &InitPlan, outer: &Outer) -> Result<Spawned, Error> {
-    let enter = || {
-        plan.namespaces.join_all()?;
-        new_time_namespace(&plan.namespaces, &outer.time_offsets)
-    };
-    let later = libc::CLONE_NEWCGROUP | CLONE_NEWTIME;
-    let request = Request {
-        flags: (plan.namespaces.new & !later) as u64,
-        cgroup: plan.attachment.v2(),
-        prepare: if plan.joined_by_helper { Some(&enter) } else { None },
-    };
-    spawn(&request, |channel| init::run(plan, channel))
-}
-
-/// time_namespaces(7): offsets can be set until the first process is in.
-fn new_time_namespace(
-    namespaces: &Namespaces,
-    offsets: &HashMap<String, LinuxTimeOffset>,
-) -> Result<(), Error> {
-    if !namespaces.is_new(CLONE_NEWTIME) {
-        return Ok(());
-    }
-    kernel::unshare(CLONE_NEWTIME)
-        .map_err(|errno| Error::system(Step::Namespaces, "new time namespace", errno))?;
-    for (clock, offset) in offsets {
-        let line = format!(
-            "{clock} {} {}",
-            offset.secs().unwrap_or(0),
-            offset.nanosecs().unwrap_or(0)
-        );
-        std::fs::write("/proc/self/timens_offsets", &line).map_err(|error| {
-            let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
-            Error::system(Step::Namespaces, format!("time offset {line:?}"), errno)
-        })?;
-    }
-    Ok(())
-}
-
-/// Answers the child until it is ready, then records it.
-fn attend(
-    plan: &InitPlan,
-    outer: &Outer,
-    spawned: &Spawned,
-    warnings: &mut Vec<Warning>,
-) -> Result<(Option<OwnedFd>, StateFile), Error> {
-    let pid = spawned.pid;
-    if plan.waits_for_caller {
-        place(outer, pid, warnings)?;
-        if let Some(maps) = outer
-            .maps
-            .as_ref()
-            .filter(|_| plan.namespaces.is_new(libc::CLONE_NEWUSER))
-        {
-            maps.write(pid)?;
-            preraise(&plan.process.limits, pid);
-        }
-        spawned.channel.send(&Message::Proceed)?;
-    }
-    let mut console = None;
-    loop {
-        match spawned.channel.receive()? {
-            Some((Message::Ready, _)) => break,
-            Some((Message::Warning(warning), _)) => warnings.push(warning),
-            Some((Message::Console, fd)) => console = fd,
-            Some((Message::RunHooks, _)) => {
-                run_runtime_hooks(outer, pid).inspect_err(|_| warnings.extend(run_poststop(&outer.state)))?;
-                spawned.channel.send(&Message::HooksDone)?;
-            }
-            Some((Message::Failed(failure), _)) => return Err(failure.into()),
-            Some((other, _)) => return Err(unexpected("Ready", other.name().to_owned())),
-            None => {
-                return Err(Error::ChildDied {
-                    pid,
-                    during: "set-up",
-                });
-            }
-        }
-    }
-    let state = StateFile {
-        init: Some(InitIdentity::of(pid)?),
-        ..outer.state.clone()
-    };
-    state.save(&outer.bundle)?;
-    Ok((console, state))
-}
-
-/// systemd makes the group around the process; whatever it does not manage is added.
-fn place(outer: &Outer, pid: i32, warnings: &mut Vec<Warning>) -> Result<(), Error> {
-    let cgroup = &outer.state.cgroup;
-    if cgroup.unit.is_none() {
-        return Ok(());
-    }
-    cgroup.start_unit(pid, Some(&outer.resources))?;
-    cgroup.create()?;
-    warnings.extend(cgroup.apply(&outer.resources, true)?);
-    cgroup.adopt(pid)
-}
-
-fn run_runtime_hooks(outer: &Outer, pid: i32) -> Result<(), Error> {
-    let json = outer.state.state.json("creating", Some(pid));
-    hooks::run(HookKind::Prestart, &outer.before, &json, None)?;
-    hooks::run(HookKind::CreateRuntime, &outer.runtime, &json, None)
 }

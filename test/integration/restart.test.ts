@@ -165,6 +165,19 @@ test('a shim that died while gantryd was down is taken away at the next start', 
   await requireGone(daemon, id)
 })
 
+test('SIGKILL of every plugin: running containers do not notice, and the next one starts', async () => {
+  using client = new ContainerClient(daemon)
+  const { id, pid } = await client.start({ id: 'kept', image, process: { args: ['sleep', '1000'] } })
+  const address = await addressOf(client, id)
+  const { plugins } = await createClient(PluginsServiceDefinition, client.channel).list({})
+  for (const plugin of plugins.filter(row => row.pid > 0)) process.kill(plugin.pid, 'SIGKILL')
+  const output = await client.run({ image, process: { args: ['sh', '-c', 'ip -4 addr show eth0'] } })
+  assert.equal(output.exitCode, 0)
+  assert.doesNotMatch(output.stdout, new RegExp(`${address}/`))
+  assert.ok(processAlive(pid))
+  await client.end(id)
+})
+
 test('two gantryd side by side do not meet; a second one on the same folders is refused', async () => {
   await using other = await Daemon.start()
   const otherImage = await other.importBusybox()

@@ -35,7 +35,7 @@ await build({
   splitting: true,
   chunkNames: 'chunks/[name]-[hash]',
   platform: 'node',
-  target: 'node24',
+  target: 'esnext',
   format: 'esm',
   minifySyntax: true,
   keepNames: false,

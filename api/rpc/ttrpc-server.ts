@@ -79,13 +79,11 @@ function serve(socket: Socket, routes: Map<string, Route>, logger: Logger): void
   const gone = new AbortController()
   socket.on('error', error => logger.debug({ err: error }, 'ttrpc connection broke'))
   socket.on('close', () => gone.abort(new GantryError('CANCELED', 'the client is gone')))
-  // Calls of one connection are answered in the order they came: a shim's events must not overtake each other.
-  let last: Promise<void> = Promise.resolve()
   socket.on('data', chunk => {
     try {
       for (const frame of frames.push(chunk)) {
-        if (frame.type === messageType.request)
-          last = last.then(() => answer(socket, frame, routes, gone.signal, logger))
+        // Begun in the order they came, so that a shim's events do not overtake each other, and then each on its own.
+        if (frame.type === messageType.request) void answer(socket, frame, routes, gone.signal, logger)
       }
     } catch (error) {
       logger.warn({ err: error }, 'closed a ttrpc connection that does not keep to the protocol')
@@ -102,7 +100,17 @@ async function answer(
   logger: Logger,
 ): Promise<void> {
   const response = await respond(frame, routes, signal, logger)
-  if (!socket.destroyed) socket.write(encodeFrame(frame.streamId, messageType.response, encodeResponse(response)))
+  if (!socket.destroyed) socket.write(responseFrame(frame.streamId, response, logger))
+}
+
+/** An answer too long for ttrpc becomes the error that says so. */
+function responseFrame(streamId: number, response: TtrpcResponse, logger: Logger): Buffer {
+  try {
+    return encodeFrame(streamId, messageType.response, encodeResponse(response))
+  } catch (error) {
+    const refusal = { status: statusOf(error, logger), payload: Buffer.alloc(0) }
+    return encodeFrame(streamId, messageType.response, encodeResponse(refusal))
+  }
 }
 
 async function respond(

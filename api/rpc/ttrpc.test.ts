@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { invalidArgument, isGantryError } from '../errors/errors.ts'
 import { EventsDefinition, type ForwardRequest } from '../gen/containerd/services/events/ttrpc/v1/events.ts'
+import { VersionDefinition } from '../gen/containerd/services/version/v1/version.ts'
 import { TaskDefinition } from '../gen/containerd/task/v2/task.ts'
 import { createLogger } from '../log/log.ts'
 import { connectTtrpc, createTtrpcClient, createTtrpcServer } from './ttrpc.ts'
@@ -26,17 +27,31 @@ async function eventsServer(
   return { path, server, [Symbol.asyncDispose]: () => server.close() }
 }
 
-test('a call arrives with its message and namespace, in the order sent', async () => {
+test('calls arrive with message and namespace, in the order sent; a slow one holds nobody up', async () => {
   const seen: string[] = []
+  const slow = Promise.withResolvers<object>()
   await using events = await eventsServer('order', async ({ envelope }, namespace) => {
-    await new Promise(resolve => setTimeout(resolve, envelope?.topic === '/a' ? 20 : 0))
     seen.push(`${namespace} ${envelope?.topic}`)
-    return {}
+    return envelope?.topic === '/slow' ? slow.promise : {}
   })
   using channel = connectTtrpc(`unix://${events.path}`, { namespace: 'moby' })
   const client = createTtrpcClient(EventsDefinition, channel)
-  await Promise.all(['/a', '/b', '/c'].map(topic => client.forward({ envelope: { topic } })))
-  assert.deepEqual(seen, ['moby /a', 'moby /b', 'moby /c'])
+  const waiting = client.forward({ envelope: { topic: '/slow' } })
+  await Promise.all(['/b', '/c'].map(topic => client.forward({ envelope: { topic } })))
+  assert.deepEqual(seen, ['moby /slow', 'moby /b', 'moby /c'])
+  slow.resolve({})
+  await waiting
+})
+
+test('an answer longer than a frame may be is refused, and the connection goes on', async () => {
+  const server = createTtrpcServer({ logger })
+  server.add(VersionDefinition, { version: async () => ({ version: 'x'.repeat(maxPayloadBytes) }) })
+  const path = join(dir, 'long')
+  await server.listen(path)
+  using channel = connectTtrpc(path)
+  await assert.rejects(createTtrpcClient(VersionDefinition, channel).version({}), { code: 'RESOURCE_EXHAUSTED' })
+  await assert.rejects(createTtrpcClient(EventsDefinition, channel).forward({}), { code: 'NOT_IMPLEMENTED' })
+  await server.close()
 })
 
 test('errors keep their code; unknown methods are not implemented', async () => {

@@ -11,7 +11,7 @@ import { type Bundle, hideBundle, readBootstrap, removeBundle } from './bundle.t
 import type { Cleanups } from './cleanups.ts'
 import { removeIfDead } from './dead-sockets.ts'
 import type { RunningTask } from './running-task.ts'
-import type { ShimConnection } from './shim-connection.ts'
+import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { runShimDelete, type ShimSurroundings } from './shim-process.ts'
 import type { TaskTable } from './task-table.ts'
 import type { Exit } from './tasks.ts'
@@ -119,8 +119,16 @@ export class Teardown {
 
   /** Undoes a `start`, whatever came of it: no shim and no process of the bundle is left. */
   async destroyShim(bundle: Bundle, shimPath: string, connection: ShimConnection | undefined): Promise<void> {
-    if (connection) await shutDown(connection, bundle.id, true)
+    const way = connection ?? (await this.#wayTo(bundle))
+    if (way) await shutDown(way, bundle.id, true)
     await this.deleteLeftovers(bundle, shimPath)
+  }
+
+  /** A shim whose `start` failed late, or was not heard out, may have left its address in the bundle all the same. */
+  async #wayTo(bundle: Bundle): Promise<ShimConnection | undefined> {
+    const bootstrap = await readBootstrap(bundle)
+    const { namespace, id } = bundle
+    return bootstrap && connectShim(bootstrap, { namespace, peer: `the shim of ${id}`, onClosed: () => {} })
   }
 }
 

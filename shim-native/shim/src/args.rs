@@ -37,6 +37,8 @@ pub struct Args {
     pub socket: String,
     /// Internal, for [`Action::Serve`]: the listening socket handed down by `start`.
     pub listen_fd: Option<i32>,
+    /// Internal, likewise: the descriptor the program was executed through.
+    pub program_fd: Option<i32>,
 }
 
 /// Parses arguments after the program's name.
@@ -67,6 +69,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, Stri
             "socket" => args.socket = value()?,
             "debug-socket" => drop(value()?),
             "listen-fd" => args.listen_fd = Some(number(name, &value()?)?),
+            "program-fd" => args.program_fd = Some(number(name, &value()?)?),
             "debug" => args.debug = boolean(name, inline.as_deref())?,
             "info" if boolean(name, inline.as_deref())? => args.action = Action::Info,
             "v" | "version" if boolean(name, inline.as_deref())? => args.action = Action::Version,
@@ -89,6 +92,7 @@ impl Args {
             debug: false,
             socket: String::new(),
             listen_fd: None,
+            program_fd: None,
         }
     }
 

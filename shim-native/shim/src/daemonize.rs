@@ -45,6 +45,12 @@ pub fn spawn(args: &Args, listener: UnixListener, debug: bool) -> io::Result<u32
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
+    if let Some(program) = &program {
+        // Handed down and kept for life: its last close unmounts the clone, for which the kernel takes
+        // milliseconds (an RCU grace period) that nobody should wait for now.
+        rustix::io::fcntl_setfd(program, FdFlags::empty())?;
+        command.args(["-program-fd", &program.as_raw_fd().to_string()]);
+    }
     if debug {
         command.arg("-debug");
     }
@@ -104,15 +110,21 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes over the socket that `start` opened.
-pub fn inherited_listener(fd: i32) -> io::Result<UnixListener> {
+/// Takes over the socket that `start` opened, and keeps the program's descriptor from spreading.
+pub fn inherited(args: &Args) -> io::Result<Option<UnixListener>> {
+    if let Some(fd) = args.program_fd {
+        std::mem::forget(adopt("-program-fd", fd)?);
+    }
+    let listener = args.listen_fd.map(|fd| adopt("-listen-fd", fd)).transpose()?;
+    Ok(listener.map(UnixListener::from))
+}
+
+fn adopt(flag: &str, fd: i32) -> io::Result<OwnedFd> {
     // SAFETY: fcntl on any number is harmless; a number that is no descriptor gives EBADF.
     if fd < 3 || unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("-listen-fd {fd} is not an inherited socket"),
-        ));
+        let what = format!("{flag} {fd} is not an inherited descriptor");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     // SAFETY: `start` passed this descriptor for us to own, and nothing else in this process knows it.
-    Ok(UnixListener::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -241,3 +241,23 @@ fn a_descendant_that_keeps_the_pipe_does_not_hold_the_exit_back() {
         pids.is_ok_and(|pids| pids.processes.is_empty())
     });
 }
+
+#[test]
+#[ignore = "takes 30 s of silence: run it by hand"]
+fn a_client_that_never_reads_is_cut_off() {
+    needs_root!();
+    let rig = Rig::new(
+        Protocol::Grpc,
+        "dd if=/dev/zero bs=64k count=100 2>/dev/null; echo end >&2",
+    );
+    rig.create(&format!("gantry://{}", rig.attach_path("io").display()));
+    let _stuck = Attach::connect(&rig.attach_path("io"), r#"{"stdout":true}"#);
+    rig.start();
+    let began = std::time::Instant::now();
+    assert_eq!(rig.wait("").exit_status, 0);
+    assert!(
+        (25..60).contains(&began.elapsed().as_secs()),
+        "{:?}",
+        began.elapsed()
+    );
+}

@@ -283,3 +283,34 @@ fn without_a_socket_events_go_through_the_publish_command() {
         lines.len() == 4 && lines.iter().zip(wanted).all(|(got, want)| got.ends_with(&want))
     });
 }
+
+#[test]
+fn nothing_of_the_shim_leaks_into_the_container() {
+    needs_root!();
+    let rig = Rig::new(Protocol::Grpc, "exec sleep 1000");
+    rig.create("");
+    rig.start();
+    let run = |id: &str, args: &[&str]| -> String {
+        let stdout = rig.stdio(id, "");
+        rig.exec_with(id, args, |r| r.stdout = stdout).unwrap();
+        rig.try_start(id).unwrap();
+        assert_eq!(rig.wait(id).exit_status, 0);
+        rig.log(&format!("{id}.log"))
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect()
+    };
+    // 3 is the directory that ls reads.
+    assert_eq!(run("e1", &["/bin/ls", "/proc/self/fd"]), "0\n1\n2\n3\n");
+    let init: Vec<_> = fs::read_dir(format!("/proc/{}/fd", rig.state("").unwrap().pid))
+        .unwrap()
+        .collect();
+    assert_eq!(init.len(), 3);
+    let status = run("e2", &["/bin/cat", "/proc/self/status"]);
+    for field in ["SigIgn", "SigBlk", "SigCgt"] {
+        assert!(
+            status.contains(&format!("{field}:\t0000000000000000\n")),
+            "{status}"
+        );
+    }
+}

@@ -28,8 +28,8 @@ const GOODBYE: Duration = Duration::from_millis(100);
 
 /// Serves until Shutdown.
 pub fn serve(args: &Args) -> Result<(), String> {
-    let fd = args.listen_fd.ok_or("give an action: start or delete")?;
-    let listener = daemonize::inherited_listener(fd).map_err(|e| e.to_string())?;
+    let listener = daemonize::inherited(args).map_err(|e| e.to_string())?;
+    let listener = listener.ok_or("give an action: start or delete")?;
     daemonize::detach().map_err(|e| format!("detaching: {e}"))?;
     log::open(&start::bundle(args)?, &args.namespace, &args.id, args.debug);
     log::capture_stderr();

@@ -48,7 +48,8 @@ export async function exec(session: Session, flags: ExecFlags, id: string, comma
   })
   await using forget = new AsyncDisposableStack()
   forget.defer(async () => void (await tasks.deleteProcess({ containerId: id, execId }).catch(() => {})))
-  if (flags.detach) return startDetached(session, id, execId, forget)
+  // Awaited here: leaving this function runs what `forget` holds.
+  if (flags.detach) return await startDetached(session, id, execId, forget)
   await using attachment = await attach(socket, {
     stdin: flags.interactive ?? false,
     stdout: true,

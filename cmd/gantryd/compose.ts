@@ -165,6 +165,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
     get =>
       new TaskManagerImpl({
         containers: get(t.records),
+        deleteContainer: (ns, id) => get(t.containers).delete(ns, id),
         launcher: get(t.launcher),
         networks: get(t.networks),
         snapshots: get(t.snapshots),

@@ -17,6 +17,7 @@ import { type EventExchange, eventAny } from '#core/events/events.ts'
 import { launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
 import type { Networks } from '#core/networks/networks.ts'
+import { autoRemove } from './auto-remove.ts'
 import {
   type Bootstrap,
   type Bundle,
@@ -39,6 +40,7 @@ import type { Teardown } from './teardown.ts'
 
 export interface AdoptParts {
   containers: Containers
+  deleteContainer(ns: string, id: string): Promise<void>
   networks: Networks
   exchange: EventExchange
   roots: BundleRoots
@@ -193,13 +195,18 @@ async function removeStrayPins(parts: AdoptParts, isKnown: (ns: string, id: stri
   }
 }
 
-/** Logs and files of launched containers whose record is gone. */
+/**
+ * The folder of a launched container is made at its first start. Without a task and a record it is a leftover; with a
+ * record that was to go with its task, both are.
+ */
 async function removeStrayFolders(parts: AdoptParts): Promise<void> {
   const folder = join(parts.roots.root, 'containers')
   for (const namespace of await namesIn(folder)) {
     for (const id of await namesIn(join(folder, namespace))) {
-      const isKept = parts.table.has(namespace, id) || (await recordOf(parts, { namespace, id })) !== undefined
-      if (!isKept) await rm(join(folder, namespace, id), { recursive: true, force: true })
+      if (parts.table.has(namespace, id)) continue
+      const record = await recordOf(parts, { namespace, id })
+      if (!record) await rm(join(folder, namespace, id), { recursive: true, force: true })
+      else await autoRemove(parts, namespace, id, async () => {})
     }
   }
 }

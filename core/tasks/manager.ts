@@ -10,6 +10,7 @@ import type { Networks } from '#core/networks/networks.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
 import { type NamespaceType, procNamespaceName } from '#core/spec/spec.ts'
 import { adoptTasks } from './adopt.ts'
+import { autoRemove } from './auto-remove.ts'
 import {
   type Bootstrap,
   type Bundle,
@@ -40,6 +41,8 @@ import { UndoSteps } from './undo-steps.ts'
 
 export interface TaskManagerParts {
   containers: Containers
+  /** Deletes a record with all that a launched container owns. */
+  deleteContainer(ns: string, id: string): Promise<void>
   launcher: Launcher
   networks: Networks
   snapshots: Snapshots
@@ -246,14 +249,16 @@ export class TaskManagerImpl implements TaskManager {
     }
   }
 
-  /** Remembers how tasks ended, so that a shim that dies afterwards causes no second exit event. */
+  /** Remembers how tasks ended, so that a shim that dies afterwards causes no second exit event; removes what was to go. */
   async #watchExits(): Promise<void> {
     const exits = this.#parts.exchange.subscribe(['topic=="/tasks/exit"'], this.#stopped.signal)
     for await (const { namespace, event } of exits) {
       if (!event) continue
       const { containerId, id, pid, exitStatus, exitedAt } = TaskExit.decode(event.value)
       const task = id === containerId ? this.#table.find(namespace, containerId) : undefined
-      if (task) task.exit = { pid, exitStatus, exitedAt: exitedAt ?? now() }
+      if (!task) continue
+      task.exit = { pid, exitStatus, exitedAt: exitedAt ?? now() }
+      if (task.launched) void autoRemove(this.#parts, namespace, containerId, () => this.delete(namespace, containerId))
     }
   }
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { imageReference, mountOption, publishOption } from './container-config.ts'
+import { publishOption } from './container-config.ts'
+import { imageReference } from './image-reference.ts'
+import { mountOption } from './mount-options.ts'
 
 test('short image names become the ones they are stored under', () => {
   const cases: Record<string, string> = {
@@ -9,9 +11,16 @@ test('short image names become the ones they are stored under', () => {
     'me/app': 'docker.io/me/app:latest',
     'localhost/app': 'localhost/app:latest',
     '127.0.0.1:5000/a/b:v1': '127.0.0.1:5000/a/b:v1',
-    'reg:5000/a@sha256:00': 'reg:5000/a@sha256:00',
+    [`reg:5000/a@sha256:${'0'.repeat(64)}`]: `reg:5000/a@sha256:${'0'.repeat(64)}`,
+    'localhost:5000/a': 'localhost:5000/a:latest',
+    'a/b-c__d.e:V1.0': 'docker.io/a/b-c__d.e:V1.0',
   }
   for (const [short, full] of Object.entries(cases)) assert.equal(imageReference(short), full)
+})
+
+test('what is no image name is refused by name', () => {
+  for (const bad of ['', 'A B', 'UPPER', 'a:', 'a//b', 'a@sha256:1', 'host.example:port/a', ':tag', 'a:b:c'])
+    assert.throws(() => imageReference(bad), { code: 'INVALID_ARGUMENT', message: new RegExp(`^"${bad}"`) })
 })
 
 test('published ports: single, range, address, protocol', () => {
@@ -50,4 +59,6 @@ test('mounts', () => {
     options: ['size=1m'],
   })
   assert.throws(() => mountOption('type=bind,src=/a'), { code: 'INVALID_ARGUMENT', message: /names no target/ })
+  assert.throws(() => mountOption('type=bind,dst=/a'), { code: 'INVALID_ARGUMENT', message: /names no source/ })
+  assert.throws(() => mountOption('type=bind,src=/a,dst=/b,rw=1'), { code: 'INVALID_ARGUMENT', message: /has "rw=1"/ })
 })

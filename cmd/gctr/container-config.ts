@@ -1,14 +1,12 @@
 /** From flags to the wish that ContainersService.Create takes. Each flag's own syntax is one small function. */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { PortMapping } from '#api/gen/gantry/network/v1/network.ts'
-import {
-  ContainerConfig,
-  type Device,
-  type Mount,
-  type Ulimit,
-} from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { ContainerConfig, type Device, type Ulimit } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { ContainerFlags } from './flags.ts'
+import { imageReference } from './image-reference.ts'
+import { mountOption, tmpfsOption, volumeOption } from './mount-options.ts'
 import { parsePairs } from './output/labels.ts'
 import { parseBytes } from './output/units.ts'
 
@@ -29,7 +27,7 @@ export function containerConfig(image: string, args: readonly string[], flags: C
       user: flags.user ?? '',
       additionalGroups: flags.groupAdd,
       terminal: flags.tty ?? false,
-      stdin: flags.interactive ? 'once' : 'none',
+      stdin: stdinMode(flags),
       consoleRows: process.stdout.rows ?? 0,
       consoleColumns: process.stdout.columns ?? 0,
     },
@@ -57,23 +55,14 @@ export function containerConfig(image: string, args: readonly string[], flags: C
     labels: parsePairs(flags.label, '--label'),
     annotations: parsePairs(flags.annotation, '--annotation'),
     platform: flags.platform ?? '',
-    extraHosts: flags.addHost,
+    extraHosts: flags.addHost.map(hostLine),
     ...(flags.dns.length + flags.dnsSearch.length > 0
-      ? { dns: { nameservers: flags.dns, search: flags.dnsSearch } }
+      ? { dns: { nameservers: flags.dns.map(nameServer), search: flags.dnsSearch } }
       : {}),
     shmSizeBytes: flags.shmSize === undefined ? 0n : parseBytes(flags.shmSize, '--shm-size'),
     cgroupDriver: flags.cgroupDriver ?? '',
     cgroupParent: flags.cgroupParent ?? '',
   })
-}
-
-/** `busybox` → `docker.io/library/busybox:latest`: the names images are stored under. */
-export function imageReference(text: string): string {
-  const [, name = text, suffix = ''] = /^([^@]*?)((?::[\w][\w.-]{0,127})?(?:@.*)?)$/.exec(text) ?? []
-  const first = name.split('/')[0] ?? ''
-  const hasHost = name.includes('/') && (/[.:]/.test(first) || first === 'localhost')
-  const host = hasHost ? '' : name.includes('/') ? 'docker.io/' : 'docker.io/library/'
-  return `${host}${name}${suffix === '' ? ':latest' : suffix}`
 }
 
 function networks(flags: ContainerFlags) {
@@ -116,61 +105,49 @@ function portRange(text: string, whole: string): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index)
 }
 
+/**
+ * A client that feeds standard input and leaves ends it (`once`); not that of a terminal, nor of a container that nobody
+ * is attached to at first: there others come.
+ */
+export function stdinMode(flags: { interactive?: boolean; tty?: boolean; detach?: boolean }): string {
+  if (!flags.interactive) return 'none'
+  return flags.tty || flags.detach ? 'open' : 'once'
+}
+
 /** `K` alone takes the value of this process' environment, as in Docker. */
-function hostValue(word: string): string[] {
+export function hostValue(word: string): string[] {
   if (word.includes('=')) return [word]
   const value = process.env[word]
   return value === undefined ? [] : [`${word}=${value}`]
 }
 
+function readFlagFile(path: string, flag: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw invalidArgument(`${flag} "${path}" cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause })
+  }
+}
+
 function envFileLines(path: string): string[] {
-  return readFileSync(path, 'utf8')
+  return readFlagFile(path, '--env-file')
     .split('\n')
     .map(line => line.trimStart())
     .filter(line => line !== '' && !line.startsWith('#'))
     .flatMap(hostValue)
 }
 
-/** `type=bind,src=/a,dst=/b,ro`. */
-export function mountOption(text: string): Mount {
-  const words = new Map(
-    text
-      .split(',')
-      .map(word => [word.split('=')[0] ?? '', word.includes('=') ? word.slice(word.indexOf('=') + 1) : 'true']),
-  )
-  const take = (...names: string[]) => names.map(name => words.get(name)).find(value => value !== undefined)
-  const type = take('type') ?? 'bind'
-  const target = take('dst', 'destination', 'target')
-  if (target === undefined) throw invalidArgument(`--mount "${text}" names no target; add dst=/path`)
-  const readOnly = ['true', '1'].includes(take('ro', 'readonly') ?? 'false')
-  const propagation = take('bind-propagation', 'propagation')
-  const options = [
-    ...(type === 'bind' ? ['rbind', propagation ?? 'rprivate'] : []),
-    ...(take('tmpfs-size') ? [`size=${take('tmpfs-size')}`] : []),
-    ...(take('tmpfs-mode') ? [`mode=${take('tmpfs-mode')}`] : []),
-    ...(take('options')?.split(':') ?? []),
-    ...(readOnly ? ['ro'] : []),
-  ]
-  return { type, source: take('src', 'source') ?? (type === 'tmpfs' ? 'tmpfs' : ''), target, options }
+/** `name:address`. */
+function hostLine(text: string): string {
+  const [, name, address = ''] = /^([^:]+):(.+)$/.exec(text) ?? []
+  if (name === undefined || !isIP(address.replace(/^\[|\]$/g, '')))
+    throw invalidArgument(`--add-host "${text}" is not of the form name:address`)
+  return text
 }
 
-function volumeOption(text: string): Mount {
-  const [source = '', target, options = ''] = text.split(':')
-  if (target === undefined || !source.startsWith('/') || !target.startsWith('/'))
-    throw invalidArgument(`--volume "${text}" is not of the form /source:/target[:ro]`)
-  const words = options === '' ? [] : options.split(',')
-  const propagation = words.some(word => /^r?(private|slave|shared)$/.test(word)) ? [] : ['rprivate']
-  return { type: 'bind', source, target, options: ['rbind', ...propagation, ...words.filter(word => word !== 'rw')] }
-}
-
-function tmpfsOption(text: string): Mount {
-  const [target = '', options = ''] = text.split(':')
-  return {
-    type: 'tmpfs',
-    source: 'tmpfs',
-    target,
-    options: ['nosuid', 'nodev', 'noexec', ...(options === '' ? [] : options.split(','))],
-  }
+function nameServer(text: string): string {
+  if (!isIP(text)) throw invalidArgument(`--dns "${text}" is no IP address`)
+  return text
 }
 
 function deviceOption(text: string): Device {
@@ -192,7 +169,8 @@ function ulimitOption(text: string): Ulimit {
 function securityOption(text: string): { seccomp?: string; noNewPrivileges?: boolean } {
   const [, key = text, value = ''] = /^([\w-]+)[=:](.*)$/.exec(text) ?? []
   if (key === 'no-new-privileges') return { noNewPrivileges: value !== 'false' }
-  if (key === 'seccomp') return { seccomp: value === 'unconfined' ? value : readFileSync(value, 'utf8') }
+  if (key === 'seccomp')
+    return { seccomp: value === 'unconfined' ? value : readFlagFile(value, '--security-opt seccomp') }
   throw invalidArgument(
     `--security-opt "${text}" is not known; use seccomp=unconfined, seccomp=FILE or no-new-privileges`,
   )

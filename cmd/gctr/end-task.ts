@@ -2,6 +2,7 @@
 import { constants } from 'node:os'
 import { isGantryError } from '#api/errors/errors.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
+import { Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Session } from './session.ts'
 
 /** How long a killed process may take to be gone. */
@@ -16,6 +17,17 @@ export async function endTask(session: Session, containerId: string): Promise<vo
     await tasks.kill({ containerId, signal: constants.signals.SIGKILL, all: true }).catch(alreadyStopped)
     await gone
     await tasks.delete({ containerId })
+  } catch (error) {
+    if (!isGantryError(error, 'NOT_FOUND')) throw error
+  }
+}
+
+/** A task that has ended makes room, for the next one or for the removal of its container; one that runs stays. */
+export async function forgetStopped(session: Session, containerId: string): Promise<void> {
+  const tasks = session.client(TasksDefinition)
+  try {
+    const { process } = await tasks.get({ containerId })
+    if (process?.status === Status.STOPPED) await tasks.delete({ containerId })
   } catch (error) {
     if (!isGantryError(error, 'NOT_FOUND')) throw error
   }

@@ -1,5 +1,6 @@
 /** The tree of commands, whole. Each action is a module of its own, loaded when it is run. */
-import { Command, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
+import { runtimeFailed } from './exit.ts'
 import { defaultAddress, lazily } from './session.ts'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -130,15 +131,22 @@ function containerOptions(command: Command): Command {
     .option('--cgroup-parent <path>', 'parent cgroup')
 }
 
+/** As Docker: a bad flag of `run` is 125, so that 1 stays the container's. */
+function asRuntimeFailure(error: CommanderError): never {
+  throw error.exitCode === 0 ? error : new CommanderError(runtimeFailed, error.code, error.message)
+}
+
 function run(program: Command): void {
   containerOptions(program.command('run').description('create a container and start it').passThroughOptions())
     .option('-d, --detach', 'print its id and leave it running')
     .option('--rm', 'remove it when it exits')
+    .exitOverride(asRuntimeFailure)
     .action(lazily(async () => (await import('./commands/run.ts')).run))
   program
     .command('ps')
     .description('running containers, their addresses and ports')
-    .option('--all', 'stopped ones too')
+    .option('-a, --all', 'stopped ones too')
+    .option('-q, --quiet', 'ids only')
     .action(lazily(async () => (await import('./commands/ps.ts')).ps))
 }
 
@@ -202,7 +210,7 @@ function tasks(program: Command): void {
     .option('-d, --detach', 'leave it running')
     .addOption(many('-e, --env <K=V>', 'environment'))
     .option('-w, --workdir <path>', 'working directory')
-    .option('-u, --user <uid[:gid]>', 'user, numeric')
+    .option('-u, --user <user[:group]>', 'user')
     .option('--exec-id <id>', 'name of the process')
     .action(lazily(async () => (await import('./commands/exec.ts')).exec))
   noun

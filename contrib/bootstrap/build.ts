@@ -48,7 +48,7 @@ for (const name of Object.keys(entries)) await writeLauncher(name)
 
 /**
  * A launcher uses the pinned Node whatever `node` is in PATH, follows symbolic links to itself, and lets V8
- * keep compiled code between starts.
+ * keep compiled code between starts. After `--` Node reads no option: it would take our --env-file for its own.
  */
 async function writeLauncher(name: string): Promise<void> {
   const path = join(repo, 'build/bin', name)
@@ -58,7 +58,7 @@ case $0 in */*) self=$0 ;; *) self=$(command -v "$0") ;; esac
 [ -L "$self" ] && self=$(readlink -f "$self")
 home=\${self%/bin/*}
 export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-$home/cache}"
-exec "$home/../node_modules/node-linux-${arch}/bin/node" --disable-warning=ExperimentalWarning "$home/lib/${name}.js" "$@"
+exec "$home/../node_modules/node-linux-${arch}/bin/node" --disable-warning=ExperimentalWarning -- "$home/lib/${name}.js" "$@"
 `
   await mkdir(dirname(path), { recursive: true })
   await writeFile(path, script)

@@ -108,7 +108,8 @@ export class Daemon implements AsyncDisposable {
 
   #executable(name: 'gantryd' | 'gctr'): string[] {
     const built = this.#options.built ?? process.env.GANTRY_TEST_BUILT !== undefined
-    return built ? [join(repo, 'build/bin', name)] : [process.execPath, join(repo, 'cmd', name, 'main.ts')]
+    // After `--` Node takes no option for its own, such as --env-file.
+    return built ? [join(repo, 'build/bin', name)] : [process.execPath, '--', join(repo, 'cmd', name, 'main.ts')]
   }
 
   /** Puts a busybox image into the `default` namespace, unpacked, and answers its name. */

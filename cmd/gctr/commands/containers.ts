@@ -3,7 +3,7 @@
 import { isGantryError } from '#api/errors/errors.ts'
 import { type Container, ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
 import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
-import { endTask } from '../end-task.ts'
+import { endTask, forgetStopped } from '../end-task.ts'
 import { formatLabels } from '../output/labels.ts'
 import { printJson, printLines, printRecords } from '../output/table.ts'
 import { formatAge, shortId } from '../output/units.ts'
@@ -52,7 +52,7 @@ function decoded(container: Container) {
 
 export async function remove(session: Session, flags: { force?: boolean }, ids: string[]): Promise<void> {
   for (const id of ids) {
-    if (flags.force) await endTask(session, id)
+    await (flags.force ? endTask(session, id) : forgetStopped(session, id))
     await session.client(ContainersDefinition).delete({ id })
     console.log(id)
   }

@@ -7,7 +7,7 @@ import * as taskEvents from '#api/gen/containerd/events/task.ts'
 import { EventsDefinition } from '#api/gen/containerd/services/events/v1/events.ts'
 import * as imageEvents from '#api/gen/containerd/services/images/v1/image_events.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
-import { printJsonLine } from '../output/table.ts'
+import { printJsonLine, toJson } from '../output/table.ts'
 import { formatTime } from '../output/units.ts'
 import type { Session } from '../session.ts'
 
@@ -26,7 +26,7 @@ export async function events(session: Session, _flags: unknown, filters: string[
     const decoded = event === undefined ? {} : decode(event)
     const at = formatTime(timestamp)
     if (session.json) printJsonLine({ timestamp: at, namespace, topic, event: decoded })
-    else console.log(`${at} ${namespace} ${topic} ${JSON.stringify(decoded, plain)}`)
+    else console.log(`${at} ${namespace} ${topic} ${toJson(decoded)}`)
   }
 }
 
@@ -38,5 +38,3 @@ function decode({ typeUrl, value }: Any): unknown {
 function isCodec(value: unknown): value is { decode(bytes: Buffer): unknown } {
   return typeof value === 'object' && value !== null && 'decode' in value
 }
-
-const plain = (_key: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)

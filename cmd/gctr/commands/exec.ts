@@ -1,12 +1,14 @@
 /** `tasks exec`: another process in a running container. */
 import { randomBytes } from 'node:crypto'
-import { failedPrecondition, invalidArgument } from '#api/errors/errors.ts'
+import { failedPrecondition } from '#api/errors/errors.ts'
 import { ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
-import { Exit } from '../exit.ts'
+import { hostValue, stdinMode } from '../container-config.ts'
+import { Exit, startFailure } from '../exit.ts'
 import type { Session } from '../session.ts'
 import { attach } from '../stdio/attach-client.ts'
+import { Signals } from '../stdio/signals.ts'
 import { join } from '../stdio/terminal.ts'
 
 interface ExecFlags {
@@ -19,59 +21,69 @@ interface ExecFlags {
   execId?: string
 }
 
+interface Target {
+  containerId: string
+  execId: string
+}
+
 /** The part of OCI's process that exec changes; the rest is the container's own. */
 interface OciProcess {
   terminal?: boolean
   args: string[]
   env?: string[]
   cwd: string
-  user?: { uid: number; gid: number }
+  user?: { uid: number; gid: number; username?: string }
 }
 
 const processTypeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
 
+/** Ends with the exit code of the process; 125 to 127 when it could not be started. */
 export async function exec(session: Session, flags: ExecFlags, id: string, command: string[]): Promise<void> {
-  const tasks = session.client(TasksDefinition)
   const execId = flags.execId ?? `exec-${randomBytes(6).toString('hex')}`
+  const code = await runExec(session, flags, { containerId: id, execId }, command).catch(error => {
+    throw startFailure(error)
+  })
+  if (code) throw new Exit(code)
+}
+
+/** Undefined when it runs on. */
+async function runExec(
+  session: Session,
+  flags: ExecFlags,
+  target: Target,
+  command: string[],
+): Promise<number | undefined> {
+  const tasks = session.client(TasksDefinition)
   const [spec, { paths }] = await Promise.all([
-    processSpec(session, flags, id, command),
-    session.client(ContainersServiceDefinition).inspect({ id, execId }),
+    processSpec(session, flags, target.containerId, command),
+    session.client(ContainersServiceDefinition).inspect({ id: target.containerId, execId: target.execId }),
   ])
+  const streams = { stdin: flags.interactive ?? false, tty: flags.tty ?? false }
   const socket = paths?.attachSocket ?? ''
-  const stdout = `gantry://${socket}?stdin=${flags.interactive ? 'once' : 'none'}`
   await tasks.exec({
-    containerId: id,
-    execId,
-    stdout,
-    terminal: flags.tty ?? false,
+    ...target,
+    stdout: `gantry://${socket}?stdin=${stdinMode({ ...flags, interactive: streams.stdin })}`,
+    terminal: streams.tty,
     spec: { typeUrl: processTypeUrl, value: spec },
   })
   await using forget = new AsyncDisposableStack()
-  forget.defer(async () => void (await tasks.deleteProcess({ containerId: id, execId }).catch(() => {})))
-  // Awaited here: leaving this function runs what `forget` holds.
-  if (flags.detach) return await startDetached(session, id, execId, forget)
-  await using attachment = await attach(socket, {
-    stdin: flags.interactive ?? false,
-    stdout: true,
-    stderr: true,
-    replay: false,
-  })
-  await tasks.start({ containerId: id, execId })
-  const exit = await join(attachment, { stdin: flags.interactive ?? false, tty: flags.tty ?? false })
-  if (exit === undefined) return void forget.move()
-  await forget.disposeAsync()
-  if (exit.exitCode !== 0) throw new Exit(exit.exitCode)
-}
-
-async function startDetached(
-  session: Session,
-  id: string,
-  execId: string,
-  forget: AsyncDisposableStack,
-): Promise<void> {
-  await session.client(TasksDefinition).start({ containerId: id, execId })
+  forget.defer(async () => void (await tasks.deleteProcess(target).catch(() => {})))
+  if (flags.detach) {
+    await tasks.start(target)
+    forget.move()
+    console.log(target.execId)
+    return undefined
+  }
+  using signals = new Signals()
+  await using attachment = await attach(socket, { stdin: streams.stdin, stdout: true, stderr: true, replay: false })
+  signals.check()
+  await tasks.start(target)
+  signals.forwardTo(session, target)
+  const end = await join(attachment, streams)
+  if (end === 'broken') return (await tasks.wait(target)).exitStatus
+  if (end !== 'detached') return end.exitCode
   forget.move()
-  console.log(execId)
+  return undefined
 }
 
 async function processSpec(session: Session, flags: ExecFlags, id: string, args: string[]): Promise<Buffer> {
@@ -83,15 +95,16 @@ async function processSpec(session: Session, flags: ExecFlags, id: string, args:
     ...spec.process,
     args,
     terminal: flags.tty ?? false,
-    env: [...(spec.process.env ?? []), ...flags.env],
+    env: withEnvironment(spec.process.env ?? [], flags.env.flatMap(hostValue)),
   }
   if (flags.workdir !== undefined) process.cwd = flags.workdir
-  if (flags.user !== undefined) process.user = numericUser(flags.user)
+  // The daemon looks the name up in the container's files.
+  if (flags.user !== undefined) process.user = { uid: 0, gid: 0, username: flags.user }
   return Buffer.from(JSON.stringify(process))
 }
 
-function numericUser(text: string): { uid: number; gid: number } {
-  const [, uid, gid = '0'] = /^(\d+)(?::(\d+))?$/.exec(text) ?? []
-  if (uid === undefined) throw invalidArgument(`--user "${text}" is not numeric; exec takes uid[:gid]`)
-  return { uid: Number(uid), gid: Number(gid) }
+/** Later values win. */
+function withEnvironment(base: readonly string[], added: readonly string[]): string[] {
+  const nameOf = (word: string) => word.slice(0, word.indexOf('='))
+  return [...new Map([...base, ...added].map(word => [nameOf(word), word])).values()]
 }

@@ -2,7 +2,7 @@
 
 import { alreadyExists, isGantryError } from '#api/errors/errors.ts'
 import { type Image, ImagesDefinition } from '#api/gen/containerd/services/images/v1/images.ts'
-import { imageReference } from '../container-config.ts'
+import { imageReference } from '../image-reference.ts'
 import { measureImage } from '../image-size.ts'
 import { formatLabels } from '../output/labels.ts'
 import { printLines, printRecords } from '../output/table.ts'

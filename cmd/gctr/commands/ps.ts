@@ -4,23 +4,25 @@ import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
 import type { PortMapping } from '#api/gen/gantry/network/v1/network.ts'
 import { type AttachmentRecord, NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
-import { printRecords } from '../output/table.ts'
+import { printLines, printRecords } from '../output/table.ts'
 import { formatAge, shortId } from '../output/units.ts'
 import type { Session } from '../session.ts'
 
 interface Row {
   container: Container
   task: Process | undefined
-  attachments: AttachmentRecord[]
+  attachments: Attached[]
 }
 
-export async function ps(session: Session, flags: { all?: boolean }): Promise<void> {
+type Attached = AttachmentRecord & { driver: string }
+
+export async function ps(session: Session, flags: { all?: boolean; quiet?: boolean }): Promise<void> {
   const [{ containers }, { tasks }, { networks }] = await Promise.all([
     session.client(ContainersDefinition).list({}),
     session.client(TasksDefinition).list({}),
     session.client(NetworksServiceDefinition).list({}),
   ])
-  const attachments = networks.flatMap(network => network.attachments)
+  const attachments = networks.flatMap(({ attachments, driver }) => attachments.map(record => ({ ...record, driver })))
   const rows = containers
     .map(container => ({
       container,
@@ -28,6 +30,7 @@ export async function ps(session: Session, flags: { all?: boolean }): Promise<vo
       attachments: attachments.filter(attachment => attachment.containerId === container.id),
     }))
     .filter(row => flags.all || (row.task !== undefined && row.task.status !== Status.STOPPED))
+  if (flags.quiet) return printLines(rows.map(row => row.container.id))
   if (session.json) return printRecords(rows.map(asJson), {}, true)
   printRecords(
     rows,
@@ -64,8 +67,10 @@ export function statusName(task: Process | undefined): string {
   return task === undefined ? 'created' : (name ?? 'unknown').toLowerCase()
 }
 
-const addresses = ({ result }: AttachmentRecord) => (result?.ips ?? []).map(ip => ip.address.replace(/\/\d+$/, ''))
-const ports = ({ result }: AttachmentRecord) => (result?.ports ?? []).map(formatPort)
+/** On the host's network the host's own addresses are no news of the container. */
+const addresses = ({ driver, result }: Attached) =>
+  driver === 'host' ? [] : (result?.ips ?? []).map(ip => ip.address.replace(/\/\d+$/, ''))
+const ports = ({ result }: Attached) => (result?.ports ?? []).map(formatPort)
 
 /** `0.0.0.0:8080->80/tcp`. */
 export function formatPort({ hostIp, hostPort, containerPort, protocol }: PortMapping): string {

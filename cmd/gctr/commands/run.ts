@@ -1,6 +1,6 @@
 /** `run`, `containers create`, `tasks start`, `tasks attach`. */
 
-import { messageOf } from '#api/errors/errors.ts'
+import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import { ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import {
@@ -9,11 +9,12 @@ import {
   type CreateResponse,
 } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { containerConfig } from '../container-config.ts'
-import { Exit, runtimeFailed } from '../exit.ts'
+import { forgetStopped } from '../end-task.ts'
+import { Exit, startFailure } from '../exit.ts'
 import type { ContainerFlags } from '../flags.ts'
 import type { Session } from '../session.ts'
 import { type Attachment, attach as attachTo } from '../stdio/attach-client.ts'
-import { forwardSignals } from '../stdio/signals.ts'
+import { Signals } from '../stdio/signals.ts'
 import { join } from '../stdio/terminal.ts'
 
 interface RunFlags extends ContainerFlags {
@@ -21,101 +22,104 @@ interface RunFlags extends ContainerFlags {
   rm?: boolean
 }
 
-/** Ends with the container's own exit code; 125 when it could not be started. */
+/** Ends with the container's own exit code; 125 to 127 when it could not be started. */
 export async function run(session: Session, flags: RunFlags, image: string, args: string[]): Promise<void> {
-  const config = { ...containerConfig(image, args, flags), autoRemove: flags.rm ?? false }
-  const { id, paths } = await createContainer(session, config)
+  using signals = new Signals()
   await using remains = new AsyncDisposableStack()
-  remains.defer(() => removeContainer(session, id))
-  const attachment = await startTask(
-    session,
-    id,
-    paths?.attachSocket ?? '',
-    !flags.detach,
-    config.process?.stdin !== 'none',
-  )
-  if (attachment === undefined) {
-    remains.move()
-    console.log(id)
-    return
+  try {
+    const config = { ...containerConfig(image, args, flags), autoRemove: flags.rm ?? false }
+    const { id, paths } = await createContainer(session, config)
+    remains.defer(() => removeContainer(session, id))
+    const target = { id, socket: paths?.attachSocket ?? '', wanted: !flags.detach, stdin: flags.interactive ?? false }
+    const attachment = await startTask(session, signals, target)
+    if (attachment === undefined) {
+      remains.move()
+      console.log(id)
+      return
+    }
+    const exit = await follow(session, signals, id, attachment, target.stdin)
+    if (!flags.rm || exit === undefined) remains.move()
+    if (exit) throw new Exit(exit)
+  } catch (error) {
+    throw startFailure(error)
   }
-  await using _ = attachment
-  const exit = await follow(session, id, attachment, flags)
-  if (!flags.rm || exit === undefined) remains.move()
-  await remains.disposeAsync()
-  if (exit !== undefined && exit !== 0) throw new Exit(exit)
 }
 
 export async function create(session: Session, flags: ContainerFlags, image: string, args: string[]): Promise<void> {
   console.log((await createContainer(session, containerConfig(image, args, flags))).id)
 }
 
-/** Starts a container made by `create`. */
+/** Starts a container made by `create`, or one that has stopped again. */
 export async function start(session: Session, flags: { detach?: boolean }, id: string): Promise<void> {
-  const { config, paths } = await session.client(ContainersServiceDefinition).inspect({ id })
-  const stdin = config?.process?.stdin !== 'none'
-  const attachment = await startTask(session, id, paths?.attachSocket ?? '', !flags.detach, stdin)
-  if (attachment === undefined) return console.log(id)
-  await using _ = attachment
-  const exit = await follow(session, id, attachment, { tty: attachment.tty, interactive: stdin })
-  if (exit) throw new Exit(exit)
+  using signals = new Signals()
+  try {
+    const { config, paths } = await session.client(ContainersServiceDefinition).inspect({ id })
+    await forgetStopped(session, id)
+    const stdin = (config?.process?.stdin ?? 'none') !== 'none'
+    const target = { id, socket: paths?.attachSocket ?? '', wanted: !flags.detach, stdin }
+    const attachment = await startTask(session, signals, target)
+    if (attachment === undefined) return console.log(id)
+    const exit = await follow(session, signals, id, attachment, stdin)
+    if (exit) throw new Exit(exit)
+  } catch (error) {
+    throw startFailure(error)
+  }
 }
 
 export async function attach(session: Session, flags: { replay?: boolean }, id: string): Promise<void> {
   const { config, paths } = await session.client(ContainersServiceDefinition).inspect({ id })
-  const stdin = config?.process?.stdin !== 'none'
-  await using attachment = await attachTo(paths?.attachSocket ?? '', {
-    stdin,
-    stdout: true,
-    stderr: true,
-    replay: flags.replay ?? false,
+  const stdin = (config?.process?.stdin ?? 'none') !== 'none'
+  using signals = new Signals()
+  const streams = { stdin, stdout: true, stderr: true, replay: flags.replay ?? false }
+  const attachment = await attachTo(paths?.attachSocket ?? '', streams).catch(cause => {
+    throw isGantryError(cause, 'UNAVAILABLE') ? failedPrecondition(`container "${id}" has no task`, { cause }) : cause
   })
-  const exit = await follow(session, id, attachment, { tty: attachment.tty, interactive: stdin })
+  const exit = await follow(session, signals, id, attachment, stdin)
   if (exit) throw new Exit(exit)
 }
 
 async function createContainer(session: Session, config: ContainerConfig): Promise<CreateResponse> {
-  try {
-    const response = await session.client(ContainersServiceDefinition).create({ config })
-    for (const warning of response.warnings) console.error(`gctr: warning: ${warning}`)
-    return response
-  } catch (error) {
-    throw failed(error)
-  }
+  const response = await session.client(ContainersServiceDefinition).create({ config })
+  for (const warning of response.warnings) console.error(`gctr: warning: ${warning}`)
+  return response
 }
 
-/** Attaches between Create and Start, so that no byte is missed. What was made is undone when Start fails. */
+interface Target {
+  id: string
+  socket: string
+  /** Attach before it starts, so that no byte is missed. */
+  wanted: boolean
+  stdin: boolean
+}
+
+/** What was made is undone when it cannot be started, or a signal came first. */
 async function startTask(
   session: Session,
-  id: string,
-  socket: string,
-  wanted: boolean,
-  stdin: boolean,
+  signals: Signals,
+  { id, socket, wanted, stdin }: Target,
 ): Promise<Attachment | undefined> {
   const tasks = session.client(TasksDefinition)
   await using undo = new AsyncDisposableStack()
-  try {
-    await tasks.create({ containerId: id })
-    undo.defer(async () => void (await tasks.delete({ containerId: id }).catch(() => {})))
-    const attachment = wanted ? await attachTo(socket, { stdin, stdout: true, stderr: true, replay: false }) : undefined
-    await tasks.start({ containerId: id })
-    undo.move()
-    return attachment
-  } catch (error) {
-    throw failed(error)
-  }
+  signals.check()
+  await tasks.create({ containerId: id })
+  undo.defer(async () => void (await tasks.delete({ containerId: id }).catch(() => {})))
+  signals.check()
+  const attachment = wanted ? await attachTo(socket, { stdin, stdout: true, stderr: true, replay: false }) : undefined
+  if (attachment !== undefined) undo.use(attachment)
+  signals.check()
+  await tasks.start({ containerId: id })
+  undo.move()
+  return attachment
 }
 
 /** Undefined when the user detached. */
-async function follow(
-  session: Session,
-  id: string,
-  attachment: Attachment,
-  flags: { tty?: boolean; interactive?: boolean },
-) {
-  using _ = forwardSignals(session, id, !attachment.tty)
-  const exit = await join(attachment, { stdin: flags.interactive ?? false, tty: attachment.tty && (flags.tty ?? true) })
-  return exit?.exitCode
+async function follow(session: Session, signals: Signals, id: string, attachment: Attachment, stdin: boolean) {
+  await using _ = attachment
+  signals.forwardTo(session, { containerId: id })
+  const end = await join(attachment, { stdin, tty: attachment.tty })
+  if (end === 'detached') return undefined
+  if (end !== 'broken') return end.exitCode
+  return (await session.client(TasksDefinition).wait({ containerId: id })).exitStatus
 }
 
 async function removeContainer(session: Session, id: string): Promise<void> {
@@ -123,12 +127,6 @@ async function removeContainer(session: Session, id: string): Promise<void> {
   await session.client(ContainersDefinition).delete({ id }).catch(ignoreMissing)
 }
 
-function ignoreMissing(error: { code?: string }): void {
-  if (error.code !== 'NOT_FOUND') throw error
-}
-
-/** 125, as Docker: the container's own process never ran. */
-function failed(error: unknown): Exit {
-  console.error(`gctr: ${messageOf(error)}`)
-  return new Exit(runtimeFailed)
+function ignoreMissing(error: unknown): void {
+  if (!isGantryError(error, 'NOT_FOUND')) throw error
 }

@@ -1,13 +1,14 @@
 /** `images pull|push|import|export`: containerd's Transfer service, with progress. */
-import { createReadStream, createWriteStream } from 'node:fs'
 import { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/transfer.ts'
 import type { Platform } from '#api/gen/containerd/types/platform.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
 import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/transfer/importexport.ts'
+import type { Progress } from '#api/gen/containerd/types/transfer/progress.ts'
 import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import { formatPlatform, hostPlatform, parsePlatform } from '#api/types/platform.ts'
-import { imageReference } from '../container-config.ts'
+import { createArchive, openArchive } from '../archive-file.ts'
+import { imageReference } from '../image-reference.ts'
 import { printJsonLine } from '../output/table.ts'
 import { showProgress } from '../progress/show.ts'
 import type { Session } from '../session.ts'
@@ -58,16 +59,20 @@ interface ImportFlags {
 
 export async function importArchive(session: Session, flags: ImportFlags, file: string): Promise<void> {
   const platform = wire(flags.platform === undefined ? hostPlatform() : parsePlatform(flags.platform))
-  await using input = await sendData(session, file === '-' ? process.stdin : createReadStream(file))
+  await using input = await sendData(session, await openArchive(file))
   const source = ImageImportStream.fromPartial({ stream: input.id })
   const store = ImageStore.fromPartial({
     name: flags.name === undefined ? '' : imageReference(flags.name),
     unpacks: flags.unpack ? [{ platform, snapshotter: flags.snapshotter ?? '' }] : [],
   })
+  const names = new Set<string>()
+  const seen = ({ event, name }: Progress) => void (event === 'saved' && names.add(name))
   await input.race(
-    transfer(session, any('ImageImportStream', ImageImportStream, source), any('ImageStore', ImageStore, store)),
+    transfer(session, any('ImageImportStream', ImageImportStream, source), any('ImageStore', ImageStore, store), {
+      seen,
+    }),
   )
-  report(session, { imported: file }, file)
+  report(session, { imported: [...names] }, [...names].join('\n'))
 }
 
 export async function exportArchive(
@@ -77,20 +82,27 @@ export async function exportArchive(
   text: string,
 ): Promise<void> {
   const reference = imageReference(text)
-  await using output = await receiveData(session, file === '-' ? process.stdout : createWriteStream(file))
+  await using archive = await createArchive(file)
+  await using output = await receiveData(session, archive.stream)
   const target = ImageExportStream.fromPartial({
     stream: output.id,
     platforms: flags.platform === undefined ? [] : [wire(parsePlatform(flags.platform))],
     allPlatforms: flags.allPlatforms ?? false,
   })
   const source = any('ImageStore', ImageStore, ImageStore.fromPartial({ name: reference }))
-  await transfer(session, source, any('ImageExportStream', ImageExportStream, target), file === '-')
+  await transfer(session, source, any('ImageExportStream', ImageExportStream, target), { silent: file === '-' })
   await output.done
+  await archive.keep()
   if (file !== '-') report(session, { exported: reference, file }, file)
 }
 
-async function transfer(session: Session, source: Any, destination: Any, silent = false): Promise<void> {
-  await using progress = await showProgress(session, silent || session.json)
+async function transfer(
+  session: Session,
+  source: Any,
+  destination: Any,
+  { silent = false, seen }: { silent?: boolean; seen?: (progress: Progress) => void } = {},
+): Promise<void> {
+  await using progress = await showProgress(session, { silent: silent || session.json, seen })
   await session.client(TransferDefinition).transfer({ source, destination, options: { progressStream: progress.id } })
 }
 

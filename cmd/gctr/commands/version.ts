@@ -7,7 +7,8 @@ import type { Session } from '../session.ts'
 export async function version(session: Session): Promise<void> {
   const server = await session.client(VersionDefinition).version({})
   if (session.json) return printJson({ client: { version: clientVersion }, server })
+  const revision = server.revision === '' ? '' : `  Revision: ${server.revision}\n`
   console.log(
-    `Client:\n  Version:  ${clientVersion}\n\nServer:\n  Version:  ${server.version}\n  Revision: ${server.revision}\n  Address:  ${session.options.address}`,
+    `Client:\n  Version:  ${clientVersion}\n\nServer:\n  Version:  ${server.version}\n${revision}  Address:  ${session.options.address}`,
   )
 }

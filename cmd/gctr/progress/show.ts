@@ -8,11 +8,20 @@ export interface ProgressView {
   end(): void
 }
 
+export interface ProgressOptions {
+  silent: boolean
+  /** Told of each report as well. */
+  seen?: ((progress: Progress) => void) | undefined
+}
+
 /** Shows until disposed. `id` is what TransferOptions.progress_stream takes. */
-export async function showProgress(session: Session, silent: boolean): Promise<AsyncDisposable & { id: string }> {
-  if (silent) return { id: '', [Symbol.asyncDispose]: async () => {} }
+export async function showProgress(
+  session: Session,
+  { silent, seen }: ProgressOptions,
+): Promise<AsyncDisposable & { id: string }> {
+  if (silent && !seen) return { id: '', [Symbol.asyncDispose]: async () => {} }
   const stream = await openStream(session, 'progress')
-  const shown = follow(stream.received)
+  const shown = follow(stream.received, await viewOf(silent), seen)
   return {
     id: stream.id,
     async [Symbol.asyncDispose]() {
@@ -24,10 +33,22 @@ export async function showProgress(session: Session, silent: boolean): Promise<A
   }
 }
 
-async function follow(messages: AsyncIterable<{ value: Buffer }>): Promise<void> {
-  const view = process.stderr.isTTY ? (await import('./bars.ts')).bars() : (await import('./lines.ts')).lines()
+async function viewOf(silent: boolean): Promise<ProgressView> {
+  if (silent) return { update() {}, end() {} }
+  return process.stderr.isTTY ? (await import('./bars.ts')).bars() : (await import('./lines.ts')).lines()
+}
+
+async function follow(
+  messages: AsyncIterable<{ value: Buffer }>,
+  view: ProgressView,
+  seen: ((progress: Progress) => void) | undefined,
+): Promise<void> {
   try {
-    for await (const { value } of messages) view.update(Progress.decode(value))
+    for await (const { value } of messages) {
+      const progress = Progress.decode(value)
+      seen?.(progress)
+      view.update(progress)
+    }
   } catch {
     // The Transfer call tells why.
   } finally {

@@ -1,9 +1,7 @@
 /** The user's own terminal and streams, joined to an attachment. */
 import { once } from 'node:events'
 import type { Attachment, ProcessExit } from './attach-client.ts'
-
-/** Ctrl-P Ctrl-Q leaves the container running, as in Docker. */
-const detachKeys = Buffer.from([16, 17])
+import { DetachKeys } from './detach-keys.ts'
 
 export interface JoinOptions {
   /** Pass standard input on. */
@@ -12,52 +10,63 @@ export interface JoinOptions {
   tty: boolean
 }
 
-/**
- * Copies both ways until the process exits (its end), the user detaches or the connection breaks (undefined).
- * Restores the terminal whatever happens.
- */
-export async function join(attachment: Attachment, options: JoinOptions): Promise<ProcessExit | undefined> {
+/** `detached`: the user left it running. `broken`: the shim is gone, and did not say how the process ended. */
+export type JoinEnd = ProcessExit | 'detached' | 'broken'
+
+/** Copies both ways until one of the ends. Restores the terminal whatever happens. */
+export async function join(attachment: Attachment, options: JoinOptions): Promise<JoinEnd> {
   using restore = new DisposableStack()
   if (options.tty) followWindowSize(attachment, restore)
+  if (options.tty && options.stdin) await enterRawMode(restore)
   const detached = options.stdin ? forwardInput(attachment, options.tty, restore) : new Promise<never>(() => {})
   return await Promise.race([copyOutput(attachment), detached])
 }
 
-async function copyOutput(attachment: Attachment): Promise<ProcessExit | undefined> {
+async function copyOutput(attachment: Attachment): Promise<JoinEnd> {
+  endWithReader(process.stdout)
   for await (const received of attachment.received) {
     if ('exit' in received) return received.exit
     const stream = received.stream === 'stdout' ? process.stdout : process.stderr
     if (!stream.write(received.bytes)) await once(stream, 'drain')
   }
-  return undefined
+  return 'broken'
+}
+
+/** As SIGPIPE would: nobody reads any more. The container goes on, as in Docker. */
+export function endWithReader(stream: NodeJS.WriteStream): void {
+  stream.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(141)
+  })
 }
 
 /** Resolves when the user typed the detach keys. */
-function forwardInput(attachment: Attachment, tty: boolean, restore: DisposableStack): Promise<undefined> {
+function forwardInput(attachment: Attachment, tty: boolean, restore: DisposableStack): Promise<'detached'> {
   const input = process.stdin
-  const { promise, resolve } = Promise.withResolvers<undefined>()
-  if (tty && input.isTTY) {
-    input.setRawMode(true)
-    restore.defer(() => input.setRawMode(false))
-  }
+  const keys = new DetachKeys()
+  const { promise, resolve } = Promise.withResolvers<'detached'>()
   const onData = (bytes: Buffer) => {
-    if (tty && isDetach(bytes)) return resolve(undefined)
+    const { pass, detached } = tty ? keys.feed(bytes) : { pass: bytes, detached: false }
     input.pause()
-    void attachment.send(bytes).then(() => input.resume())
+    void attachment.send(pass).then(() => (detached ? resolve('detached') : input.resume()))
   }
   const onEnd = () => attachment.endStdin()
   input.on('data', onData).on('end', onEnd)
-  restore.defer(() => void input.off('data', onData).off('end', onEnd).pause().unref())
+  restore.defer(() => {
+    input.off('data', onData).off('end', onEnd).pause()
+    // A file or /dev/null as standard input has none, and holds nobody up.
+    input.unref?.()
+  })
   return promise
 }
 
-let sawFirstKey = false
-/** The two keys may come in one read or in two. */
-function isDetach(bytes: Buffer): boolean {
-  if (bytes.includes(detachKeys)) return true
-  const second = sawFirstKey && bytes[0] === detachKeys[1]
-  sawFirstKey = bytes.at(-1) === detachKeys[0]
-  return second
+/** Every key goes to the container, and what it prints comes as it is: Node's raw mode alone turns LF into CR LF. */
+async function enterRawMode(restore: DisposableStack): Promise<void> {
+  const input = process.stdin
+  if (!input.isTTY) return
+  input.setRawMode(true)
+  restore.defer(() => input.setRawMode(false))
+  const { spawnSync } = await import('node:child_process')
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
 }
 
 function followWindowSize(attachment: Attachment, restore: DisposableStack): void {

@@ -2,7 +2,7 @@
  * gantryd's configuration: one TOML file, checked against one schema that holds the defaults. What is wrong is told
  * with file, line, key and what is allowed. Flags win over the file.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { type LogLevel, logLevels } from '#api/log/log.ts'
 
 /** Paths below state become unix sockets, whose names end at 107 bytes (unix(7)). */

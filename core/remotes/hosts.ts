@@ -6,7 +6,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, posix, resolve } from 'node:path'
 import { parse } from 'smol-toml'
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidArgument, messageOf } from '#api/errors/errors.ts'
 
 export const capabilities = ['pull', 'resolve', 'push', 'referrers'] as const

@@ -1,5 +1,5 @@
 /** The image configuration (OCI image spec, config.md; Docker's is the same with more fields): what a container inherits. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidArgument } from '#api/errors/errors.ts'
 
 const strings = z

@@ -2,7 +2,7 @@
  * Seccomp profiles in Docker's format: like the runtime spec's, with rules that hold only for some
  * architectures, capabilities or kernels. `seccomp-default.json` is Docker's default policy in that format.
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Seccomp, SeccompRule } from './runtime-spec.ts'
 // Imported, not read, so that it is part of a bundle.

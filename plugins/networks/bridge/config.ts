@@ -1,5 +1,5 @@
 /** The configuration table of the bridge plugin. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { firewallBackends } from '#sdk/iptables-wrapper/open-firewall.ts'
 import { type Ipv4Subnet, parseIpv4Subnet } from '#sdk/network-addresses.ts'

@@ -213,6 +213,13 @@ export class TaskManagerImpl implements TaskManager {
   async delete(ns: string, id: string): Promise<Exit> {
     const task = this.#table.get(ns, id)
     if (task.stage === 'closing') return task.lost
+    task.deletion ??= this.#delete(task).finally(() => {
+      task.deletion = undefined
+    })
+    return task.deletion
+  }
+
+  async #delete(task: RunningTask): Promise<Exit> {
     const exit = await this.#deleteInShim(task)
     if (!exit) return task.lost
     task.stage = 'closing'

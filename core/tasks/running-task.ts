@@ -30,6 +30,8 @@ export class RunningTask implements Task {
   exit: Exit | undefined
   /** `closing`: its end has begun, by {@link TaskManager.delete} or because its shim died. */
   stage: 'running' | 'closing' = 'running'
+  /** Under way: whoever asks meanwhile gets its outcome. */
+  deletion: Promise<Exit> | undefined
 
   constructor(parts: RunningTaskParts) {
     this.namespace = parts.bundle.namespace

@@ -70,3 +70,10 @@ test('one that was created and never started stays, across a restart', async () 
   assert.deepEqual(await ids(), ['waiting'])
   await daemon.run('containers', 'rm', 'waiting')
 })
+
+test('a client that removes at the same moment meets no error', async () => {
+  const runs = Array.from({ length: 8 }, () =>
+    daemon.run('run', '--rm', '--net', 'none', image, 'sh', '-c', 'echo out; exit 7'),
+  )
+  for (const outcome of await Promise.all(runs)) assert.deepEqual(outcome, { code: 7, stdout: 'out\n', stderr: '' })
+})

@@ -2,7 +2,7 @@
 # Inside the guest: the tests of gantryd on systemd and cgroup v2, then the Rust tests of the runtime (with both cgroup
 # drivers) and of the shim. Speaks to the serial console; boot.ts counts what it says.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb NO_COLOR=1
-export GANTRY_TEST_BUILT=1 GANTRY_TEST_PATIENCE=10 RUST_BACKTRACE=0
+export NODE_COMPILE_CACHE=/tmp/node-cache GANTRY_TEST_BUILT=1 GANTRY_TEST_PATIENCE=5 RUST_BACKTRACE=0
 # Where it was built: paths are part of what was built.
 where=$(cat /gantry/where)
 mkdir -p "$where" && mount --bind /gantry "$where" && cd "$where" || exit 1

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 
 test('a process goes on when the reader of its log is gone', async () => {
   const script = `import { createLogger } from ${JSON.stringify(join(import.meta.dirname, 'log.ts'))}
-    const log = createLogger({ name: 'x' })
+    const log = createLogger({ name: 'x', pretty: true })
     let lines = 0
     const timer = setInterval(() => { log.info({ lines }, 'line'); if (++lines === 20) { clearInterval(timer); process.exit(7) } }, 10)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'ignore', 'pipe'] })

@@ -29,7 +29,5 @@ export function createLogger({ name, level = 'info', pretty: forPeople = false }
   const destination = forPeople
     ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l' })
     : pino.destination({ dest: 2, sync: true })
-  // Whoever read stderr may be gone (EPIPE): a daemon must not end because nobody listens to it.
-  destination.on('error', () => {})
   return pino({ name, level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
 }

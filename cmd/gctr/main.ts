@@ -2,8 +2,8 @@
 import { exitCodeOf, reportError } from './exit.ts'
 import { createProgram } from './program.ts'
 
-const program = createProgram()
 const completing = ['completion', 'complete'].includes(process.argv[2] ?? '')
+const program = createProgram(completing ? [] : process.argv.slice(2))
 try {
   if (completing) (await import('./commands/completion.ts')).addCompletion(program)
   await program.parseAsync()

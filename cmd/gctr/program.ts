@@ -1,4 +1,4 @@
-/** The tree of commands, whole. Each action is a module of its own, loaded when it is run. */
+/** The tree of commands. Each action is a module of its own, loaded when it is run. */
 import { Command, CommanderError, Option } from 'commander'
 import { runtimeFailed } from './exit.ts'
 import { defaultAddress, lazily } from './session.ts'
@@ -6,7 +6,25 @@ import { defaultAddress, lazily } from './session.ts'
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
 const many = (flags: string, description: string) => new Option(flags, description).argParser(collect).default([])
 
-export function createProgram(): Command {
+/** Builds the branches of the tree, by every name that leads there. */
+const branches: [names: string[], add: (program: Command) => void][] = [
+  [['images', 'image'], images],
+  [['run'], run],
+  [['ps'], ps],
+  [['containers', 'container'], containers],
+  [['tasks', 'task'], tasks],
+  [['snapshots', 'snapshot'], snapshots],
+  [['content'], content],
+  [['leases', 'lease'], leases],
+  [['namespaces', 'namespace', 'ns'], namespaces],
+  [['networks', 'network'], networks],
+  [['plugins', 'plugin'], plugins],
+  [['events'], events],
+  [['version'], version],
+]
+
+/** The tree, or of it only the branches that `argv` names: building all of it takes longer than most commands do. */
+export function createProgram(argv: readonly string[] = []): Command {
   const program = new Command('gctr')
     .description("Debug client of gantryd, in the manner of containerd's ctr")
     .addOption(new Option('-a, --address <socket>', "gantryd's socket").env('GANTRY_ADDRESS').default(defaultAddress))
@@ -16,8 +34,8 @@ export function createProgram(): Command {
     .showHelpAfterError('(gctr COMMAND --help explains)')
     .enablePositionalOptions()
     .exitOverride()
-  for (const add of [images, run, containers, tasks, snapshots, content, leases, namespaces, networks, plugins, others])
-    add(program)
+  const named = branches.filter(([names]) => names.some(name => argv.includes(name)))
+  for (const [, add] of named.length > 0 ? named : branches) add(program)
   return program
 }
 
@@ -142,6 +160,9 @@ function run(program: Command): void {
     .option('--rm', 'remove it when it exits')
     .exitOverride(asRuntimeFailure)
     .action(lazily(async () => (await import('./commands/run.ts')).run))
+}
+
+function ps(program: Command): void {
   program
     .command('ps')
     .description('running containers, their addresses and ports')
@@ -411,12 +432,15 @@ function plugins(program: Command): void {
     .action(lazily(async () => (await import('./commands/plugins.ts')).list))
 }
 
-function others(program: Command): void {
+function events(program: Command): void {
   program
     .command('events')
     .argument('[filter...]')
     .description('what happens, from now on')
     .action(lazily(async () => (await import('./commands/events.ts')).events))
+}
+
+function version(program: Command): void {
   program
     .command('version')
     .description("client's and server's")

@@ -7,7 +7,7 @@ import * as taskEvents from '#api/gen/containerd/events/task.ts'
 import { EventsDefinition } from '#api/gen/containerd/services/events/v1/events.ts'
 import * as imageEvents from '#api/gen/containerd/services/images/v1/image_events.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
-import { printJsonLine, toJson } from '../output/table.ts'
+import { printJsonLine, toJson } from '../output/json.ts'
 import { formatTime } from '../output/units.ts'
 import type { Session } from '../session.ts'
 

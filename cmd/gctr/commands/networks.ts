@@ -1,7 +1,9 @@
 /** `networks ls|create|inspect|rm`. */
+import { invalidArgument } from '#api/errors/errors.ts'
 import { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import { printJson } from '../output/json.ts'
 import { parsePairs } from '../output/labels.ts'
-import { printJson, printLines, printRecords } from '../output/table.ts'
+import { printLines, printRecords } from '../output/table.ts'
 import { formatAge, shortId } from '../output/units.ts'
 import type { Session } from '../session.ts'
 
@@ -38,12 +40,17 @@ export async function create(session: Session, flags: CreateFlags, name: string)
     name,
     driver: flags.driver,
     subnets,
-    mtu: Number(flags.mtu ?? 0),
+    mtu: mtuBytes(flags.mtu ?? '0'),
     internal: flags.internal ?? false,
     options: parsePairs(flags.opt, '--opt'),
     labels: parsePairs(flags.label, '--label'),
   })
   console.log(network?.network?.id ?? '')
+}
+
+function mtuBytes(text: string): number {
+  if (!/^\d{1,5}$/.test(text)) throw invalidArgument(`--mtu "${text}" is no number of bytes, such as 1500`)
+  return Number(text)
 }
 
 export async function inspect(session: Session, _flags: unknown, name: string): Promise<void> {

@@ -1,6 +1,7 @@
 /** `snapshots ls|tree|info|usage|mounts|rm`. */
 import { type Info, Kind, SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
-import { printJson, printRecords } from '../output/table.ts'
+import { printJson } from '../output/json.ts'
+import { printRecords } from '../output/table.ts'
 import { formatAge, formatBytes, shortDigest } from '../output/units.ts'
 import type { Session } from '../session.ts'
 

@@ -1,7 +1,7 @@
 /** `version`: the client's and the server's. */
 import { VersionDefinition } from '#api/gen/containerd/services/version/v1/version.ts'
 import { clientVersion } from '../client-version.ts'
-import { printJson } from '../output/table.ts'
+import { printJson } from '../output/json.ts'
 import type { Session } from '../session.ts'
 
 export async function version(session: Session): Promise<void> {

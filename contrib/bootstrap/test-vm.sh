@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `npm run test:vm`: the container and cgroup tests on what real hosts are: systemd and cgroup v2, in a QEMU guest
 # (software emulation, so that it runs anywhere). The guest's system is made by debootstrap once and kept in build/vm.
-#   npm run test:vm -- KEYWORD...   only node test files and Rust programs whose path contains one of the words
+#   npm run test:vm -- WORD...   only the parts whose name contains a word: test/vm, rust/containers, rust/lifecycle ...
 . "$(dirname "$0")/env.sh"
 . "$(dirname "$0")/packages.sh"
 [ "$(id -u)" -eq 0 ] || die "making the guest's disk needs root: run this as root (sudo npm run test:vm)"

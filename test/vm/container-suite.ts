@@ -177,7 +177,7 @@ export function containerSuite(driver: CgroupDriver): void {
 
   test(`${driver}: a container that cannot start leaves no group`, async () => {
     const { code, stderr } = await daemon.run('run', '--rm', '--name', 'absent', '--net', 'none', image, '/no/such')
-    assert.equal(code, 125, stderr)
+    assert.equal(code, 127, stderr)
     assert.match(stderr, /\/no\/such/)
     await requireGone(daemon, 'absent')
     assert.deepEqual(globSync(`/sys/fs/cgroup/**/*absent*`), [])

@@ -163,6 +163,8 @@ fn the_running_binary_cannot_be_overwritten() {
 fn the_shim_is_a_proper_daemon() {
     needs_root!();
     let rig = Rig::new(Protocol::Grpc, "true");
+    // `start` answers once the socket listens; what the shim is, it has become when it first answers itself.
+    rig.state("").unwrap_err();
     let pid = rig.shim_pid();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<_> = stat.rsplit(") ").next().unwrap().split(' ').collect();

@@ -53,8 +53,22 @@ function decoded(container: Container) {
 
 export async function remove(session: Session, flags: { force?: boolean }, ids: string[]): Promise<void> {
   for (const id of ids) {
-    await (flags.force ? endTask(session, id) : forgetStopped(session, id))
-    await session.client(ContainersDefinition).delete({ id })
+    await (flags.force ? forceRemove(session, id) : removeStopped(session, id))
     console.log(id)
   }
+}
+
+async function removeStopped(session: Session, id: string): Promise<void> {
+  await forgetStopped(session, id)
+  await session.client(ContainersDefinition).delete({ id })
+}
+
+/** Ends its task too. One made with --rm may be gone by itself once its task has ended. */
+async function forceRemove(session: Session, id: string): Promise<void> {
+  const containers = session.client(ContainersDefinition)
+  await containers.get({ id })
+  await endTask(session, id)
+  await containers.delete({ id }).catch(error => {
+    if (!isGantryError(error, 'NOT_FOUND')) throw error
+  })
 }

@@ -9,6 +9,7 @@
 install_dependencies() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; }
 generate_contracts() { buf generate; }
 build_native() {
+  ensure_cargo
   cargo build --release --locked --manifest-path shim-native/Cargo.toml --bins --lib -p containerd-shim-gantry -p gantry-sys
   mkdir -p build/native build/bin
   install -m 755 shim-native/target/release/libgantry_sys.so build/native/gantry-sys.node
@@ -26,7 +27,5 @@ command -v npm >/dev/null || die "npm is not there; install Node 20 or newer wit
 
 once dependencies "$(sha256sum package-lock.json | cut -c1-64)" install_dependencies
 once contracts "$(hash_of api/proto buf.gen.yaml)" generate_contracts
-ensure_cargo
-native=$(hash_of shim-native api/proto)
-once native "$native" build_native
+once native "$(hash_of shim-native api/proto)" build_native
 once bundles "$(hash_of api core plugins cmd contrib/bootstrap/build.ts package-lock.json)" build_bundles

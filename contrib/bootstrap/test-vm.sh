@@ -68,5 +68,5 @@ once vm-base "$guest_packages" make_base
 once vm-system "$(hash_of contrib/vm/gantry-test.service contrib/bootstrap/test-vm.sh) $guest_packages" make_system
 say "packing what is tested"
 make_payload "$@"
-say "booting the guest (software emulation: ten minutes)"
+say "booting the guest (software emulation: about five minutes)"
 exec "$node" contrib/vm/boot.ts "$vm"

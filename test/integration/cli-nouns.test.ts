@@ -179,6 +179,7 @@ test('leases, namespaces and content', async () => {
   assert.equal((await ingest('r1')).stdout, `${digest}\n`)
   assert.equal(await ok('content', 'get', digest), 'hello\n')
   refused(await ingest('r2', '--expected', sha256('other')), /unexpected commit digest/)
+  assert.equal(await ok('--format', 'json', 'content', 'active'), '[]\n')
   await ok('content', 'rm', digest)
   refused(await gctr('content', 'get', digest), /not found/)
 })

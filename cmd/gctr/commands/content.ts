@@ -1,5 +1,6 @@
 /** `content ls|active|get|ingest|rm`. */
 import { once } from 'node:events'
+import { isGantryError } from '#api/errors/errors.ts'
 import {
   ContentDefinition,
   type Info,
@@ -52,10 +53,19 @@ export async function ingest(session: Session, flags: { expected?: string }, ref
       yield part({ action: WriteAction.WRITE, offset, data })
       offset += BigInt(data.length)
     }
-    yield part({ action: WriteAction.COMMIT, offset, total: offset })
+    // A root of garbage collection: what a person puts there stays until it is removed.
+    const labels = { 'containerd.io/gc.root': new Date().toISOString() }
+    yield part({ action: WriteAction.COMMIT, offset, total: offset, labels })
   }
+  const content = session.client(ContentDefinition)
   let digest = ''
-  for await (const answer of session.client(ContentDefinition).write(requests())) digest = answer.digest
+  try {
+    for await (const answer of content.write(requests())) digest = answer.digest
+  } catch (error) {
+    // Nobody would resume it: the bytes came from a pipe. One that somebody else holds stays theirs.
+    if (!isGantryError(error, 'UNAVAILABLE')) await content.abort({ ref }).catch(() => {})
+    throw error
+  }
   console.log(digest)
 }
 

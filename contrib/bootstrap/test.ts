@@ -4,6 +4,7 @@
  *   rust         cargo test
  *   unit         *.test.ts beside the code
  *   integration  test/: real kernel, real registry, real processes
+ *   bench        one start beside runc's, ten rounds: printed, not judged
  *   leaks        the host after all of it, compared with the host before
  * and, only when asked for by name (npm run test:vm does, inside its guest):
  *   vm           test/vm: systemd and cgroup v2
@@ -11,6 +12,7 @@
 import { globSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { benchLane } from './lanes/bench.ts'
 import { type Lane, type Tally, total } from './lanes/lane.ts'
 import { leaksLane } from './lanes/leaks.ts'
 import { nodeLane } from './lanes/node-tests.ts'
@@ -28,6 +30,7 @@ const lanes: Record<string, Lane> = {
   rust: rustLane(repo),
   unit: nodeLane(repo, files('{api,core,plugins,cmd,contrib}/**/*.test.ts'), availableParallelism()),
   integration: nodeLane(repo, files('test/!(vm)/**/*.test.ts'), 1),
+  bench: benchLane(repo),
   leaks,
   vm: nodeLane(repo, files('test/vm/*.test.ts'), 1),
 }
@@ -36,6 +39,7 @@ const onlyOnRequest = ['vm']
 /** Lanes that make no sense without root, and why. */
 const needsRoot: Record<string, string> = {
   integration: 'containers need root',
+  bench: 'containers need root',
   leaks: 'nothing was done to the host',
 }
 

@@ -74,7 +74,12 @@ export class Ctr implements AsyncDisposable {
       await this.outcome(['tasks', 'rm', '--force', id])
       await this.outcome(['containers', 'rm', id])
     }
-    const hierarchies = await readdir('/sys/fs/cgroup')
-    for (const name of ['', ...hierarchies]) await rmdir(join('/sys/fs/cgroup', name, this.namespace)).catch(() => {})
+    await removeCgroup(this.namespace)
   }
+}
+
+/** An empty one below the root, in every hierarchy it is in. */
+export async function removeCgroup(name: string): Promise<void> {
+  const hierarchies = await readdir('/sys/fs/cgroup')
+  for (const folder of ['', ...hierarchies]) await rmdir(join('/sys/fs/cgroup', folder, name)).catch(() => {})
 }

@@ -8,8 +8,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { patience } from '../daemon/patience.ts'
 import { type CommandOutcome, runCommand } from '../daemon/run-command.ts'
+import { removeCgroup } from './ctr.ts'
 
 export const dockerFiles = { dockerd: '/usr/sbin/dockerd', docker: '/usr/bin/docker' } as const
+
+const cgroup = `interop-docker-${process.pid}`
 
 export class Dockerd implements AsyncDisposable {
   readonly folder: string
@@ -45,7 +48,7 @@ export class Dockerd implements AsyncDisposable {
     const flags = [
       ...['--containerd', this.#containerd, '--config-file', at('daemon.json'), '--host', this.#host],
       ...['--data-root', at('root'), '--exec-root', at('exec'), '--pidfile', at('pid')],
-      ...['--bridge=none', '--iptables=false', '--ip6tables=false'],
+      ...['--cgroup-parent', `/${cgroup}`, '--bridge=none', '--iptables=false', '--ip6tables=false'],
     ]
     const child = spawn('unshare', ['--net', dockerFiles.dockerd, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
@@ -106,6 +109,7 @@ export class Dockerd implements AsyncDisposable {
     const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map(line => line.split(' ')[4] ?? '')
     for (const mount of mounts.filter(path => path.startsWith(`${this.folder}/`)).reverse())
       await runCommand(['umount', mount])
+    await removeCgroup(cgroup)
     await rm(this.folder, { recursive: true, force: true })
     for (const path of this.#strays)
       await (path.endsWith('.json') ? rm(path, { force: true }) : rmdir(path).catch(() => {}))

@@ -75,6 +75,8 @@ export class Ctr implements AsyncDisposable {
       await this.outcome(['containers', 'rm', id])
     }
     await removeCgroup(this.namespace)
+    // Where runc's shim keeps runc's state, one folder per namespace.
+    await rmdir(join('/run/containerd/runc', this.namespace)).catch(() => {})
   }
 }
 

@@ -15,8 +15,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tonic::Status;
 
-/// Values of `binary_name` that mean this shim itself.
-const OURSELVES: [&str; 3] = ["", "gantry", "containerd-shim-gantry-v1"];
+/// Values of `binary_name` that mean this shim itself. dockerd 20.10 always sends its default, `runc`, whatever shim it
+/// was told to use; a path, or another name, is a wish for another runtime.
+const OURSELVES: [&str; 4] = ["", "runc", "gantry", "containerd-shim-gantry-v1"];
 
 impl Shim {
     pub async fn create(self: &Arc<Self>, request: CreateTaskRequest) -> Result<CreateTaskResponse, Status> {
@@ -254,5 +255,42 @@ fn create_event(request: &CreateTaskRequest, pid: u32) -> TaskCreate {
         }),
         checkpoint: request.checkpoint.clone(),
         pid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+
+    fn request(binary_name: &str) -> CreateTaskRequest {
+        let options = Options {
+            binary_name: binary_name.into(),
+            ..Default::default()
+        };
+        let any = prost_types::Any {
+            type_url: "containerd.runc.v1.Options".into(),
+            value: options.encode_to_vec(),
+        };
+        CreateTaskRequest {
+            options: Some(any),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_default_of_dockerd_means_us() {
+        for name in OURSELVES {
+            assert!(runtime_options(&request(name)).is_ok(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn another_runtime_is_refused_by_name() {
+        for name in ["crun", "/usr/sbin/runc"] {
+            let status = runtime_options(&request(name)).unwrap_err();
+            assert_eq!(status.code(), tonic::Code::Unimplemented);
+            assert!(status.message().contains(name), "{}", status.message());
+        }
     }
 }

@@ -2,6 +2,8 @@
  * Commits, across two stores that share no transaction. The intent is recorded first; the backend's answer, or later
  * its state, decides whether the record follows.
  */
+
+import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { alreadyExists, failedPrecondition, invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import { addToLease, removeFromLease, snapshotResource } from '#core/leases/leases.ts'
 import {
@@ -15,7 +17,6 @@ import {
   withoutEmpty,
 } from '#core/metadata/metadata.ts'
 import type { FrontContext } from './context.ts'
-import { KeyedLock } from './keyed-lock.ts'
 import { visibleToBackend } from './labels.ts'
 import { SnapshotRecords } from './records.ts'
 import type { SnapshotOptions, SnapshotterBackend } from './snapshots.ts'

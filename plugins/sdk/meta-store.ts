@@ -7,10 +7,10 @@
  */
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '#api/errors/errors.ts'
 import { type Key, openStore, type ReadTransaction, type Store, type WriteTransaction } from '#api/store/store.ts'
+import { now } from '#api/types/clock.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
 import { applyLabels } from './label-update.ts'
 import type { CommitOptions, Labels, SnapshotInfo, SnapshotKind, SnapshotUsage } from './snapshotter.ts'
-import { now } from './wall-clock.ts'
 
 const layoutVersion = 1
 /** Longest key or name; an LMDB key must hold it with room to spare. */

@@ -1,7 +1,7 @@
 /** Checks of labels, times, filters and figures. */
 import assert from 'node:assert/strict'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
-import { now } from '../wall-clock.ts'
+import { now } from '#api/types/clock.ts'
 import { type Bench, refused } from './bench.ts'
 import { file } from './tree-steps.ts'
 

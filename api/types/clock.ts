@@ -1,4 +1,4 @@
-import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
+import type { Timestamp } from '../gen/google/protobuf/timestamp.ts'
 
 const nsPerMs = 1_000_000n
 const nsPerSecond = 1_000_000_000n

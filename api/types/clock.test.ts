@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { now } from './wall-clock.ts'
+import { now } from './clock.ts'
 
 test('time is within the millisecond of Date, finer than it, and does not run backwards', async () => {
   const seen = new Set<bigint>()

@@ -35,6 +35,8 @@ export interface Foundation {
   config: Config
   instance: Instance
   address: string
+  /** Group that may use the API. */
+  groupId: number | undefined
   store: Store
   plugins: readonly PluginSpec[]
   host: HostFacts
@@ -71,7 +73,7 @@ export const tokens = {
 
 /** The parts, resolved by their tokens; each is made once, when first asked for. */
 export async function compose(foundation: Foundation): Promise<Parts> {
-  const { config, instance, address, store, plugins, host, logger } = foundation
+  const { config, instance, address, groupId, store, plugins, host, logger } = foundation
   const parts = parent.createChildContainer()
   const log = (part: string) => logger.child({ part })
   const add = <T>(name: InjectionToken<T>, make: (get: DependencyContainer['resolve']) => T) =>
@@ -99,6 +101,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       root,
       state,
       instance: instance.id,
+      coreAddress: address,
+      groupId,
       log: log('plugins'),
       logLevel: config.log_level,
     }),

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { type LogLevel, logLevels } from '#api/log/log.ts'
+import { type KindFolder, kindFolders } from '#core/plugins/plugins.ts'
 
 /** Paths below state become unix sockets, whose names end at 107 bytes (unix(7)). */
 const maxStateBytes = 64
@@ -11,6 +12,10 @@ const maxStateBytes = 64
 const absolutePath = z.string().startsWith('/', 'must be an absolute path')
 const count = z.int().min(1).max(64)
 const pluginTables = z.record(z.string(), z.record(z.string(), z.unknown())).default({})
+const tableOfEachKind = Object.fromEntries(kindFolders.map(folder => [folder, pluginTables])) as Record<
+  KindFolder,
+  typeof pluginTables
+>
 
 /** Every key with its default; unknown keys are refused. Keys carry their units. */
 export const configSchema = z.strictObject({
@@ -40,7 +45,7 @@ export const configSchema = z.strictObject({
       max_unpacks: count.default(2),
     })
     .prefault({}),
-  plugins: z.strictObject({ snapshotters: pluginTables, networks: pluginTables }).prefault({}),
+  plugins: z.strictObject(tableOfEachKind).prefault({}),
 })
 
 export type Config = z.infer<typeof configSchema>
@@ -98,4 +103,6 @@ max_unpacks = 2
 [plugins.snapshotters.overlayfs]
 
 [plugins.networks.bridge]
+
+[plugins.gateways]
 `

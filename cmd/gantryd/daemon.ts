@@ -56,7 +56,7 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   const store = openStore(join(config.root, 'metadata'))
   lifetimes.defer(() => store.close())
   const instance = instanceOf(config)
-  const parts = await compose({ config, instance, address, store, plugins, host, logger })
+  const parts = await compose({ config, instance, address, groupId: group, store, plugins, host, logger })
   holdParts(parts, lifetimes)
   const local = await startTasks(parts, address, logger, lifetimes)
   const health = new DaemonHealth()
@@ -68,6 +68,7 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
     health.serving = false
   })
   await admitGroup(address, group)
+  lifetimes.use(parts.resolve(tokens.plugins).startGateways())
   logger.info(
     { address, root: config.root, state: config.state, instance: instance.id },
     `gantryd listens on ${address}`,

@@ -1,6 +1,7 @@
 /** Where this installation's other files are, whether gantryd runs from source or from `build/lib`. */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { kindFolders } from '#core/plugins/plugins.ts'
 
 /** The repository, or the folder that `build/` lies in. */
 const home = findHome(import.meta.dirname)
@@ -18,7 +19,7 @@ export const executableFolder = join(home, 'build', 'bin')
 export const isBuilt = import.meta.filename.endsWith('.js')
 
 /** Folders with the plugins that belong to Gantry. */
-export const pluginFolders = [join(home, 'plugins', 'snapshotters'), join(home, 'plugins', 'networks')]
+export const pluginFolders = kindFolders.map(folder => join(home, 'plugins', folder))
 
 /** What a shim may run to hand in an event: it has a `publish` command. */
 export const publishBinary = join(executableFolder, 'gctr')

@@ -7,7 +7,7 @@ import type { GetInfoResponse } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import type { Logger } from '#api/log/log.ts'
 import { type Channel, connect } from '#api/rpc/client.ts'
 import { launch, type PluginProcess } from './plugin-process.ts'
-import type { PluginSpec, PluginState, PluginStatus } from './plugins.ts'
+import { kindTraits, type PluginSpec, type PluginState, type PluginStatus } from './plugins.ts'
 import { endPredecessor, remember } from './predecessor.ts'
 import { identify, isServing, untilServing } from './readiness.ts'
 import type { SupervisedPlugin } from './supervised.ts'
@@ -156,7 +156,8 @@ export class ManagedPlugin implements SupervisedPlugin {
     const { timing, log } = this.#options
     this.#failures++
     this.#lastError = reason
-    const givenUp = this.#failures >= timing.maxFailures
+    const keepUp = kindTraits[this.#options.spec.kind].starts === 'with gantryd'
+    const givenUp = this.#failures >= timing.maxFailures && !keepUp
     const delayMs = givenUp ? timing.backOffCapMs : backOffAfter(this.#failures, timing)
     this.#notBeforeMs = Date.now() + delayMs
     this.#state = givenUp ? 'failed' : 'back-off'
@@ -201,6 +202,7 @@ export class ManagedPlugin implements SupervisedPlugin {
   }
 
   async stop(deadlineMs: number): Promise<void> {
+    if (this.#stopping.signal.aborted) return
     this.#state = 'stopped'
     this.#stopping.abort()
     if (this.#process) await this.#process.terminate(deadlineMs)

@@ -2,7 +2,7 @@
  * Manifests: what is installed. A plugin's folder holds a `plugin.toml`:
  *
  *     id = "overlayfs"
- *     kind = "snapshotter"            # or "network"
+ *     kind = "snapshotter"            # or another of kinds.ts
  *     version = "0.1.0"
  *     executable = ["main.ts"]        # program and arguments; a relative program counts from the manifest's folder
  *     capabilities = ["usage"]        # optional
@@ -15,12 +15,12 @@ import { dirname, extname, isAbsolute, join, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import * as z from 'zod'
 import { invalidArgument, messageOf } from '#api/errors/errors.ts'
-import type { PluginSource } from './plugins.ts'
+import { type PluginKind, type PluginSource, pluginKinds } from './plugins.ts'
 
 const manifestSchema = z
   .strictObject({
     id: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be lower-case words joined by "-"'),
-    kind: z.enum(['snapshotter', 'network']),
+    kind: z.enum(pluginKinds),
     version: z.string().default(''),
     executable: z.array(z.string()).min(1).optional(),
     address: z.string().optional(),
@@ -31,7 +31,7 @@ const manifestSchema = z
   })
 
 export interface Manifest {
-  readonly kind: 'snapshotter' | 'network'
+  readonly kind: PluginKind
   readonly id: string
   readonly version: string
   readonly capabilities: readonly string[]

@@ -1,9 +1,9 @@
 /**
  * Plugins, and their supervision: which there are, how to reach one, and what has become of each.
  *
- * A *plugin* is a process of one *kind* (`snapshotter`, `network`) with an *id* unique in that kind. Most are ours to
- * run: started at their first use, watched, started again when they die, stopped with us. Some are *external*:
- * somebody else runs them and we know only an address.
+ * A *plugin* is a process of one *kind* (kinds.ts) with an *id* unique in that kind. Most are ours to run: started at
+ * their first use, watched, started again when they die, stopped with us. Gateways start with us, since it is they who
+ * call the core. Some are *external*: somebody else runs them and we know only an address.
  *
  * ```
  *           first use           health check passes
@@ -33,9 +33,9 @@
 import type { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
 import type { Channel, Client } from '#api/rpc/client.ts'
 import type { SnapshotterBackend } from '#core/snapshots/snapshots.ts'
+import type { PluginKind } from './kinds.ts'
 
-export type PluginKind = 'snapshotter' | 'network'
-export const pluginKinds: readonly PluginKind[] = ['snapshotter', 'network']
+export { type KindFolder, kindFolders, kindTraits, type PluginKind, pluginKinds } from './kinds.ts'
 
 export type PluginState = 'idle' | 'starting' | 'ready' | 'back-off' | 'failed' | 'stopped'
 
@@ -100,6 +100,12 @@ export interface Plugins {
 
   /** The table, by kind and id. */
   list(): PluginStatus[]
+
+  /**
+   * Starts all that start with gantryd, once the core serves, and keeps them up; does not wait for them. Disposing of
+   * the answer ends them: before the core stops serving.
+   */
+  startGateways(): AsyncDisposable
 
   /** Stops all that we started, the last started first, within ten seconds in all; then nothing starts any more. */
   stop(): Promise<void>

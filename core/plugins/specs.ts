@@ -1,14 +1,21 @@
 /** The plugin table: what is installed (manifests) joined with what the administrator says (configuration). */
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Manifest } from './manifests.ts'
-import { type PluginKind, type PluginSource, type PluginSpec, pluginKinds } from './plugins.ts'
+import {
+  type KindFolder,
+  kindTraits,
+  type PluginKind,
+  type PluginSource,
+  type PluginSpec,
+  pluginKinds,
+} from './plugins.ts'
 
 /**
- * `[plugins.<kind>s.<id>]` tables of gantryd's configuration. Two keys are ours: `address` (somebody else runs it),
+ * `[plugins.<kind's folder>.<id>]` tables of gantryd's configuration. Two keys are ours: `address` (somebody else runs it),
  * and `disabled` (as if it were not installed); the rest is the plugin's own.
  */
 export type PluginTables = Readonly<
-  Partial<Record<`${PluginKind}s`, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>
+  Partial<Record<KindFolder, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>
 >
 
 /** INVALID_ARGUMENT: a table for a plugin that is neither installed nor has an address, listing those there are. */
@@ -17,7 +24,7 @@ export function pluginSpecs(manifests: readonly Manifest[], tables: PluginTables
     const installed = new Map(
       manifests.filter(manifest => manifest.kind === kind).map(manifest => [manifest.id, manifest]),
     )
-    const configured = tables[`${kind}s`] ?? {}
+    const configured = tables[kindTraits[kind].folder] ?? {}
     const ids = new Set([...installed.keys(), ...Object.keys(configured)])
     return [...ids].sort().flatMap(id => specOf(kind, id, installed, configured[id] ?? {}))
   })
@@ -30,7 +37,7 @@ function specOf(
   table: Readonly<Record<string, unknown>>,
 ): PluginSpec[] {
   const { address, disabled = false, ...config } = table
-  const where = `[plugins.${kind}s.${id}]`
+  const where = `[plugins.${kindTraits[kind].folder}.${id}]`
   if (typeof disabled !== 'boolean') throw invalidArgument(`${where}: disabled must be true or false`)
   if (disabled) return []
   const manifest = installed.get(id)

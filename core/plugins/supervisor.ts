@@ -5,19 +5,23 @@ import type { Logger, LogLevel } from '#api/log/log.ts'
 import { ExternalPlugin } from './external-plugin.ts'
 import { ManagedPlugin, type PluginHome } from './managed-plugin.ts'
 import { networkClient } from './network-client.ts'
-import type { PluginKind, PluginSpec, Plugins } from './plugins.ts'
+import { kindTraits, type PluginKind, type PluginSpec, type Plugins } from './plugins.ts'
 import { snapshotterBackend } from './snapshotter-backend.ts'
 import type { SupervisedPlugin } from './supervised.ts'
 import { defaultTiming, type Timing } from './timing.ts'
 
 export interface SupervisorOptions {
   specs: readonly PluginSpec[]
-  /** gantryd's durable directory; a plugin's is `<root>/<kind>s/<id>`, short because mount options repeat it. */
+  /** gantryd's durable directory; a plugin's is `<root>/<kind's folder>/<id>`, short because mount options repeat it. */
   root: string
-  /** gantryd's volatile directory; sockets are `<state>/<kind>s/<id>.sock`. */
+  /** gantryd's volatile directory; sockets are `<state>/<kind's folder>/<id>.sock`. */
   state: string
   /** Eight hexadecimal digits that name this gantryd on the host. */
   instance: string
+  /** Socket of the core's API, for the plugins that call it. */
+  coreAddress: string
+  /** Group that may use a gateway's socket as it may use ours; undefined: root alone. */
+  groupId?: number | undefined
   log: Logger
   logLevel?: LogLevel
   timing?: Partial<Timing>
@@ -53,9 +57,18 @@ export function createSupervisor(options: SupervisorOptions): Plugins {
       find('network', id)
       return networkClient(plugins, id)
     },
+    startGateways() {
+      const gateways = [...table.values()].filter(plugin => startsWithUs(plugin))
+      for (const gateway of gateways) gateway.channel().catch(() => {})
+      return { [Symbol.asyncDispose]: () => stopAll(gateways, timing) }
+    },
     stop: () => stopAll([...table.values()], timing),
   }
   return plugins
+}
+
+function startsWithUs(plugin: SupervisedPlugin): boolean {
+  return kindTraits[plugin.status().kind].starts === 'with gantryd'
 }
 
 function supervise(
@@ -70,8 +83,9 @@ function supervise(
 }
 
 function homeOf({ kind, id, config }: PluginSpec, options: SupervisorOptions): PluginHome {
-  const root = join(options.root, `${kind}s`, id)
-  const runDirectory = join(options.state, `${kind}s`)
+  const { folder } = kindTraits[kind]
+  const root = join(options.root, folder, id)
+  const runDirectory = join(options.state, folder)
   const state = join(runDirectory, id)
   const address = join(runDirectory, `${id}.sock`)
   const env = {
@@ -85,8 +99,18 @@ function homeOf({ kind, id, config }: PluginSpec, options: SupervisorOptions): P
     GANTRY_PLUGIN_WATCH_STDIN: '1',
     GANTRY_INSTANCE: options.instance,
     GANTRY_LOG_LEVEL: options.logLevel ?? 'info',
+    ...(kind === 'gateway' && gatewayEnv(id, options)),
   }
   return { address, pidFile: join(runDirectory, `${id}.pid`), env, directories: [root, state] }
+}
+
+/** What a gateway needs beside: whom to call, and where its own clients look for it. */
+function gatewayEnv(id: string, { coreAddress, state, groupId }: SupervisorOptions): Record<string, string> {
+  return {
+    GANTRY_CORE_ADDRESS: coreAddress,
+    GANTRY_GATEWAY_SOCKET: join(state, `${id}.sock`),
+    ...(groupId !== undefined && { GANTRY_GATEWAY_GROUP: String(groupId) }),
+  }
 }
 
 function inherited(): Record<string, string> {

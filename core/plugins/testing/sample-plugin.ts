@@ -5,9 +5,11 @@
  * - `sayId`: the id it claims; `silent`: listens to nothing; `unhealthy`: health says NOT_SERVING; `bare`: no service at all
  * - `deaf`: ignores SIGTERM and the end of stdin
  * - `journal`: file to which it appends `<id> start` and `<id> end`
+ * - `asGateway`: listens on GANTRY_GATEWAY_SOCKET too, answering each connection with GANTRY_CORE_ADDRESS
  * - `print`: lines to write to stdout at its start
  */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { PluginServiceDefinition } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import { HealthDefinition, HealthCheckResponse_ServingStatus as Status } from '#api/gen/grpc/health/v1/health.ts'
 import { createLogger } from '#api/log/log.ts'
@@ -21,6 +23,7 @@ interface Behaviour {
   deaf?: boolean
   journal?: string
   print?: string[]
+  asGateway?: boolean
 }
 
 const { GANTRY_PLUGIN_ID: id = '', GANTRY_PLUGIN_KIND: kind = '', GANTRY_PLUGIN_ADDRESS: address = '' } = process.env
@@ -38,7 +41,14 @@ setInterval(() => {}, 60_000)
 
 note('start')
 for (const line of behaviour.print ?? []) process.stdout.write(`${line}\n`)
+if (behaviour.asGateway) listenAsGateway()
 if (!behaviour.silent) await serve()
+
+function listenAsGateway(): void {
+  const { GANTRY_CORE_ADDRESS: core = '', GANTRY_GATEWAY_SOCKET: socket = '' } = process.env
+  rmSync(socket, { force: true })
+  createServer(connection => connection.end(core)).listen(socket)
+}
 
 async function serve(): Promise<void> {
   const server = createRpcServer({ logger: createLogger({ name: id, level: 'silent' }) })

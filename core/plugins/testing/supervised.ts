@@ -59,6 +59,7 @@ export async function supervise(
     root: join(home, 'root'),
     state: join(home, 'state'),
     instance: '0123abcd',
+    coreAddress: join(home, 'core.sock'),
     log: keepingLogger(lines),
     timing: { ...quick, ...timing },
   })

@@ -1,0 +1,29 @@
+/**
+ * The kinds of plugins. All that depends on a kind, other than the service it speaks, is read from this table: where
+ * Gantry's own ones lie, what their configuration table is called, when they start.
+ */
+
+export interface KindTraits {
+  /**
+   * The plural: folder of Gantry's own plugins (`plugins/<folder>/<id>`), of their data (`<root>/<folder>/<id>`) and
+   * sockets (`<state>/<folder>/<id>.sock`), and their table in the configuration (`[plugins.<folder>.<id>]`).
+   */
+  readonly folder: string
+  /**
+   * `first use`: when a call needs it. `with gantryd`: it calls the core rather than being called, so it starts as soon
+   * as the core serves, is kept up for ever, and ends before the core stops serving.
+   */
+  readonly starts: 'first use' | 'with gantryd'
+}
+
+export const kindTraits = {
+  snapshotter: { folder: 'snapshotters', starts: 'first use' },
+  network: { folder: 'networks', starts: 'first use' },
+  gateway: { folder: 'gateways', starts: 'with gantryd' },
+} as const satisfies Readonly<Record<string, KindTraits>>
+
+export type PluginKind = keyof typeof kindTraits
+export type KindFolder = (typeof kindTraits)[PluginKind]['folder']
+
+export const pluginKinds = Object.keys(kindTraits) as readonly PluginKind[]
+export const kindFolders = pluginKinds.map(kind => kindTraits[kind].folder) as readonly KindFolder[]

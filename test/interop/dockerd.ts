@@ -66,7 +66,16 @@ export class Dockerd implements AsyncDisposable {
   }
 
   argv(...args: string[]): string[] {
-    return ['timeout', '--foreground', '--signal=KILL', `${30 * patience}`, dockerFiles.docker, '--host', this.#host, ...args]
+    return [
+      'timeout',
+      '--foreground',
+      '--signal=KILL',
+      `${30 * patience}`,
+      dockerFiles.docker,
+      '--host',
+      this.#host,
+      ...args,
+    ]
   }
 
   /** `docker` on it; never throws for an exit code. */

@@ -1,0 +1,34 @@
+/** What the other nouns need of containers. */
+
+export interface ContainerMountSummary {
+  type: 'bind' | 'volume' | 'tmpfs' | 'image' | 'npipe' | 'cluster'
+  /** Volume name; empty for other types. */
+  name: string
+  source: string
+  destination: string
+}
+
+/** A container in few words. */
+export interface ContainerSummary {
+  id: string
+  /** Without the leading slash. */
+  name: string
+  /** As the client wrote it. */
+  image: string
+  /** `sha256:…` of the image's configuration. */
+  imageId: string
+  /** Name of the image record in the core. */
+  imageRecord: string
+  state: 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead' | 'removing'
+  labels: Readonly<Record<string, string>>
+  mounts: readonly ContainerMountSummary[]
+  /** Names or ids of networks that it is to be attached to when it runs. */
+  networks: readonly string[]
+}
+
+export interface EngineContainers {
+  /** By id, name, or a prefix of the id. Docker's 404, and 400 for a prefix that several have. */
+  find(reference: string): Promise<ContainerSummary>
+  /** All, also those that do not run. */
+  list(): Promise<ContainerSummary[]>
+}

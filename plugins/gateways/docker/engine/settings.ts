@@ -1,0 +1,34 @@
+/** `[plugins.gateways.docker]` of gantryd's configuration, and where the gateway lives. */
+import * as z from 'zod'
+import { type ApiVersion, newestVersion } from '../http/api-version.ts'
+
+export const settingsSchema = z.strictObject({
+  api_version: z
+    .string()
+    .regex(/^1\.(2[4-9]|[34]\d|5[0-6])$/, `must be between 1.24 and ${newestVersion}`)
+    .default('1.51')
+    .describe('announced to clients; every version from 1.24 up is served whatever this says'),
+  registry_mirrors: z
+    .record(z.string(), z.array(z.string()))
+    .default({})
+    .describe('registry → base URLs tried before it, such as { "docker.io" = ["http://127.0.0.1:5000"] }'),
+  insecure_registries: z.array(z.string()).default([]).describe('hosts that may be spoken to without TLS'),
+})
+
+export type DockerConfig = z.output<typeof settingsSchema>
+
+export interface EngineSettings {
+  /** Announced. */
+  readonly apiVersion: ApiVersion
+  /** Of the engine, as `docker version` shows it. */
+  readonly version: string
+  readonly config: DockerConfig
+  /** Durable directory of the gateway alone: nothing that could not be made again from the core belongs there. */
+  readonly root: string
+  readonly state: string
+  /** Eight hexadecimal digits, the same at every start on this root. */
+  readonly instance: string
+  readonly coreAddress: string
+  readonly socket: string
+  readonly groupId: number | undefined
+}

@@ -1,11 +1,11 @@
 /** One host, for one transfer: addresses, headers, scheme and authorization around {@link send}. */
 import type { Dispatcher } from 'undici'
 import { type GantryError, isGantryError } from '#api/errors/errors.ts'
+import type { Reference } from '#api/types/reference.ts'
 import { errorOfAnswer } from './answer-errors.ts'
 import { Authorizer } from './authorizer.ts'
 import type { Connections } from './connections.ts'
 import type { RegistryHost } from './hosts.ts'
-import type { Reference } from './reference.ts'
 import type { CredentialSource } from './remotes.ts'
 import { type Answer, codeOf, type OutgoingRequest, type RetrySettings, send } from './sender.ts'
 

@@ -2,12 +2,12 @@
 import { failedPrecondition, internal, isGantryError, notFound, resourceExhausted } from '#api/errors/errors.ts'
 import { type Digest, isDigest, sha256Digest } from '#api/types/digest.ts'
 import { maxManifestBytes, mediaTypes, type OciDescriptor } from '#api/types/oci.ts'
+import { formatReference, parseReference, type Reference } from '#api/types/reference.ts'
 import { readLimited } from './answer-errors.ts'
 import { Connections } from './connections.ts'
 import { HostSession } from './host-session.ts'
 import { type Capability, loadHosts } from './hosts.ts'
 import { pushBlob, pushManifest } from './push.ts'
-import { formatReference, parseReference, type Reference } from './reference.ts'
 import type { BlobBody, BlobSource, Remote, RemoteOptions, Remotes, RemotesConfig } from './remotes.ts'
 import type { Answer, RetrySettings } from './sender.ts'
 

@@ -27,9 +27,9 @@
 import type { Readable } from 'node:stream'
 import type { Digest } from '#api/types/digest.ts'
 import type { OciDescriptor } from '#api/types/oci.ts'
-import type { Reference } from './reference.ts'
+import type { Reference } from '#api/types/reference.ts'
 
-export { familiarName, formatReference, parseReference, type Reference } from './reference.ts'
+export { familiarName, formatReference, parseReference, type Reference } from '#api/types/reference.ts'
 export { createRemotes } from './registry-remotes.ts'
 
 /** Who we are, to one host. */

@@ -3,8 +3,8 @@
  * [@digest]`) and Docker's rule for short names. A small parser of our own: the libraries on npm for this are
  * unkept or know only the lax form.
  */
-import { invalidArgument } from '#api/errors/errors.ts'
-import { type Digest, isDigest } from '#api/types/digest.ts'
+import { invalidArgument } from '../errors/errors.ts'
+import { type Digest, isDigest } from './digest.ts'
 
 /** An image in a registry. At least one of `tag` and `digest` is there after {@link parseReference}. */
 export interface Reference {

@@ -1,6 +1,6 @@
 /** Splits a filter into tokens. What a run of characters is depends on its place: after an operator, a value. */
 
-export type TokenKind = 'field' | 'value' | 'quoted' | 'separator' | 'operator' | 'illegal' | 'end'
+export type TokenKind = 'field' | 'value' | 'quoted' | 'separator' | 'operator' | 'illegal' | 'other' | 'end'
 
 export interface Token {
   readonly kind: TokenKind
@@ -72,7 +72,7 @@ export class Scanner {
     this.#valueNext = false
     if (text !== '') return { kind, text, at }
     this.#at++
-    return { kind: 'illegal', text: `unexpected character ${JSON.stringify(this.#input[at])}`, at }
+    return { kind: 'other', text: this.#input.slice(at, this.#at), at }
   }
 
   #quoted(quote: string, at: number): Token {

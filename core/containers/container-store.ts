@@ -63,18 +63,15 @@ export class ContainerStore implements Containers {
 
   async update(ns: string, spec: ContainerSpec, fieldPaths: readonly string[] = []): Promise<Container> {
     if (spec.id === '') throw invalidArgument('must specify a container id')
-    const record = this.#metadata.write(
-      tx => {
-        const current = tx.get<ContainerRecord>(objectKey(ns, 'containers', spec.id))
-        if (current === undefined) throw notFound(`container "${spec.id}"`)
-        const next = changed({ id: spec.id, ...current }, spec, fieldPaths)
-        validateContainer('update failed validation', next)
-        const updated = { ...recordOf(next), createdAt: current.createdAt, updatedAt: now() }
-        tx.put(objectKey(ns, 'containers', spec.id), updated)
-        return updated
-      },
-      { frees: true },
-    )
+    const record = this.#metadata.write(tx => {
+      const current = tx.get<ContainerRecord>(objectKey(ns, 'containers', spec.id))
+      if (current === undefined) throw notFound(`container "${spec.id}"`)
+      const next = changed({ id: spec.id, ...current }, spec, fieldPaths)
+      validateContainer('update failed validation', next)
+      const updated = { ...recordOf(next), createdAt: current.createdAt, updatedAt: now() }
+      tx.put(objectKey(ns, 'containers', spec.id), updated)
+      return updated
+    })
     const { image, labels, snapshotKey } = record
     const event = { id: spec.id, image, labels: { ...labels }, snapshotKey }
     this.#events.publish(

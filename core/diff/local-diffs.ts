@@ -63,7 +63,7 @@ export class LocalDiffs implements Diffs {
     { mediaType = mediaTypes.ociLayerGzip, ref, labels = {}, lease, signal }: DiffOptions = {},
   ): Promise<MadeLayer> {
     const compression = layerCompression(mediaType)
-    if (compression === undefined) throw notImplemented(`media type "${mediaType}" is not one of a layer`)
+    if (compression === undefined) throw notImplemented(`unsupported diff media type: ${mediaType}`)
     const name = randomBytes(8).toString('hex')
     const output = join(this.#tempDir, `layer-${name}`)
     await using undo = new AsyncDisposableStack()

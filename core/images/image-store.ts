@@ -77,16 +77,13 @@ export class ImageStore implements Images {
     { at = now(), lease }: WriteOptions = {},
   ): Promise<Image> {
     if (spec.name === '') throw invalidArgument('image name is required for update')
-    const record = this.#metadata.write(
-      tx => {
-        const current = requireImage(tx, ns, spec.name)
-        const next = { ...validated(changed(current, spec, fieldPaths)), createdAt: current.createdAt, updatedAt: at }
-        leaseExpiring(tx, ns, spec.name, next, lease)
-        tx.put(objectKey(ns, 'images', spec.name), next)
-        return next
-      },
-      { frees: true },
-    )
+    const record = this.#metadata.write(tx => {
+      const current = requireImage(tx, ns, spec.name)
+      const next = { ...validated(changed(current, spec, fieldPaths)), createdAt: current.createdAt, updatedAt: at }
+      leaseExpiring(tx, ns, spec.name, next, lease)
+      tx.put(objectKey(ns, 'images', spec.name), next)
+      return next
+    })
     const event = eventAny(`${eventPackage}.ImageUpdate`, ImageUpdate, {
       name: spec.name,
       labels: { ...record.labels },

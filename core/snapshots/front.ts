@@ -6,8 +6,11 @@ import { eventAny } from '#core/events/events.ts'
 import {
   Announcements,
   applyMapPath,
+  type CommitIntent,
   namespaceNames,
   now,
+  objectKey,
+  Pace,
   type SnapshotRecord,
   type StringMap,
   validateName,
@@ -26,7 +29,7 @@ import type {
   SnapshotterBackend,
   SnapshotUsage,
 } from './snapshots.ts'
-import { sweepBackend } from './sweep.ts'
+import { sweepBackend, unwanted } from './sweep.ts'
 
 /** One snapshotter as the tenant namespaces see it; the rules are in snapshots.ts. */
 export class SnapshotterFront implements NamespacedSnapshotter {
@@ -114,14 +117,11 @@ export class SnapshotterFront implements NamespacedSnapshotter {
     // First the backend: a crash in between is mended by the caller's retry, and only a hint was at stake.
     if (JSON.stringify(shown) !== JSON.stringify(visibleToBackend(before.labels)))
       await backend.update({ name: before.backendKey, labels: shown }, ['labels'])
-    this.#context.metadata.write(
-      tx => {
-        const current = this.#records(ns).require(tx, name)
-        const labels = changedLabels(name, current.labels, given, fieldPaths)
-        this.#records(ns).put(tx, name, { ...current, labels, updatedAt: now() })
-      },
-      { frees: true },
-    )
+    this.#context.metadata.write(tx => {
+      const current = this.#records(ns).require(tx, name)
+      const labels = changedLabels(name, current.labels, given, fieldPaths)
+      this.#records(ns).put(tx, name, { ...current, labels, updatedAt: now() })
+    })
     return await this.stat(ns, name)
   }
 
@@ -181,17 +181,37 @@ export class SnapshotterFront implements NamespacedSnapshotter {
     return backend
   }
 
-  #wanted(): (info: SnapshotInfo) => boolean {
-    const keys = this.#context.metadata.read(tx => {
-      const recorded = namespaceNames(tx).flatMap(ns => [
-        ...this.#records(ns)
-          .all(tx)
-          .map(({ record }) => record.backendKey),
-        ...this.#commits.intendedNames(tx, ns),
-      ])
-      return new Set(recorded)
+  /** What {@link sweep} would remove now, by backend key, with its bytes. Nothing while it would not look. */
+  async leftovers(): Promise<{ name: string; sizeBytes: number }[]> {
+    if (!this.#dirty || !this.#used) return []
+    return await this.strays()
+  }
+
+  /** Snapshots of the backend no record knows, with their bytes. Starts the backend. */
+  async strays(): Promise<{ name: string; sizeBytes: number }[]> {
+    const backend = await this.#backend()
+    const found: { name: string; sizeBytes: number }[] = []
+    for (const { name } of await unwanted(backend, () => this.#wanted())) {
+      const usage = await backend.usage(name)
+      found.push({ name, sizeBytes: Number(usage.sizeBytes) })
+    }
+    return found
+  }
+
+  /** Reads the records in turns; what is stored meanwhile is wanted too. */
+  async #wanted(): Promise<(info: SnapshotInfo) => boolean> {
+    const { metadata, making } = this.#context
+    using watch = metadata.watch()
+    const keys = new Set<string>()
+    const pace = new Pace()
+    for (const ns of metadata.read(namespaceNames)) {
+      for await (const entries of metadata.listInSteps<SnapshotRecord>(objectKey(ns, 'snapshots', this.name), pace))
+        for (const { value } of entries) keys.add(value.backendKey)
+      for (const name of metadata.read(tx => this.#commits.intendedNames(tx, ns))) keys.add(name)
+    }
+    metadata.read(tx => {
+      for (const key of watch.take()) for (const name of backendNames(tx.get(key))) keys.add(name)
     })
-    const { making } = this.#context
     return ({ name, labels }) => keys.has(name) || making.has(name) || making.has(`ref:${labels[snapshotRefLabel]}`)
   }
 
@@ -202,6 +222,11 @@ export class SnapshotterFront implements NamespacedSnapshotter {
   #records(ns: string): SnapshotRecords {
     return new SnapshotRecords(ns, this.name)
   }
+}
+
+/** Of a snapshot's record, or of a commit's intent. */
+function backendNames(value: Partial<SnapshotRecord & CommitIntent> | undefined): string[] {
+  return [value?.backendKey, value?.backendName].filter(name => name !== undefined)
 }
 
 /** Ours over the backend's; labels of its own show through. */

@@ -14,7 +14,15 @@ import { type Diffs, LocalDiffs } from '#core/diff/diff.ts'
 import { type EventExchange, Exchange } from '#core/events/events.ts'
 import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
 import { ImageStore, type Images } from '#core/images/images.ts'
-import { LaunchedContainers, type Launcher, LauncherImpl, type PlacesOf, placesUnder } from '#core/launch/launch.ts'
+import {
+  ContainerNames,
+  LastRuns,
+  LaunchedContainers,
+  type Launcher,
+  LauncherImpl,
+  type PlacesOf,
+  placesUnder,
+} from '#core/launch/launch.ts'
 import { LeaseStore, type Leases } from '#core/leases/leases.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
@@ -86,6 +94,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   const content = await LocalContentStore.open(join(root, 'content'), metadata, exchange)
   const collectNow = () => parts.resolve(t.gc).collectNow()
   const placesOf = placesUnder(root, state)
+  const lastRuns = new LastRuns(metadata)
+  const names = new ContainerNames(metadata)
 
   add(t.metadata, () => metadata)
   add(t.exchange, () => exchange)
@@ -160,6 +170,9 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         snapshots: get(t.snapshots),
         unpacker: get(t.transfers),
         placesOf,
+        lastRuns,
+        names,
+        taskOf: (ns, id) => get(t.tasks).describe(ns, id),
         host: { ...host, cgroup: { name: instance.name, driver: config.containers.cgroup_driver } },
         settings: { snapshotter: config.containers.snapshotter, runtime: config.containers.runtime },
       }),
@@ -171,6 +184,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         containers: get(t.records),
         deleteContainer: (ns, id) => get(t.containers).delete(ns, id),
         launcher: get(t.launcher),
+        lastRuns,
         networks: get(t.networks),
         snapshots: get(t.snapshots),
         exchange,
@@ -195,6 +209,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         records: get(t.records),
         snapshots: get(t.snapshots),
         placesOf,
+        lastRuns,
+        names,
         hasTask: (ns, id) => get(t.tasks).has(ns, id),
       }),
   )

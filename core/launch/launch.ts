@@ -9,10 +9,15 @@
  * spec (core/spec) and writes one record. The snapshot of the image's top layer is kept by a label of the record until
  * the container's own snapshot exists, so that the image may be removed in between.
  */
-import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Process } from '#api/gen/containerd/types/task/task.ts'
+import type { ContainerConfig, LastRun } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
+import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { Container } from '#core/containers/containers.ts'
 import type { AttachmentRecord } from '#core/networks/networks.ts'
 
+export { ContainerNames } from './container-names.ts'
+export { LastRuns } from './last-runs.ts'
 export { launchConfigOf } from './launch-config.ts'
 export { LaunchedContainers } from './launched-containers.ts'
 export { LauncherImpl, type LauncherSettings } from './launcher.ts'
@@ -37,17 +42,44 @@ export interface Inspection {
   config: ContainerConfig
   paths: StreamPaths
   attachments: readonly AttachmentRecord[]
+  /** Undefined: it was never started. */
+  lastRun: LastRun | undefined
+  task: Process | undefined
+  createdAt: Timestamp
+  extensions: Readonly<Record<string, Any>>
+  labels: Readonly<Record<string, string>>
+}
+
+/** What an update changes; what is left out stays. */
+export interface Changes {
+  /** The whole configuration; image, id, snapshotter and runtime are kept. */
+  config: ContainerConfig | undefined
+  /** Replaced one by one; an empty message takes one away. */
+  extensions: Readonly<Record<string, Any>>
+  /** Empty: it stays. */
+  name: string
 }
 
 export interface Launcher {
   /**
-   * Records a container. NOT_FOUND: the image, its content for the platform, a network. ALREADY_EXISTS: the id.
-   * INVALID_ARGUMENT names the field; NOT_IMPLEMENTED for what is not there yet.
+   * Records a container. NOT_FOUND: the image, its content for the platform, a network. ALREADY_EXISTS: the id, the name.
+   * INVALID_ARGUMENT names the field; NOT_IMPLEMENTED for what is not there yet. `extensions` are the client's own.
    */
-  create(ns: string, config: ContainerConfig, signal?: AbortSignal): Promise<Launched>
+  create(
+    ns: string,
+    config: ContainerConfig,
+    extensions?: Readonly<Record<string, Any>>,
+    signal?: AbortSignal,
+  ): Promise<Launched>
 
-  /** What tools show beside the record. NOT_FOUND for unknown ids and for containers that were not launched. */
-  inspect(ns: string, id: string, execId: string): Promise<Inspection>
+  /** By id, name or prefix of the id. NOT_FOUND also for containers that were not launched; INVALID_ARGUMENT: several ids fit. */
+  inspect(ns: string, reference: string, execId: string): Promise<Inspection>
+
+  /** Every launched container, by id. */
+  list(ns: string): Promise<Inspection[]>
+
+  /** Answers warnings. A new configuration is that of the next start. Errors as of {@link create} and {@link inspect}. */
+  update(ns: string, reference: string, changes: Changes, signal?: AbortSignal): Promise<string[]>
 
   /** Name of the committed snapshot that a launched container's root builds on; unpacks the image again if it is gone. */
   rootParent(ns: string, container: Container, signal?: AbortSignal): Promise<string>

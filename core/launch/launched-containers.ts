@@ -2,6 +2,8 @@ import { rm } from 'node:fs/promises'
 import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import type { Container, ContainerSpec, Containers } from '#core/containers/containers.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
+import type { ContainerNames } from './container-names.ts'
+import type { LastRuns } from './last-runs.ts'
 import { launchConfigOf } from './launch-config.ts'
 import type { PlacesOf } from './places.ts'
 
@@ -9,6 +11,8 @@ export interface LaunchedContainersParts {
   records: Containers
   snapshots: Snapshots
   placesOf: PlacesOf
+  lastRuns: LastRuns
+  names: ContainerNames
   /** Whether the container has a task. */
   hasTask(ns: string, id: string): boolean
 }
@@ -42,11 +46,14 @@ export class LaunchedContainers implements Containers {
 
   /** As the contract; FAILED_PRECONDITION for a launched container with a task: its root would go under it. */
   async delete(ns: string, id: string): Promise<void> {
-    const { records, snapshots, placesOf, hasTask } = this.#parts
+    const { records, snapshots, placesOf, lastRuns, names, hasTask } = this.#parts
     const container = await records.get(ns, id)
-    if (!launchConfigOf(container)) return records.delete(ns, id)
+    const config = launchConfigOf(container)
+    if (!config) return records.delete(ns, id)
     if (hasTask(ns, id)) throw failedPrecondition(`container "${id}" has a task: kill and delete the task first`)
     await records.delete(ns, id)
+    names.release(ns, config.name, id)
+    lastRuns.forget(ns, id)
     await removeSnapshot(snapshots, ns, container)
     await rm(placesOf(ns, id).directory, { recursive: true, force: true })
   }

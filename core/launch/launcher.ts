@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
+import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { alreadyExists, invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
 import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import { type Digest, parseDigest } from '#api/types/digest.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
-import { formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from '#api/types/platform.ts'
-import type { Container, Containers } from '#core/containers/containers.ts'
+import { parsePlatform } from '#api/types/platform.ts'
+import type { Container, ContainerSpec, Containers } from '#core/containers/containers.ts'
 import type { ContentStore } from '#core/content/content.ts'
 import type { Images } from '#core/images/images.ts'
 import type { Namespaces } from '#core/namespaces/namespaces.ts'
@@ -23,24 +24,26 @@ import {
   specTypeUrl,
 } from '#core/spec/spec.ts'
 import type { UnpackedImage, Unpacker } from '#core/transfer/transfer.ts'
-import type { Inspection, Launched, Launcher, StreamPaths } from './launch.ts'
+import type { ContainerNames } from './container-names.ts'
+import { type DescribeParts, describe, streamPaths } from './describe.ts'
+import { checkPlatform, fittingLabels } from './image-fit.ts'
+import type { Changes, Inspection, Launched, Launcher } from './launch.ts'
 import { launchConfigAny, launchConfigOf } from './launch-config.ts'
-import type { PlacesOf } from './places.ts'
 
 export interface LauncherSettings {
   snapshotter: string
   runtime: string
 }
 
-export interface LauncherParts {
+export interface LauncherParts extends DescribeParts {
   containers: Containers
+  names: ContainerNames
   content: ContentStore
   images: Images
   namespaces: Namespaces
   networks: Networks
   snapshots: Snapshots
   unpacker: Unpacker
-  placesOf: PlacesOf
   host: SpecHost
   settings: LauncherSettings
 }
@@ -48,23 +51,47 @@ export interface LauncherParts {
 /** A configuration blob is a few KiB; what is larger is none. */
 const maxImageConfigBytes = 4 * 1024 * 1024
 
-/** Of a label's key and value together (api/types/identifiers.ts). */
-const maxLabelBytes = 4096
-
 /** Keeps a snapshot as long as the container record is there (containerd's label, read by garbage collection). */
 const parentLabel = (snapshotter: string) => `containerd.io/gc.ref.snapshot.${snapshotter}`
 
+interface Composed {
+  record: Omit<ContainerSpec, 'extensions'>
+  config: ContainerConfig
+  warnings: string[]
+}
+
 export class LauncherImpl implements Launcher {
   readonly #parts: LauncherParts
+  readonly #changing = new KeyedLock()
 
   constructor(parts: LauncherParts) {
     this.#parts = parts
   }
 
-  async create(ns: string, wish: ContainerConfig, signal?: AbortSignal): Promise<Launched> {
+  async create(
+    ns: string,
+    wish: ContainerConfig,
+    extensions: Readonly<Record<string, Any>> = {},
+    signal?: AbortSignal,
+  ): Promise<Launched> {
     const completed = await this.#complete(ns, wish)
     const { id } = completed
     await this.#refuseTakenId(ns, id)
+    using _ = this.#parts.names.reserve(ns, completed.name, id)
+    try {
+      const { record, config, warnings } = await this.#compose(ns, completed, signal)
+      const own = launchConfigAny(config)
+      await this.#parts.containers.create(ns, { ...record, extensions: { ...extensions, [own.typeUrl]: own } })
+      return { id, paths: streamPaths(this.#parts, ns, config, ''), warnings }
+    } catch (error) {
+      this.#parts.names.release(ns, completed.name, id)
+      throw error
+    }
+  }
+
+  /** All that a record holds of a configuration. */
+  async #compose(ns: string, completed: ContainerConfig, signal?: AbortSignal): Promise<Composed> {
+    const { id } = completed
     await this.#checkReferences(ns, completed)
     const unpacked = await this.#unpack(ns, completed, signal)
     const image = await this.#imageConfig(ns, completed.image, unpacked)
@@ -73,7 +100,7 @@ export class LauncherImpl implements Launcher {
     const config = withImageUser(completed, image)
     const places = this.#parts.placesOf(ns, id)
     const { spec, warnings } = await composeSpec({ namespace: ns, id, config, image, files: places }, this.#parts.host)
-    await this.#parts.containers.create(ns, {
+    const record = {
       id,
       image: config.image,
       labels: {
@@ -86,16 +113,46 @@ export class LauncherImpl implements Launcher {
       spec: { typeUrl: specTypeUrl, value: encodeSpecJson(spec) },
       snapshotter: config.snapshotter,
       snapshotKey: id,
-      extensions: { [launchConfigAny(config).typeUrl]: launchConfigAny(config) },
-    })
-    return { id, paths: this.#paths(ns, config, ''), warnings: [...platformWarnings, ...labelWarnings, ...warnings] }
+    }
+    return { record, config, warnings: [...platformWarnings, ...labelWarnings, ...warnings] }
   }
 
-  async inspect(ns: string, id: string, execId: string): Promise<Inspection> {
-    const config = launchConfigOf(await this.#parts.containers.get(ns, id))
-    if (!config) throw notFound(`container "${id}" of the containers service (another client made it)`)
-    const attachments = await this.#parts.networks.attachments(ns, id)
-    return { config, paths: this.#paths(ns, config, execId), attachments }
+  async inspect(ns: string, reference: string, execId: string): Promise<Inspection> {
+    const id = this.#parts.names.find(ns, reference)
+    const described = await describe(this.#parts, ns, await this.#parts.containers.get(ns, id), execId)
+    if (!described) throw notFound(`container "${id}" of the containers service (another client made it)`)
+    return described
+  }
+
+  async list(ns: string): Promise<Inspection[]> {
+    const records = await this.#parts.containers.list(ns)
+    const all = await Promise.all(records.map(record => describe(this.#parts, ns, record, '')))
+    return all.filter(described => described !== undefined)
+  }
+
+  /** One change of a container at a time: each reads the record before it writes it. */
+  async update(ns: string, reference: string, changes: Changes, signal?: AbortSignal): Promise<string[]> {
+    const id = this.#parts.names.find(ns, reference)
+    return this.#changing.run(`${ns}/${id}`, () => this.#update(ns, id, changes, signal))
+  }
+
+  async #update(ns: string, id: string, { config, extensions, name }: Changes, signal?: AbortSignal) {
+    const container = await this.#parts.containers.get(ns, id)
+    const current = launchConfigOf(container)
+    if (!current) throw notFound(`container "${id}" of the containers service (another client made it)`)
+    const { image, snapshotter, runtime } = current
+    const kept = { id, image, snapshotter, runtime, name: name || current.name }
+    const next = ContainerConfig.fromPartial({ ...(config ?? current), ...kept })
+    using _ = this.#parts.names.reserve(ns, next.name, id)
+    const composed = config && (await this.#compose(ns, await this.#complete(ns, next), signal))
+    const own = launchConfigAny(composed?.config ?? next)
+    await this.#parts.containers.update(
+      ns,
+      { ...container, ...composed?.record, extensions: { ...extended(container, extensions), [own.typeUrl]: own } },
+      composed ? ['labels', 'spec', 'extensions'] : ['extensions'],
+    )
+    if (current.name !== next.name) this.#parts.names.release(ns, current.name, id)
+    return composed?.warnings ?? []
   }
 
   async rootParent(ns: string, container: Container, signal?: AbortSignal): Promise<string> {
@@ -163,33 +220,12 @@ export class LauncherImpl implements Launcher {
     const digest: Digest = parseDigest(unpacked.config.digest)
     return parseImageConfig(image, await this.#parts.content.readAll(ns, digest, maxImageConfigBytes))
   }
-
-  #paths(ns: string, config: ContainerConfig, execId: string): StreamPaths {
-    const places = this.#parts.placesOf(ns, config.id)
-    const logged = execId === '' && config.log?.driver !== 'none'
-    return { attachSocket: places.attachSocket(execId), logFile: logged ? places.logFile : '' }
-  }
 }
 
-/** NOT_FOUND when a platform was asked for that the image is not of; one that merely is not the host's is only worth a warning. */
-function checkPlatform({ image, platform }: ContainerConfig, { os, architecture }: ImageConfig): string[] {
-  const wanted = platform ? parsePlatform(platform) : hostPlatform()
-  const offered = { os, architecture: architecture || wanted.architecture, variant: '' }
-  if (wanted.os === os && normalizePlatform(offered).architecture === wanted.architecture) return []
-  const offer = formatPlatform(offered)
-  if (platform) throw notFound(`image "${image}" for platform ${platform} (it is for ${offer})`)
-  return [`image "${image}" is for ${offer}, this host is ${formatPlatform(wanted)}`]
-}
-
-/** An image may carry labels that are too long for a record: they are left out, and told. */
-function fittingLabels({ labels }: ImageConfig): { imageLabels: Record<string, string>; labelWarnings: string[] } {
-  const isTooLong = ([key, value]: [string, string]) =>
-    Buffer.byteLength(key) + Buffer.byteLength(value) > maxLabelBytes
-  const [long, fitting] = [Object.entries(labels).filter(isTooLong), Object.entries(labels).filter(e => !isTooLong(e))]
-  const labelWarnings = long.map(
-    ([key]) => `image label "${key.slice(0, 64)}" is longer than ${maxLabelBytes} bytes: left out`,
-  )
-  return { imageLabels: Object.fromEntries(fitting), labelWarnings }
+/** An empty message takes an extension away. */
+function extended(container: Container, changes: Readonly<Record<string, Any>>): Record<string, Any> {
+  const entries = Object.entries({ ...container.extensions, ...changes })
+  return Object.fromEntries(entries.filter(([, value]) => value.value.length > 0 || value.typeUrl !== ''))
 }
 
 /** Whom the image names is recorded as a wish: the user is looked up when the task is created, without the image. */

@@ -5,8 +5,12 @@ import type { Launcher } from './launch.ts'
 /** gantry.services.containers.v1.ContainersService. */
 export function launchService(launcher: Launcher): ServiceImpl<typeof ContainersServiceDefinition> {
   return {
-    create: ({ config }, { namespace, signal }) =>
-      launcher.create(namespace, config ?? ContainerConfig.fromPartial({}), signal),
+    create: ({ config, extensions }, { namespace, signal }) =>
+      launcher.create(namespace, config ?? ContainerConfig.fromPartial({}), extensions, signal),
     inspect: ({ id, execId }, { namespace }) => launcher.inspect(namespace, id, execId),
+    list: async (_, { namespace }) => ({ containers: await launcher.list(namespace) }),
+    update: async ({ id, config, extensions, name }, { namespace, signal }) => ({
+      warnings: await launcher.update(namespace, id, { config, extensions, name }, signal),
+    }),
   }
 }

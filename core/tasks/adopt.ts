@@ -14,10 +14,10 @@ import type { Logger } from '#api/log/log.ts'
 import { removeNetns } from '#api/sys/sys.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import { type EventExchange, eventAny } from '#core/events/events.ts'
-import { launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
+import { type LastRuns, launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
 import type { Networks } from '#core/networks/networks.ts'
-import { autoRemove } from './auto-remove.ts'
+import { afterExit } from './after-exit.ts'
 import {
   type Bootstrap,
   type Bundle,
@@ -41,6 +41,7 @@ import type { Teardown } from './teardown.ts'
 export interface AdoptParts {
   containers: Containers
   deleteContainer(ns: string, id: string): Promise<void>
+  lastRuns: LastRuns
   networks: Networks
   exchange: EventExchange
   roots: BundleRoots
@@ -78,8 +79,18 @@ export async function adoptTasks(parts: AdoptParts): Promise<void> {
     removeDeadSockets(join(parts.roots.state, 'a')),
     removeDeadSockets(join(parts.roots.state, 's')),
   ])
+  settleRuns(parts)
   const alive = parts.table.list().filter(task => task.launched)
   await parts.networks.reconcile(alive.map(({ namespace, id }) => ({ namespace, containerId: id })))
+}
+
+/** Status of a process whose end nobody saw (containerd's). */
+const unseenStatus = 255
+
+/** A run without a task ended while we were away, shim and all. */
+function settleRuns({ lastRuns, table }: AdoptParts): void {
+  for (const { namespace, id } of lastRuns.open())
+    if (!table.has(namespace, id)) lastRuns.exited(namespace, id, { exitStatus: unseenStatus, exitedAt: now() })
 }
 
 async function adoptOne(parts: AdoptParts, bundle: Bundle): Promise<void> {
@@ -206,7 +217,7 @@ async function removeStrayFolders(parts: AdoptParts): Promise<void> {
       if (parts.table.has(namespace, id)) continue
       const record = await recordOf(parts, { namespace, id })
       if (!record) await rm(join(folder, namespace, id), { recursive: true, force: true })
-      else await autoRemove(parts, namespace, id, async () => {})
+      else await afterExit(parts, namespace, id, async () => {})
     }
   }
 }

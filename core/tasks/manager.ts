@@ -1,16 +1,16 @@
 import { failedPrecondition, isGantryError, messageOf } from '#api/errors/errors.ts'
-import { TaskExit } from '#api/gen/containerd/events/task.ts'
-import { Status } from '#api/gen/containerd/types/task/task.ts'
+import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
+import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import type { EventExchange } from '#core/events/events.ts'
-import { type Launcher, launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
+import { type LastRuns, type Launcher, launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
 import type { Networks } from '#core/networks/networks.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
 import { type NamespaceType, procNamespaceName } from '#core/spec/spec.ts'
 import { adoptTasks } from './adopt.ts'
-import { autoRemove } from './auto-remove.ts'
+import { afterExit } from './after-exit.ts'
 import {
   type Bootstrap,
   type Bundle,
@@ -27,6 +27,7 @@ import { removeEmptyCgroups } from './cgroup-parents.ts'
 import { Cleanups } from './cleanups.ts'
 import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
+import { describeTask } from './process-state.ts'
 import { RunningTask } from './running-task.ts'
 import { resolveShim, type ShimPlaces } from './runtime-name.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
@@ -44,6 +45,7 @@ export interface TaskManagerParts {
   /** Deletes a record with all that a launched container owns. */
   deleteContainer(ns: string, id: string): Promise<void>
   launcher: Launcher
+  lastRuns: LastRuns
   networks: Networks
   snapshots: Snapshots
   exchange: EventExchange
@@ -115,6 +117,23 @@ export class TaskManagerImpl implements TaskManager {
     this.#table.set(task)
     undo.keep()
     return task
+  }
+
+  async describe(ns: string, id: string): Promise<Process | undefined> {
+    const task = this.#table.find(ns, id)
+    return task && describeTask(task)
+  }
+
+  async start(ns: string, id: string, execId: string): Promise<{ pid: number }> {
+    const task = this.#table.get(ns, id)
+    if (execId !== '' || !task.launched) return task.shim.start({ id, execId })
+    const before = this.#parts.lastRuns.started(ns, id, task.pid)
+    try {
+      return await task.shim.start({ id, execId })
+    } catch (error) {
+      this.#parts.lastRuns.failed(ns, id, before, messageOf(error))
+      throw error
+    }
   }
 
   async #dropBundle(bundle: Bundle): Promise<void> {
@@ -223,6 +242,7 @@ export class TaskManagerImpl implements TaskManager {
     const exit = await this.#deleteInShim(task)
     if (!exit) return task.lost
     task.stage = 'closing'
+    this.#parts.lastRuns.exited(task.namespace, task.id, exit)
     await this.#teardown.release(task)
     task.markLost(exit)
     return exit
@@ -256,17 +276,26 @@ export class TaskManagerImpl implements TaskManager {
     }
   }
 
-  /** Remembers how tasks ended, so that a shim that dies afterwards causes no second exit event; removes what was to go. */
+  /**
+   * Records how containers ended; remembers it of tasks too, so that a shim that dies afterwards causes no second exit
+   * event; takes away what was to go.
+   */
   async #watchExits(): Promise<void> {
-    const exits = this.#parts.exchange.subscribe(['topic=="/tasks/exit"'], this.#stopped.signal)
-    for await (const { namespace, event } of exits) {
+    const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
+    for await (const { namespace, topic, event } of this.#parts.exchange.subscribe(filters, this.#stopped.signal)) {
       if (!event) continue
-      const { containerId, id, pid, exitStatus, exitedAt } = TaskExit.decode(event.value)
-      const task = id === containerId ? this.#table.find(namespace, containerId) : undefined
-      if (!task) continue
-      task.exit = { pid, exitStatus, exitedAt: exitedAt ?? now() }
-      if (task.launched) void autoRemove(this.#parts, namespace, containerId, () => this.delete(namespace, containerId))
+      if (topic === '/tasks/oom') this.#parts.lastRuns.oomKilled(namespace, TaskOOM.decode(event.value).containerId)
+      else this.#ended(namespace, TaskExit.decode(event.value))
     }
+  }
+
+  #ended(namespace: string, { containerId, id, pid, exitStatus, exitedAt = now() }: TaskExit): void {
+    if (id !== containerId) return
+    this.#parts.lastRuns.exited(namespace, containerId, { exitStatus, exitedAt })
+    const task = this.#table.find(namespace, containerId)
+    if (!task) return
+    task.exit = { pid, exitStatus, exitedAt }
+    if (task.launched) void afterExit(this.#parts, namespace, containerId, () => this.delete(namespace, containerId))
   }
 
   async adopt(): Promise<void> {

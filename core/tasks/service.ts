@@ -1,12 +1,11 @@
 import { isGantryError, notImplemented } from '#api/errors/errors.ts'
 import { parseFilters } from '#api/filters/filters.ts'
 import type { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
-import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
 import type { Metric } from '#api/gen/containerd/types/metrics.ts'
-import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
 import { now } from '#core/metadata/metadata.ts'
+import { describeTask, toProcess } from './process-state.ts'
 import type { Exit, Task, TaskManager } from './tasks.ts'
 
 /** containerd.services.tasks.v1.Tasks. */
@@ -18,7 +17,7 @@ export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefini
       return { containerId: id, pid }
     },
     async start({ containerId, execId }, { namespace }) {
-      return await tasks.get(namespace, containerId).shim.start({ id: containerId, execId })
+      return await tasks.start(namespace, containerId, execId)
     },
     async delete({ containerId }, { namespace }) {
       return { id: containerId, ...(await tasks.delete(namespace, containerId)) }
@@ -32,7 +31,7 @@ export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefini
       return { process: toProcess(await task.shim.state({ id: containerId, execId }), task) }
     },
     async list(_, { namespace }) {
-      return { tasks: await Promise.all(tasks.list(namespace).map(describe)) }
+      return { tasks: await Promise.all(tasks.list(namespace).map(describeTask)) }
     },
     async kill({ containerId, execId, signal, all }, { namespace }) {
       return await tasks.get(namespace, containerId).shim.kill({ id: containerId, execId, signal, all })
@@ -89,19 +88,6 @@ async function waitFor(
     if (!isGantryError(error, 'UNAVAILABLE')) throw error
     return await task.lost
   }
-}
-
-async function describe(task: Task): Promise<Partial<Process>> {
-  try {
-    return toProcess(await task.shim.state({ id: task.id }), task)
-  } catch {
-    return { containerId: task.id, id: task.id, pid: task.pid, status: Status.UNKNOWN }
-  }
-}
-
-function toProcess(state: StateResponse, { id }: Task): Process {
-  const { pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = state
-  return { containerId: id, id: state.execId || id, pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt }
 }
 
 /** A task without figures, such as a stopped one, is left out. */

@@ -19,6 +19,7 @@
  * on its way out.
  */
 import type { Mount } from '#api/gen/containerd/types/mount.ts'
+import type { Process } from '#api/gen/containerd/types/task/task.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { ShimApi } from './shim-connection.ts'
@@ -78,10 +79,16 @@ export interface TaskManager {
    */
   create(ns: string, request: CreateTask, signal?: AbortSignal): Promise<Task>
 
+  /** Starts the created first process (empty `execId`) or an exec; of a launched container the run is recorded. */
+  start(ns: string, id: string, execId: string): Promise<{ pid: number }>
+
   /** NOT_FOUND, also while the task is being created. */
   get(ns: string, id: string): Task
 
   has(ns: string, id: string): boolean
+
+  /** State of the first process, status UNKNOWN when its shim does not answer; undefined without a task. */
+  describe(ns: string, id: string): Promise<Process | undefined>
 
   /** By id. */
   list(ns: string): Task[]

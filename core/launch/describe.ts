@@ -1,0 +1,52 @@
+/** What the core tells of a launched container. */
+import type { Process } from '#api/gen/containerd/types/task/task.ts'
+import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Container } from '#core/containers/containers.ts'
+import type { Networks } from '#core/networks/networks.ts'
+import type { LastRuns } from './last-runs.ts'
+import type { Inspection, StreamPaths } from './launch.ts'
+import { launchConfigOf } from './launch-config.ts'
+import type { PlacesOf } from './places.ts'
+
+export interface DescribeParts {
+  networks: Networks
+  placesOf: PlacesOf
+  lastRuns: LastRuns
+  /** Of the container's first process; undefined without a task. */
+  taskOf(ns: string, id: string): Promise<Process | undefined>
+}
+
+/** Undefined for a container that was not launched. */
+export async function describe(
+  parts: DescribeParts,
+  ns: string,
+  container: Container,
+  execId: string,
+): Promise<Inspection | undefined> {
+  const config = launchConfigOf(container)
+  if (!config) return undefined
+  const { id, createdAt, extensions, labels } = container
+  const [attachments, task] = await Promise.all([parts.networks.attachments(ns, id), parts.taskOf(ns, id)])
+  return {
+    config,
+    paths: streamPaths(parts, ns, config, execId),
+    attachments,
+    // Read after the task: one that is gone by now has left its end here.
+    lastRun: parts.lastRuns.get(ns, id),
+    task,
+    createdAt,
+    extensions,
+    labels,
+  }
+}
+
+export function streamPaths(
+  { placesOf }: Pick<DescribeParts, 'placesOf'>,
+  ns: string,
+  config: ContainerConfig,
+  execId: string,
+): StreamPaths {
+  const places = placesOf(ns, config.id)
+  const logged = execId === '' && config.log?.driver !== 'none'
+  return { attachSocket: places.attachSocket(execId), logFile: logged ? places.logFile : '' }
+}

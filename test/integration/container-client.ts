@@ -1,10 +1,11 @@
 /** Containers of a daemon under test, over its gRPC API: what a tool does, without a tool. */
+
+import { type Attachment, attach } from '#api/attach/attach-client.ts'
 import { ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import { type ContainerConfig, ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { type Channel, type Client, connect, createClient } from '#api/rpc/client.ts'
 import type { Input } from '#api/rpc/definition.ts'
-import { type Attachment, attach } from '../../cmd/gctr/stdio/attach-client.ts'
 import type { Daemon } from '../daemon/daemon.ts'
 
 export interface Output {

@@ -1,5 +1,6 @@
 /** `tasks exec`: another process in a running container. */
 import { randomBytes } from 'node:crypto'
+import { attach } from '#api/attach/attach-client.ts'
 import { failedPrecondition } from '#api/errors/errors.ts'
 import { ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
@@ -7,7 +8,6 @@ import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers
 import { hostValue, stdinMode } from '../container-config.ts'
 import { Exit, startFailure } from '../exit.ts'
 import type { Session } from '../session.ts'
-import { attach } from '../stdio/attach-client.ts'
 import { Signals } from '../stdio/signals.ts'
 import { join } from '../stdio/terminal.ts'
 

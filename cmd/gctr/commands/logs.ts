@@ -1,10 +1,10 @@
 /** `containers logs`: what a container has printed, from its shim or, when it has none any more, from the file. */
 import { createReadStream, existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { attach } from '#api/attach/attach-client.ts'
 import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Session } from '../session.ts'
-import { attach } from '../stdio/attach-client.ts'
 import { join } from '../stdio/terminal.ts'
 
 export async function logs(session: Session, flags: { follow?: boolean }, id: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** `run`, `containers create`, `tasks start`, `tasks attach`. */
 
+import { type Attachment, attach as attachTo } from '#api/attach/attach-client.ts'
 import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import { ContainersDefinition } from '#api/gen/containerd/services/containers/v1/containers.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
@@ -13,7 +14,6 @@ import { forgetStopped } from '../end-task.ts'
 import { Exit, startFailure } from '../exit.ts'
 import type { ContainerFlags } from '../flags.ts'
 import type { Session } from '../session.ts'
-import { type Attachment, attach as attachTo } from '../stdio/attach-client.ts'
 import { Signals } from '../stdio/signals.ts'
 import { join } from '../stdio/terminal.ts'
 

@@ -1,6 +1,6 @@
 /** The user's own terminal and streams, joined to an attachment. */
 import { once } from 'node:events'
-import type { Attachment, ProcessExit } from './attach-client.ts'
+import type { Attachment, ProcessExit } from '#api/attach/attach-client.ts'
 import { DetachKeys } from './detach-keys.ts'
 
 export interface JoinOptions {

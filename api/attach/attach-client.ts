@@ -3,7 +3,7 @@
  * `[type, 0, 0, 0, u32be length]`. The shim serves it; the daemon is not between.
  */
 import { createConnection, type Socket } from 'node:net'
-import { internal, messageOf, unavailable } from '#api/errors/errors.ts'
+import { internal, messageOf, unavailable } from '../errors/errors.ts'
 
 const frameType = { stdin: 0, stdout: 1, stderr: 2, stdinEnd: 3, resize: 4, exit: 5 } as const
 const headerBytes = 8

@@ -69,6 +69,7 @@ export const tokens = {
   containers: token<Containers>('containers'),
   snapshots: token<SnapshotterFronts>('snapshots'),
   gc: token<GcScheduler>('gc'),
+  collector: token<GarbageCollector>('collector'),
   plugins: token<Plugins>('plugins'),
   networks: token<Networks>('networks'),
   diffs: token<Diffs>('diffs'),
@@ -127,11 +128,12 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       backends: Object.fromEntries(backends),
     })
   })
-  add(t.gc, get => {
-    const options = { metadata, events: exchange, content, snapshots: get(t.snapshots), logger: log('gc') }
-    const collector = new GarbageCollector(options)
-    return new GcScheduler({ metadata, collect: () => collector.collect(), logger: log('gc') })
-  })
+  add(
+    t.collector,
+    get =>
+      new GarbageCollector({ metadata, events: exchange, content, snapshots: get(t.snapshots), logger: log('gc') }),
+  )
+  add(t.gc, get => new GcScheduler({ metadata, collect: () => get(t.collector).collect(), logger: log('gc') }))
   add(t.networks, get =>
     createNetworks({ metadata, backends: id => get(t.plugins).network(id), logger: log('networks') }),
   )

@@ -19,6 +19,7 @@ const branches: [names: string[], add: (program: Command) => void][] = [
   [['namespaces', 'namespace', 'ns'], namespaces],
   [['networks', 'network'], networks],
   [['plugins', 'plugin'], plugins],
+  [['gc'], gc],
   [['events'], events],
   [['version'], version],
 ]
@@ -430,6 +431,24 @@ function plugins(program: Command): void {
     .alias('list')
     .description('state, pid, restarts, last error')
     .action(lazily(async () => (await import('./commands/plugins.ts')).list))
+}
+
+function gc(program: Command): void {
+  const noun = program.command('gc').description('what garbage collection would do, and why')
+  const of = async () => await import('./commands/gc.ts')
+  noun
+    .command('plan')
+    .description('what the next sweep frees, in bytes')
+    .action(lazily(async () => (await of()).plan))
+  noun
+    .command('explain <ref>')
+    .description('what keeps an object (digest, name, id, key), or that it goes')
+    .option('--type <type>', 'only objects of this type: content, snapshot, image, ...')
+    .action(lazily(async () => (await of()).explain))
+  noun
+    .command('run')
+    .description('collect now')
+    .action(lazily(async () => (await of()).collect))
 }
 
 function events(program: Command): void {

@@ -1,7 +1,7 @@
 /** Blobs on disk: `blobs/sha256/<hex>`, read-only, complete from the moment they have that name. */
 import { randomUUID } from 'node:crypto'
-import { readdirSync, renameSync, statSync } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { renameSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, digestHex, isDigest } from '#api/types/digest.ts'
 
@@ -42,10 +42,9 @@ export class BlobFiles {
   }
 
   /** Digests of all blobs. */
-  digests(): Digest[] {
-    return readdirSync(this.#folder)
-      .map(hex => `sha256:${hex}`)
-      .filter(isDigest)
+  async digests(): Promise<Digest[]> {
+    const names = await readdir(this.#folder)
+    return names.map(hex => `sha256:${hex}`).filter(isDigest)
   }
 
   /** Takes a blob's name away at once, so that nobody adopts it; {@link emptyTrash} frees the bytes. */
@@ -54,6 +53,6 @@ export class BlobFiles {
   }
 
   async emptyTrash(): Promise<void> {
-    for (const name of readdirSync(this.#trash)) await rm(join(this.#trash, name), { force: true })
+    for (const name of await readdir(this.#trash)) await rm(join(this.#trash, name), { force: true })
   }
 }

@@ -3,7 +3,7 @@
  * `data`, `ref` (the internal ref), `startedat`, `updatedat` (RFC 3339) and `total` (decimal).
  */
 import { createHash, type Hash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
@@ -14,6 +14,12 @@ export interface IngestState {
   totalBytes: number
   startedAt: Timestamp
   updatedAt: Timestamp
+}
+
+/** Something on disk, and its bytes. */
+export interface FileSize {
+  readonly name: string
+  readonly sizeBytes: number
 }
 
 /** An ingest opened for writing: its data file, how far it is, and the hash of what is there. */
@@ -82,12 +88,25 @@ export class IngestFiles {
     await rm(this.#path(internalRef), { recursive: true, force: true })
   }
 
-  /** Removes ingests whose internal ref `isWanted` does not know; those it does not know by hash either way. */
+  /** Removes ingests whose internal ref `wantedRefs` does not name. It is asked after the folder was read. */
   async sweep(wantedRefs: () => Iterable<string>): Promise<void> {
+    for (const name of await this.#unwanted(wantedRefs))
+      await rm(join(this.#folder, name), { recursive: true, force: true })
+  }
+
+  /** What {@link sweep} would remove: the names of folders, and the bytes of their data. */
+  async stray(wantedRefs: () => Iterable<string>): Promise<FileSize[]> {
+    const names = await this.#unwanted(wantedRefs)
+    return names.map(name => {
+      const data = statSync(join(this.#folder, name, 'data'), { throwIfNoEntry: false })
+      return { name, sizeBytes: data?.size ?? 0 }
+    })
+  }
+
+  async #unwanted(wantedRefs: () => Iterable<string>): Promise<string[]> {
     const found = await readdir(this.#folder)
     const wanted = new Set(Array.from(wantedRefs(), folderName))
-    const unwanted = found.filter(name => !wanted.has(name))
-    for (const name of unwanted) await rm(join(this.#folder, name), { recursive: true, force: true })
+    return found.filter(name => !wanted.has(name))
   }
 
   async #begin(folder: string, internalRef: string, totalBytes: number): Promise<void> {

@@ -12,13 +12,14 @@ import {
   namespaceNames,
   now,
   objectKey,
+  Pace,
   type ReadTransaction,
   withoutEmpty,
 } from '#core/metadata/metadata.ts'
 import { BlobFiles } from './blob-files.ts'
 import { openBlob } from './blob-reader.ts'
 import type { BlobReader, ContentInfo, ContentStore, IngestStatus, IngestWriter, WriterOptions } from './content.ts'
-import { IngestFiles } from './ingest-files.ts'
+import { type FileSize, IngestFiles } from './ingest-files.ts'
 import { Ingests } from './ingests.ts'
 
 /** The content store in one folder of the local filesystem, recorded in the metadata store. */
@@ -75,22 +76,19 @@ export class LocalContentStore implements ContentStore {
     fieldPaths: readonly string[] = [],
   ): Promise<ContentInfo> {
     const paths = fieldPaths.length === 0 ? ['labels'] : fieldPaths
-    return this.#metadata.write(
-      tx => {
-        const current = requireBlob(tx, ns, digest)
-        let labels = current.labels
-        for (const path of paths) {
-          const changed = applyMapPath(path, 'labels', labels, given)
-          if (changed === undefined) throw invalidArgument(`cannot update "${path}" field on content info "${digest}"`)
-          labels = changed
-        }
-        validateLabels(labels, 'info.Labels')
-        const record: BlobRecord = { ...current, labels: withoutEmpty(labels), updatedAt: now() }
-        tx.put(objectKey(ns, 'blobs', digest), record)
-        return { digest, ...record }
-      },
-      { frees: true },
-    )
+    return this.#metadata.write(tx => {
+      const current = requireBlob(tx, ns, digest)
+      let labels = current.labels
+      for (const path of paths) {
+        const changed = applyMapPath(path, 'labels', labels, given)
+        if (changed === undefined) throw invalidArgument(`cannot update "${path}" field on content info "${digest}"`)
+        labels = changed
+      }
+      validateLabels(labels, 'info.Labels')
+      const record: BlobRecord = { ...current, labels: withoutEmpty(labels), updatedAt: now() }
+      tx.put(objectKey(ns, 'blobs', digest), record)
+      return { digest, ...record }
+    })
   }
 
   async reader(ns: string, digest: Digest): Promise<BlobReader> {
@@ -167,13 +165,53 @@ export class LocalContentStore implements ContentStore {
     }
   }
 
+  /** What {@link sweep} would remove now, by name, with its bytes. Nothing while it would not look. */
+  async leftovers(): Promise<{ blobs: FileSize[]; ingests: FileSize[] }> {
+    if (!this.#dirty) return { blobs: [], ingests: [] }
+    return { blobs: await this.strayBlobs(), ingests: await this.strayIngests() }
+  }
+
+  /** Blob files no record knows and nobody is about to record. */
+  async strayBlobs(): Promise<FileSize[]> {
+    const pace = new Pace()
+    const stray: FileSize[] = []
+    for (const digest of await this.#blobs.digests()) {
+      await pace.step()
+      const sizeBytes = this.#blobs.sizeOf(digest)
+      if (!this.#isWanted(digest) && sizeBytes !== undefined) stray.push({ name: digest, sizeBytes })
+    }
+    return stray
+  }
+
+  /** Ingest folders no record knows. */
+  async strayIngests(): Promise<FileSize[]> {
+    return await this.#ingestFiles.stray(() => this.#metadata.read(allInternalRefs))
+  }
+
+  /** Bytes of a blob's file; undefined when there is none. */
+  sizeOf(digest: Digest): number | undefined {
+    return this.#blobs.sizeOf(digest)
+  }
+
+  /** Each file is looked at and taken away in one turn: nobody can come to want it in between. */
   async #sweepFiles(): Promise<void> {
     await this.#ingestFiles.sweep(() => this.#metadata.read(allInternalRefs))
-    const found = this.#blobs.digests()
-    const { wanted } = this.#metadata.read(tx => ({ wanted: wantedDigests(tx) }))
-    for (const digest of found)
-      if (!wanted.has(digest) && !this.#ingests.isCommitting(digest)) this.#blobs.discard(digest)
+    const pace = new Pace()
+    for (const digest of await this.#blobs.digests()) {
+      await pace.step()
+      if (!this.#isWanted(digest)) this.#blobs.discard(digest)
+    }
     await this.#blobs.emptyTrash()
+  }
+
+  /** Some namespace has it, has begun to take it over from another, or is about to record it. */
+  #isWanted(digest: Digest): boolean {
+    if (this.#ingests.isCommitting(digest)) return true
+    return this.#metadata.read(
+      tx =>
+        namespaceNames(tx).some(ns => tx.get(objectKey(ns, 'blobs', digest)) !== undefined) ||
+        allIngests(tx).some(({ shared }) => shared === digest),
+    )
   }
 }
 
@@ -195,14 +233,6 @@ function allIngests(tx: ReadTransaction): IngestRecord[] {
 
 function allInternalRefs(tx: ReadTransaction): string[] {
   return allIngests(tx).map(({ internalRef }) => internalRef)
-}
-
-/** Digests some namespace has, or has begun to take over from another. */
-function wantedDigests(tx: ReadTransaction): Set<string> {
-  const recorded = namespaceNames(tx).flatMap(ns =>
-    Array.from(tx.list(objectKey(ns, 'blobs')), ({ key }) => String(key.at(-1))),
-  )
-  return new Set([...recorded, ...allIngests(tx).flatMap(({ shared }) => shared ?? [])])
 }
 
 function contentField(info: ContentInfo, [field, ...rest]: readonly string[]): string | undefined {

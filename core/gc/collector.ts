@@ -2,34 +2,32 @@ import { SnapshotRemove } from '#api/gen/containerd/events/snapshot.ts'
 import { ImageDelete } from '#api/gen/containerd/services/images/v1/image_events.ts'
 import type { Logger } from '#api/log/log.ts'
 import { type EventPublisher, eventAny } from '#core/events/events.ts'
-import {
-  type BlobRecord,
-  type Metadata,
-  namespaceNames,
-  objectKey,
-  type ReadTransaction,
-  type WriteTransaction,
-} from '#core/metadata/metadata.ts'
-import { SnapshotRecords } from '#core/snapshots/snapshots.ts'
+import { type Metadata, Pace } from '#core/metadata/metadata.ts'
 import type { GcNode, GcPlan, GcStats, Reason } from './gc.ts'
-import { type Edge, Marked } from './mark.ts'
-import { Scan } from './scan.ts'
+import { chainTo, isGarbage, type Vertex } from './graph.ts'
+import { Marking } from './marking.ts'
+import { makePlan, type SizedContent, type SizedSnapshots } from './plan.ts'
+import { removalOrder } from './removal-order.ts'
+import { removeRecord, splitSnapshot } from './remove-record.ts'
 
 export interface GarbageCollectorOptions {
   readonly metadata: Metadata
   readonly events: EventPublisher
   readonly logger: Logger
   /** The content store's files. */
-  readonly content: {
+  readonly content: SizedContent & {
     openIngests(): readonly { ns: string; ref: string }[]
     markDirty(): void
     sweep(): Promise<void>
   }
   /** The snapshotters' backends. */
-  readonly snapshots: { markDirty(snapshotters: Iterable<string>): void; sweep(): Promise<void> }
-  /** Kept for reasons outside the metadata store, such as sandboxes or mounts in use. */
-  readonly roots?: () => Iterable<Reason>
+  readonly snapshots: SizedSnapshots & { markDirty(snapshotters: Iterable<string>): void; sweep(): Promise<void> }
+  /** Mounts the daemon holds; without them there are none. */
+  readonly mounts?: { sweep(): Promise<void> }
 }
+
+/** Records removed in one transaction: a few milliseconds at most. */
+const removedAtOnce = 16
 
 /** Marks and sweeps; see gc.ts. One collection at a time: the scheduler's care. */
 export class GarbageCollector {
@@ -42,51 +40,63 @@ export class GarbageCollector {
   /** One whole collection. Fails when files or a backend could not be swept; the records are gone then all the same. */
   async collect(): Promise<GcStats> {
     const started = performance.now()
-    const removed = this.#collectRecords()
-    const pauseMs = performance.now() - started
-    this.#announce(removed)
-    this.#markDirty(removed)
-    const outcomes = await Promise.allSettled([this.#options.content.sweep(), this.#options.snapshots.sweep()])
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+    const pace = new Pace()
+    const removed = await this.#collectRecords(pace)
+    const pauseMs = pace.longestMs
+    if (removed.length > 0) this.#options.logger.debug({ removed: removed.length, pauseMs }, 'collected garbage')
+    await this.#sweep()
     return { removed, pauseMs, totalMs: performance.now() - started }
   }
 
-  /** What {@link collect} would remove now. */
-  plan(): GcPlan {
-    return this.#options.metadata.read(tx => {
-      const { garbage } = this.#mark(tx)
-      return { garbage, contentBytes: freedContentBytes(tx, garbage) }
-    })
+  /** What {@link collect} would remove now, and what the removal would free. */
+  async plan(): Promise<GcPlan> {
+    const pace = new Pace()
+    using marking = await this.#mark(pace)
+    const { content, snapshots } = this.#options
+    return await makePlan(marking.graph, { content, snapshots }, pace)
   }
 
-  /** The chain of references from a root that keeps an object; empty when the next collection removes it. */
-  explain(node: GcNode): Reason[] {
-    return this.#options.metadata.read(tx => this.#mark(tx).marked.explain(node))
+  /** For each object that fits, the chain of references that keeps it; empty when the next collection removes it. */
+  async explain(fits: (node: GcNode) => boolean): Promise<{ node: GcNode; chain: Reason[] }[]> {
+    using marking = await this.#mark(new Pace())
+    return Array.from(marking.graph.vertices())
+      .filter(vertex => isRecorded(vertex) && fits(vertex.node))
+      .map(vertex => ({ node: vertex.node, chain: chainTo(vertex) }))
   }
 
-  /** Nothing is awaited between reading and writing, and only this process writes: one step for everybody else. */
-  #collectRecords(): GcNode[] {
-    const { metadata } = this.#options
-    const { garbage } = metadata.read(tx => this.#mark(tx))
-    if (garbage.length > 0)
-      metadata.write(tx => {
-        for (const node of garbage) removeRecord(tx, node)
-      })
-    return garbage
+  async #collectRecords(pace: Pace): Promise<GcNode[]> {
+    using marking = await this.#mark(pace)
+    const garbage = await removalOrder(marking.graph, pace)
+    const removed: GcNode[] = []
+    for (let at = 0; at < garbage.length; at += removedAtOnce) {
+      marking.catchUp()
+      const batch = this.#remove(garbage.slice(at, at + removedAtOnce))
+      this.#announce(batch)
+      removed.push(...batch)
+      await pace.step()
+    }
+    this.#markDirty(removed)
+    return removed
   }
 
-  #mark(tx: ReadTransaction): { marked: Marked; garbage: GcNode[] } {
-    const scan = new Scan(tx, { nowMs: Date.now(), extraRoots: this.#extraRoots() })
-    const marked = new Marked(scan)
-    return { marked, garbage: scan.collectable.filter(node => !marked.has(node)) }
+  #remove(candidates: readonly Vertex[]): GcNode[] {
+    const going = candidates.filter(isGarbage).map(({ node }) => node)
+    if (going.length === 0) return []
+    return this.#options.metadata.write(tx => going.filter(node => removeRecord(tx, node)), { quiet: true })
   }
 
-  #extraRoots(): Edge[] {
-    const { content, roots = () => [] } = this.#options
-    const writers = content.openIngests().map(({ ns, ref }): Edge => {
-      return { node: { type: 'ingest', ns, key: ref }, why: 'being written' }
-    })
-    return [...writers, ...Array.from(roots(), ({ why, ...node }): Edge => ({ node, why }))]
+  async #sweep(): Promise<void> {
+    const { content, snapshots, mounts } = this.#options
+    const outcomes = await Promise.allSettled([content.sweep(), snapshots.sweep(), mounts?.sweep()])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  }
+
+  #mark(pace: Pace): Promise<Marking> {
+    const { metadata, content } = this.#options
+    const extraRoots = content
+      .openIngests()
+      .map(({ ns, ref }) => ({ type: 'ingest' as const, ns, key: ref, why: 'being written' }))
+    return Marking.of({ metadata, pace, extraRoots })
   }
 
   #announce(removed: readonly GcNode[]): void {
@@ -104,47 +114,13 @@ export class GarbageCollector {
   }
 
   #markDirty(removed: readonly GcNode[]): void {
-    const { content, snapshots, logger } = this.#options
+    const { content, snapshots } = this.#options
     if (removed.some(({ type }) => type === 'content' || type === 'ingest')) content.markDirty()
     snapshots.markDirty(removed.filter(({ type }) => type === 'snapshot').map(({ key }) => splitSnapshot(key)[0]))
-    if (removed.length > 0) logger.debug({ removed: removed.length }, 'collected garbage')
   }
 }
 
-function removeRecord(tx: WriteTransaction, { type, ns, key }: GcNode): void {
-  if (type === 'content') tx.delete(objectKey(ns, 'blobs', key))
-  else if (type === 'image') tx.delete(objectKey(ns, 'images', key))
-  else if (type === 'ingest') tx.delete(objectKey(ns, 'ingests', key))
-  else if (type === 'snapshot') removeSnapshot(tx, ns, key)
-  else if (type === 'lease') {
-    tx.delete(objectKey(ns, 'leases', key))
-    for (const { key: resource } of tx.list(objectKey(ns, 'lease-resources', key))) tx.delete(resource)
-  }
-}
-
-function removeSnapshot(tx: WriteTransaction, ns: string, node: string): void {
-  const [snapshotter, key] = splitSnapshot(node)
-  const records = new SnapshotRecords(ns, snapshotter)
-  const record = records.find(tx, key)
-  if (record !== undefined) records.delete(tx, key, record)
-}
-
-/** Keys may contain slashes, names of snapshotters do not. */
-function splitSnapshot(node: string): [snapshotter: string, key: string] {
-  const slash = node.indexOf('/')
-  return [node.slice(0, slash), node.slice(slash + 1)]
-}
-
-/** A file goes when no namespace has its record any more. */
-function freedContentBytes(tx: ReadTransaction, garbage: readonly GcNode[]): number {
-  const going = new Set(garbage.filter(({ type }) => type === 'content').map(({ ns, key }) => `${ns}\0${key}`))
-  const freed = new Map<string, number>()
-  const kept = new Set<string>()
-  for (const ns of namespaceNames(tx))
-    for (const { key, value } of tx.list<BlobRecord>(objectKey(ns, 'blobs'))) {
-      const digest = String(key.at(-1))
-      if (going.has(`${ns}\0${digest}`)) freed.set(digest, value.sizeBytes)
-      else kept.add(digest)
-    }
-  return [...freed].reduce((sum, [digest, bytes]) => sum + (kept.has(digest) ? 0 : bytes), 0)
+/** Not merely referred to. */
+function isRecorded({ collectable, node: { type } }: Vertex): boolean {
+  return collectable || type === 'container' || type === 'sandbox'
 }

@@ -7,20 +7,26 @@
  * |---|---|---|
  * | image | not expired (`containerd.io/gc.expire`, RFC 3339) | its target; its labels |
  * | container | always | its snapshot; its labels |
- * | lease | not expired | its resources; with `containerd.io/gc.flat` not what those refer to |
+ * | sandbox | always | its labels |
+ * | lease | not expired | its resources and mounts; with `containerd.io/gc.flat` not what those refer to |
  * | ingest | not expired, or a writer has it | the blob it shares |
  * | content | labelled `containerd.io/gc.root` | its labels |
  * | snapshot | labelled `containerd.io/gc.root`, or being committed | its parent; its labels |
+ * | mount | never | its labels |
  *
- * Labels that refer: `containerd.io/gc.ref.content[.x]` and `.../gc.ref.image[.x]` (value: digest, name),
- * `containerd.io/gc.ref.snapshot.<snapshotter>[/x]` (value: key). With `gc.bref.` instead of `gc.ref.`, and
- * `gc.bref.container`, the object that carries the label is kept by the one it names.
+ * Labels that refer: `containerd.io/gc.ref.content[.x]`, `.../gc.ref.image[.x]` and `.../gc.ref.mount[.x]` (value: digest,
+ * name), `containerd.io/gc.ref.snapshot.<snapshotter>[/x]` (value: key). With `gc.bref.` instead of `gc.ref.`, and
+ * `gc.bref.container`, the object that carries the label is kept by the one it names. `gc.cond.snapshot.` refers on a
+ * condition (conditions.ts).
  *
- * A collection marks and deletes records in one step of the metadata store, so that no call sees half of it; files and
- * backends' snapshots follow, children first. A crash in between leaves what the next sweep finds.
+ * ## Beside everything else
+ * Marking and sweeping take turns with the daemon's calls, a few milliseconds each. What is written meanwhile counts as
+ * kept, with all it refers to (marking.ts), so no pull in flight loses what it has a lease on. Records go in small
+ * transactions, each object before what it refers to; files and backends' snapshots follow, children first. A crash in
+ * between leaves what the next sweep finds.
  */
 
-export type NodeType = 'content' | 'snapshot' | 'image' | 'container' | 'lease' | 'ingest'
+export type NodeType = 'content' | 'snapshot' | 'image' | 'container' | 'lease' | 'ingest' | 'mount' | 'sandbox'
 
 /** An object. The key of a snapshot is `<snapshotter>/<key>`. */
 export interface GcNode {
@@ -37,17 +43,26 @@ export interface Reason extends GcNode {
 /** What one collection did. */
 export interface GcStats {
   readonly removed: readonly GcNode[]
-  /** Milliseconds during which metadata writes waited. */
+  /** Longest time without anybody else's turn while records were marked and removed, in milliseconds. */
   readonly pauseMs: number
   /** Milliseconds in all, files and backends included. */
   readonly totalMs: number
 }
 
-/** What the next collection would remove, and the bytes of content files that would free. */
+export interface PlannedRemoval {
+  readonly node: GcNode
+  /** Bytes on disk that become free; absent when the snapshotter could not tell. */
+  readonly sizeBytes?: number
+  /** A file or a backend's snapshot without a record; its namespace is empty. */
+  readonly leftover: boolean
+}
+
+/** What the next collection would remove, and the bytes that would free. */
 export interface GcPlan {
-  readonly garbage: readonly GcNode[]
-  readonly contentBytes: number
+  readonly removals: readonly PlannedRemoval[]
+  readonly totalBytes: number
 }
 
 export { GarbageCollector, type GarbageCollectorOptions } from './collector.ts'
 export { GcScheduler, type GcSchedulerOptions } from './scheduler.ts'
+export { gcService } from './service.ts'

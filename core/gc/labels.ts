@@ -15,7 +15,7 @@ export interface LabelledNode {
 
 /** What an object's labels keep. */
 export function references(ns: string, labels: StringMap): LabelledNode[] {
-  return nodesOf(ns, labels, `${prefix}ref.`, ['content', 'image'])
+  return nodesOf(ns, labels, `${prefix}ref.`, ['content', 'image', 'mount'])
 }
 
 /** What keeps an object by its own labels. */

@@ -17,6 +17,8 @@
  * ['in', ns, 'snapshots', snapshotter, key or name]               SnapshotRecord
  * ['in', ns, 'snapshot-children', snapshotter, parent's sequence, child]   true
  * ['in', ns, 'commits', snapshotter, key]                         CommitIntent
+ * ['in', ns, 'sandboxes', id]                                     SandboxRecord
+ * ['in', ns, 'mounts', name]                                      MountRecord
  * ```
  * Other rooms (tasks, networks) keep theirs below a first element of their own.
  *
@@ -30,12 +32,17 @@
 import { failedPrecondition, invalidArgument } from '#api/errors/errors.ts'
 import type { Key, ReadTransaction, Store, WriteTransaction } from '#api/store/store.ts'
 
+import { Pace } from './pace.ts'
+import { noting, WriteWatch } from './write-watch.ts'
+
 export type { Key, ReadTransaction, WriteTransaction } from '#api/store/store.ts'
 export { now, timestampOf } from '#api/types/clock.ts'
 export { Announcements } from './announcements.ts'
 export { applyMapPath, withoutEmpty } from './labels.ts'
+export { Pace } from './pace.ts'
 export type * from './records.ts'
 export { refusedFilter } from './refused-filter.ts'
+export type { WriteWatch } from './write-watch.ts'
 
 export type ObjectKind =
   | 'blobs'
@@ -47,6 +54,8 @@ export type ObjectKind =
   | 'snapshots'
   | 'snapshot-children'
   | 'commits'
+  | 'sandboxes'
+  | 'mounts'
 
 /** Where an object of a tenant namespace is stored, or the prefix of many. */
 export function objectKey(ns: string, kind: ObjectKind, ...rest: (string | number)[]): Key {
@@ -82,10 +91,20 @@ export type MutationListener = (frees: boolean) => void
 
 const schema = 1
 const sequencesAtOnce = 64
+/** Entries read in one step of {@link Metadata.listInSteps}: about a millisecond. */
+const entriesInStep = 128
+
+export interface WriteOptions {
+  /** Something may be garbage now. */
+  readonly frees?: boolean
+  /** Nobody is told: the write is the collection's own. */
+  readonly quiet?: boolean
+}
 
 export class Metadata {
   readonly #store: Store
   readonly #listeners = new Set<MutationListener>()
+  readonly #watches = new Set<WriteWatch>()
   #nextSequence = 0
   #sequenceLimit = 0
 
@@ -102,11 +121,46 @@ export class Metadata {
     return this.#store.read(body)
   }
 
-  /** As `Store.write`; then tells the listeners. `frees`: something may be garbage now. */
-  write<T>(body: (tx: WriteTransaction) => T, { frees = false } = {}): T {
-    const result = this.#store.write(body)
-    for (const listener of this.#listeners) listener(frees)
+  /** As `Store.write`; then tells watches and listeners. */
+  write<T>(body: (tx: WriteTransaction) => T, { frees = false, quiet = false }: WriteOptions = {}): T {
+    const result = this.#watches.size === 0 ? this.#store.write(body) : this.#watchedWrite(body)
+    if (!quiet) for (const listener of this.#listeners) listener(frees)
     return result
+  }
+
+  #watchedWrite<T>(body: (tx: WriteTransaction) => T): T {
+    let keys: Key[] = []
+    const result = this.#store.write(tx => {
+      keys = []
+      return body(noting(tx, keys))
+    })
+    for (const watch of this.#watches) watch.note(keys)
+    return result
+  }
+
+  /** Watches what is stored from now on, until disposed. */
+  watch(): WriteWatch {
+    const watch = new WriteWatch(ended => this.#watches.delete(ended))
+    this.#watches.add(watch)
+    return watch
+  }
+
+  /**
+   * All entries below a prefix, a few at a time; others may write between two steps. An entry that was there from
+   * beginning to end is answered once; of those that come or go meanwhile, {@link watch} tells.
+   */
+  async *listInSteps<T>(prefix: Key, pace = new Pace()): AsyncGenerator<{ key: Key; value: T }[]> {
+    let start: Key | undefined
+    for (;;) {
+      const found = this.read(tx => [
+        ...tx.list<T>(prefix, { limit: entriesInStep + 1, ...(start !== undefined && { start }) }),
+      ])
+      const isLast = found.length <= entriesInStep
+      start = isLast ? undefined : found.pop()?.key
+      yield found
+      if (isLast) return
+      await pace.step()
+    }
   }
 
   onMutation(listener: MutationListener): void {

@@ -70,3 +70,41 @@ export interface CommitIntent {
   readonly parent: string
   readonly lease?: string
 }
+
+export interface SandboxRecord {
+  readonly runtime: { name: string; options?: Any }
+  readonly spec?: Any
+  readonly labels: StringMap
+  readonly extensions: Readonly<Record<string, Any>>
+  /** Controller that runs it; empty for the default one. */
+  readonly sandboxer: string
+  readonly createdAt: Timestamp
+  readonly updatedAt: Timestamp
+}
+
+/** Mounts the daemon holds. The folder of its mount points is named by the number. */
+export interface MountRecord {
+  readonly sequence: number
+  readonly labels: StringMap
+  /** Holds it as it would a resource. */
+  readonly lease?: string
+  /** Absent until all of them are mounted. */
+  readonly active?: readonly ActiveMountRecord[]
+  readonly system: readonly MountValue[]
+  readonly createdAt: Timestamp
+  readonly updatedAt: Timestamp
+}
+
+export interface MountValue {
+  readonly type: string
+  readonly source: string
+  readonly target: string
+  readonly options: readonly string[]
+}
+
+export interface ActiveMountRecord {
+  readonly mount: MountValue
+  readonly mountPoint: string
+  readonly mountedAt: Timestamp
+  readonly data: StringMap
+}

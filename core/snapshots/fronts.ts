@@ -42,6 +42,16 @@ export class SnapshotterFronts implements Snapshots {
     for (const name of snapshotters) this.#fronts.get(name)?.markDirty()
   }
 
+  /** What {@link sweep} would remove now. */
+  async leftovers(): Promise<{ snapshotter: string; name: string; sizeBytes: number }[]> {
+    const found = await Promise.all(
+      Array.from(this.#fronts, async ([snapshotter, front]) =>
+        (await front.leftovers()).map(leftover => ({ snapshotter, ...leftover })),
+      ),
+    )
+    return found.flat()
+  }
+
   /** Removes from each backend what no record knows; all are tried, the first failure is thrown. */
   async sweep(): Promise<void> {
     const outcomes = await Promise.allSettled(Array.from(this.#fronts.values(), front => front.sweep()))

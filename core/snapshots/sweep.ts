@@ -2,22 +2,23 @@ import { isGantryError } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { SnapshotInfo, SnapshotterBackend } from './snapshots.ts'
 
-/**
- * Removes from a backend what is not wanted, children before parents, then lets it clean up. `wanted` is asked once,
- * after everything was listed: what a call makes meanwhile is either not in the list or wanted.
- */
-export async function sweepBackend(
-  backend: SnapshotterBackend,
-  wanted: () => (info: SnapshotInfo) => boolean,
-  logger: Logger,
-): Promise<void> {
-  const all: SnapshotInfo[] = []
-  for await (const info of backend.list()) all.push(info)
-  const isWanted = wanted()
-  for (const { name } of childrenFirst(all).filter(info => !isWanted(info))) await remove(backend, name, logger)
+/** Asked once, after everything was listed: what a call makes meanwhile is either not in the list or wanted. */
+type Wanted = () => Promise<(info: SnapshotInfo) => boolean>
+
+/** Removes from a backend what is not wanted, children before parents, then lets it clean up. */
+export async function sweepBackend(backend: SnapshotterBackend, wanted: Wanted, logger: Logger): Promise<void> {
+  for (const { name } of await unwanted(backend, wanted)) await remove(backend, name, logger)
   await backend.cleanup().catch((error: unknown) => {
     if (!isGantryError(error, 'NOT_IMPLEMENTED')) throw error
   })
+}
+
+/** What a backend holds that is not wanted, children before parents. */
+export async function unwanted(backend: SnapshotterBackend, wanted: Wanted): Promise<SnapshotInfo[]> {
+  const all: SnapshotInfo[] = []
+  for await (const info of backend.list()) all.push(info)
+  const isWanted = await wanted()
+  return childrenFirst(all.filter(info => !isWanted(info)))
 }
 
 /** One that still has children is left for the next sweep; one already gone is as good as removed. */

@@ -110,7 +110,9 @@ class OverlaySnapshotter implements Snapshotter {
   async usage(key: string): Promise<SnapshotUsage> {
     const recorded = this.#meta.committedUsage(key)
     if (recorded) return recorded
-    return measured(this.#storage.tree(this.#meta.get(key).id))
+    const { id, info } = this.#meta.get(key)
+    // A view holds nothing of its own; its empty tree is ours, not its user's.
+    return info.kind === 'view' ? { sizeBytes: 0, inodes: 0 } : measured(this.#storage.tree(id))
   }
 
   async cleanup(): Promise<void> {

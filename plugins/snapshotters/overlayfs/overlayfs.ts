@@ -112,7 +112,7 @@ class OverlaySnapshotter implements Snapshotter {
     if (recorded) return recorded
     const { id, info } = this.#meta.get(key)
     // A view holds nothing of its own; its empty tree is ours, not its user's.
-    return info.kind === 'view' ? { sizeBytes: 0, inodes: 0 } : measured(this.#storage.tree(id))
+    return info.kind === 'view' ? { bytes: 0, inodes: 0 } : measured(this.#storage.tree(id))
   }
 
   async cleanup(): Promise<void> {

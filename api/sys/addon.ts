@@ -1,4 +1,4 @@
-// Finds and loads the native addon. Only sys.ts imports this file.
+// Finds and loads the native addon. Only the modules of this folder import this file.
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type {
   ApplyLayerRequest,
   ApplyLayerResult,
+  CopyResult,
   CreateLayerRequest,
   CreateLayerResult,
   Mount,
@@ -13,6 +14,8 @@ import type {
   PeerCredentials,
   SpawnRequest,
   SpawnResult,
+  SubvolumeInfo,
+  SubvolumeUsage,
   UnmountOptions,
   Usage,
 } from './types.ts'
@@ -34,6 +37,15 @@ export interface Addon {
   createLayer(request: CreateLayerRequest, cancel: CancelToken): Promise<CreateLayerResult>
   CancelToken: new () => CancelToken
   statUsage(path: string): Promise<Usage>
+  copyTree(from: string, to: string, cancel: CancelToken): Promise<CopyResult>
+  removeTree(path: string): Promise<void>
+  createSubvolume(path: string): Promise<void>
+  snapshotSubvolume(source: string, path: string, readOnly: boolean): Promise<void>
+  removeSubvolume(path: string): Promise<void>
+  subvolumeInfo(path: string): Promise<SubvolumeInfo>
+  setSubvolumeReadOnly(path: string, readOnly: boolean): Promise<void>
+  subvolumeUsage(path: string): Promise<SubvolumeUsage>
+  enableQuota(path: string): Promise<void>
   setXattr(path: string, name: string, value: Uint8Array, followSymlinks: boolean): Promise<void>
   getXattr(path: string, name: string, followSymlinks: boolean): Promise<Buffer>
   listXattr(path: string, followSymlinks: boolean): Promise<string[]>

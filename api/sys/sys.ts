@@ -1,5 +1,6 @@
 /**
- * The system calls Node lacks, in native code (`shim-native/sys`). The only module that touches the addon.
+ * The system calls Node lacks, in native code (`shim-native/sys`). With `trees.ts` and `btrfs.ts` the
+ * only modules that touch the addon.
  *
  * Every call that can block returns a promise and runs on a thread of its own: not on the JavaScript
  * thread and not in libuv's pool, so a slow unmount delays no file access. A failed system call rejects
@@ -7,6 +8,7 @@
  * a relative one counts from the process' working directory.
  */
 import { addon } from './addon.ts'
+import { cancellable } from './cancellable.ts'
 import type {
   ApplyLayerRequest,
   ApplyLayerResult,
@@ -21,34 +23,8 @@ import type {
   Usage,
 } from './types.ts'
 
+export { isSysError, type SysError } from './sys-error.ts'
 export type * from './types.ts'
-
-/**
- * What every call here throws. `code` is the symbolic errno (`ENOENT`), or one of ours:
- * `EINVAL_ARCHIVE` (not a well-formed archive, or truncated), `EUNSAFE_ARCHIVE` (an entry points outside its root),
- * `ELIMIT_ARCHIVE` (a limit was crossed), `ECOMPRESSION` (damaged gzip or zstd data), `ECANCELED` (the signal fired).
- */
-export interface SysError extends Error {
-  code: string
-  /** Negative, as in Node; 0 for our own codes. */
-  errno: number
-  syscall?: string
-  path?: string
-  /** Second path of calls that have two. */
-  dest?: string
-  /** netlink: the kernel's own explanation (NLMSGERR_ATTR_MSG), also part of `message`. */
-  extAck?: string
-  /** netlink: `nlmsg_seq` of the request that failed. */
-  seq?: number
-  /** Archives: the entry at fault and the byte offset of its header in the uncompressed stream. */
-  entry?: string
-  offset?: number
-}
-
-/** True for an error of this module with that code; the way to tell an expected failure. */
-export function isSysError(error: unknown, code?: string): error is SysError {
-  return error instanceof Error && 'code' in error && (code === undefined || error.code === code)
-}
 
 /**
  * Performs mounts in order, with containerd's semantics (`mount.All`): the `ro` of a bind mount is applied
@@ -133,24 +109,6 @@ export function applyLayer(request: ApplyLayerRequest, signal?: AbortSignal): Pr
  */
 export function createLayer(request: CreateLayerRequest, signal?: AbortSignal): Promise<CreateLayerResult> {
   return cancellable(signal, token => addon().createLayer(request, token))
-}
-
-async function cancellable<T>(
-  signal: AbortSignal | undefined,
-  start: (token: { cancel(): void }) => Promise<T>,
-): Promise<T> {
-  signal?.throwIfAborted()
-  const token = new (addon().CancelToken)()
-  const cancel = () => token.cancel()
-  signal?.addEventListener('abort', cancel, { once: true })
-  try {
-    return await start(token)
-  } catch (error) {
-    if (signal?.aborted && isSysError(error, 'ECANCELED')) throw signal.reason
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', cancel)
-  }
 }
 
 /** Disk usage below `path`, as du(1): allocated bytes, hard links once, other file systems left out. */

@@ -96,6 +96,31 @@ export interface Usage {
   inodes: number
 }
 
+export interface CopyResult {
+  inodes: number
+  /** Bytes really copied: not those of cloned files, nor holes. */
+  bytes: number
+  /** Files that share their extents with the original. */
+  clonedFiles: number
+  /** Extended attributes the target's file system cannot hold (ENOTSUP), left out. */
+  skippedXattrs: number
+}
+
+export interface SubvolumeInfo {
+  /** As in the mount option `subvolid=`. */
+  id: number
+  readOnly: boolean
+  /** Transaction of the last change. */
+  generation: number
+  /** Transaction in which it was made. */
+  createdGeneration: number
+}
+
+export interface SubvolumeUsage extends Usage {
+  /** `bytes` comes from the quota group. */
+  byQuota: boolean
+}
+
 export interface SpawnRequest {
   /** `argv[0]` is the program's path (absolute: PATH is not searched). */
   argv: string[]

@@ -33,6 +33,11 @@ impl CancelToken {
     pub fn cancel(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+
+    /// What the job looks at.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
 }
 
 #[napi(object)]

@@ -10,6 +10,8 @@
 // napi leaves the registration of exports out of test builds, and then nothing seems to be used.
 #![cfg_attr(test, allow(dead_code))]
 
+mod btrfs;
+mod copy_tree;
 mod error;
 mod files;
 mod layer;
@@ -18,6 +20,7 @@ mod mount;
 mod netlink;
 mod netns;
 mod process;
+mod remove_tree;
 mod spawn;
 mod thread;
 mod usage;

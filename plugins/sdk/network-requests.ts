@@ -41,18 +41,25 @@ export function checkAdd(request: AddRequest): void {
     throw invalidArgument(`mac "${request.mac}" is not a unicast address such as 02:42:ac:1e:00:02`)
   for (const address of request.addresses)
     if (isIP(address) === 0) throw invalidArgument(`address "${address}" is not an IP address without prefix length`)
-  if (request.ports.length > maxPortsPerRequest)
-    throw invalidArgument(`${request.ports.length} ports are more than the ${maxPortsPerRequest} one request may have`)
-  for (const port of request.ports) checkPort(port)
+  checkPorts(request.ports)
 }
 
-function checkPort({ protocol, hostPort, containerPort, hostIp }: PortMapping): void {
+export function checkPorts(ports: readonly PortMapping[]): void {
+  const count = ports.reduce((sum, port) => sum + Math.max(port.count, 1), 0)
+  if (count > maxPortsPerRequest)
+    throw invalidArgument(`${count} ports are more than the ${maxPortsPerRequest} one request may have`)
+  for (const port of ports) checkPort(port)
+}
+
+function checkPort({ protocol, hostPort, containerPort, hostIp, count }: PortMapping): void {
   const known: readonly string[] = transportProtocols
   if (!known.includes(protocol))
     throw invalidArgument(`port protocol "${protocol}" is not one of ${transportProtocols.join(', ')}`)
   if (containerPort < 1 || containerPort > maxPort)
     throw invalidArgument(`container port ${containerPort} is not between 1 and ${maxPort}`)
   if (hostPort > maxPort) throw invalidArgument(`host port ${hostPort} is not between 0 and ${maxPort}`)
+  if (count > 1 && containerPort + count - 1 > maxPort)
+    throw invalidArgument(`container ports: ${count} from ${containerPort} on go beyond ${maxPort}`)
   if (hostIp !== '' && isIP(hostIp) === 0) throw invalidArgument(`host address "${hostIp}" is not an IP address`)
 }
 

@@ -1,9 +1,9 @@
 /** A network plugin on the wire, both ends: gantry.network.v1.NetworkPluginService. */
-import { internal } from '#api/errors/errors.ts'
+import { internal, notImplemented } from '#api/errors/errors.ts'
 import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
 import type { Client } from '#api/rpc/definition.ts'
 import type { NetworkPlugin } from './network.ts'
-import { checkAdd, checkAttachment, checkNetwork, checkNetworkId } from './network-requests.ts'
+import { checkAdd, checkAttachment, checkNetwork, checkNetworkId, checkPorts } from './network-requests.ts'
 import { type ServedService, service } from './plugin.ts'
 
 /** Serves `plugin`, with the checks every plugin needs in front. */
@@ -24,6 +24,13 @@ export function networkService(plugin: NetworkPlugin): ServedService {
       checkAttachment(request)
       await plugin.del(request)
       return {}
+    },
+    async update(request) {
+      checkAttachment(request)
+      checkPorts(request.publish)
+      checkPorts(request.unpublish)
+      if (!plugin.update) throw notImplemented('update: attachments of this network plugin cannot be changed')
+      return { result: await plugin.update(request) }
     },
     async check(request) {
       checkAttachment(request)
@@ -52,6 +59,7 @@ export function networkPluginOver(
     listNetworks: async () => (await client.listNetworks({})).networks,
     add: async request => present((await client.add(request)).result, 'result'),
     del: async request => void (await client.del(request)),
+    update: async request => present((await client.update(request)).result, 'result'),
     check: async request => void (await client.check(request)),
     status: async () => void (await client.status({})),
     gc: async (networkId, validAttachments) => (await client.gc({ networkId, validAttachments })).removed,

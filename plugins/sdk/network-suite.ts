@@ -77,6 +77,8 @@ export function addRequest(networkId: string, containerId: string, netnsPath: st
     ports: [],
     aliases: [],
     defaultRoute: true,
+    defaultRouteMetric: 0,
+    links: {},
   }
 }
 
@@ -90,7 +92,8 @@ export function openNetwork(digit: string, overrides: Partial<Network> = {}): Ne
     internal: false,
     options: {},
     labels: {},
-    enableIpv6: false,
+    disableIpv4: false,
+    disableIpv6: false,
     ...overrides,
   }
 }

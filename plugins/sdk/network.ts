@@ -31,6 +31,7 @@ import type {
   DelRequest,
   Network,
   Result,
+  UpdateRequest,
 } from '#api/gen/gantry/network/v1/network.ts'
 
 export type {
@@ -44,6 +45,7 @@ export type {
   PortMapping,
   Result,
   Subnet,
+  UpdateRequest,
 } from '#api/gen/gantry/network/v1/network.ts'
 
 /**
@@ -71,6 +73,12 @@ export interface NetworkPlugin {
 
   /** Unknown attachment or network, and a missing namespace: success. */
   del(request: DelRequest): Promise<void>
+
+  /**
+   * Opens and closes ports, replaces names. Absent: the plugin cannot (NOT_IMPLEMENTED).
+   * NOT_FOUND: no such attachment. ALREADY_EXISTS: a port is taken. FAILED_PRECONDITION: the network publishes none.
+   */
+  update?(request: UpdateRequest): Promise<Result>
 
   /** Compares with the kernel's state, changes nothing. FAILED_PRECONDITION names the difference; NOT_FOUND: no such attachment. */
   check(request: CheckRequest): Promise<void>

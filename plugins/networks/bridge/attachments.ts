@@ -1,22 +1,34 @@
-/** The life of an attachment: written down, made, undone. */
-import { isDeepStrictEqual } from 'node:util'
-import { alreadyExists, failedPrecondition, invalidArgument, messageOf, notFound } from '#api/errors/errors.ts'
+/** The life of an attachment: written down, made, changed, undone. */
+import { failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
-import type { Firewall, PublishedPort } from '#sdk/iptables-wrapper/firewall.ts'
-import type { AddRequest, CheckRequest, PortMapping, Result } from '#sdk/network.ts'
-import { formatIpv4 } from '#sdk/network-addresses.ts'
+import { type Firewall, singlePorts } from '#sdk/iptables-wrapper/firewall.ts'
+import type { AddRequest, CheckRequest, Result, UpdateRequest } from '#sdk/network.ts'
 import type { PluginEnv } from '#sdk/plugin.ts'
 import { findLink, type LinkInfo } from '#sdk/rtnetlink/rtnetlink.ts'
-import { chooseAddress, macFor } from './addresses.ts'
+import { Admission, refuseChange } from './admission.ts'
 import type { BridgeConfig } from './config.ts'
-import { checkPlugged, type EndpointPlan, type OpenNamespace, openNamespace, plug, unplug } from './endpoint.ts'
-import type { HostPorts, TakenPort } from './host-ports.ts'
-import { type AttachmentRow, type Departure, describe, type Ledger, type NetworkRow } from './ledger.ts'
-import { vethName } from './names.ts'
+import { changeOf } from './changes.ts'
+import {
+  checkPlugged,
+  type EndpointPlan,
+  endpointPlan,
+  type OpenNamespace,
+  openNamespace,
+  plug,
+  rejoin,
+} from './endpoint.ts'
+import type { HostPorts } from './host-ports.ts'
+import type { AttachmentKey, AttachmentRow, Ledger } from './ledger.ts'
 import type { BridgeNetworks } from './networks.ts'
-import { readOptions } from './options.ts'
-import { mappingOf, resultOf } from './result.ts'
-import { planOf } from './subnets.ts'
+import { Removals } from './removals.ts'
+import { resultOf } from './result.ts'
+import { portText } from './sweep.ts'
+
+/** Told of containers that come, change and go, when all else about them is in place. */
+export interface AttachmentListener {
+  attached(row: AttachmentRow): Promise<void>
+  detached(row: AttachmentRow): void
+}
 
 export interface AttachmentsParts {
   readonly env: PluginEnv<BridgeConfig>
@@ -24,25 +36,28 @@ export interface AttachmentsParts {
   readonly firewall: Firewall
   readonly networks: BridgeNetworks
   readonly hostPorts: HostPorts
+  readonly listener: AttachmentListener
 }
 
 export class Attachments {
-  readonly #instance: string
   readonly #log: Logger
   readonly #ledger: Ledger
   readonly #firewall: Firewall
   readonly #networks: BridgeNetworks
   readonly #hostPorts: HostPorts
-  /** Removals under way, by link. */
-  readonly #removals = new Map<string, Promise<void>>()
+  readonly #admission: Admission
+  readonly #removals: Removals
+  readonly #listener: AttachmentListener
 
-  constructor({ env, ledger, firewall, networks, hostPorts }: AttachmentsParts) {
-    this.#instance = env.instance
+  constructor({ env, ledger, firewall, networks, hostPorts, listener }: AttachmentsParts) {
     this.#log = env.log
     this.#ledger = ledger
     this.#firewall = firewall
     this.#networks = networks
     this.#hostPorts = hostPorts
+    this.#removals = new Removals(ledger, env.log)
+    this.#admission = new Admission({ instance: env.instance, ledger, networks, hostPorts, removals: this.#removals })
+    this.#listener = listener
   }
 
   /** See `NetworkPlugin.add`. One call per attachment at a time. */
@@ -51,11 +66,15 @@ export class Attachments {
     using namespace = openNamespace(request.netnsPath)
     const known = this.#ledger.attachment(request)
     if (known) refuseChange(known, request)
-    const row = known ?? (await this.#reserve(request, network))
+    const row = known ?? (await this.#admission.admit(request, network))
     try {
       const plan = endpointPlan(row, network)
-      // The firewall's side and the link's side have nothing to do with each other.
-      const [bridge] = await all([this.#plug(plan, namespace), this.#firewall.publish(row.ports)])
+      // The firewall's side, the link's and the names' have nothing to do with each other.
+      const [bridge] = await all(
+        this.#plug(plan, namespace),
+        this.#firewall.publish(row.ports),
+        this.#listener.attached(row),
+      )
       return resultOf(plan, bridge)
     } catch (error) {
       await this.#rollBack(row, error)
@@ -65,83 +84,72 @@ export class Attachments {
 
   /** See `NetworkPlugin.del`. Answers before the link is gone. */
   async del(row: AttachmentRow): Promise<void> {
+    this.#listener.detached(row)
     await this.#firewall.unpublish(row.ports)
     this.#hostPorts.release(row.ports)
-    void this.#remove(this.#ledger.detach(row))
+    void this.#removals.remove(this.#ledger.detach(row))
   }
 
-  async check({ networkId, containerId, interfaceName, netnsPath }: CheckRequest): Promise<void> {
-    const row = this.#ledger.attachment({ networkId, containerId, interfaceName })
-    if (row === undefined)
-      throw notFound(`attachment of container ${containerId} (${interfaceName}) to network ${networkId}`)
-    const network = this.#networks.get(networkId)
-    await checkPlugged(endpointPlan(row, network), await findLink(network.bridge), netnsPath || row.netnsPath)
-    const open = await this.#firewall.ports()
-    const closed = row.ports.find(port => !open.some(other => isDeepStrictEqual(port, other)))
+  /** See `NetworkPlugin.update`. Recorded before ports open, and after they are closed. */
+  async update(request: UpdateRequest): Promise<Result> {
+    const row = this.#get(request)
+    const network = this.#networks.get(row.networkId)
+    const change = await changeOf(row, request, network.network, this.#hostPorts)
+    try {
+      this.#ledger.change(change.row)
+      await this.#firewall.publish(change.opened)
+    } catch (error) {
+      this.#ledger.change(row)
+      await this.#firewall.unpublish(change.opened)
+      this.#hostPorts.release(change.opened)
+      throw error
+    }
+    await this.#firewall.unpublish(change.closed)
+    this.#hostPorts.release(change.closed)
+    const plan = endpointPlan(change.row, network)
+    const bridge = await this.#networks.bridge(network)
+    if (change.opened.length + change.closed.length > 0) await rejoin(plan, bridge.index)
+    await this.#listener.attached(change.row)
+    return resultOf(plan, bridge)
+  }
+
+  async check(request: CheckRequest): Promise<void> {
+    const row = this.#get(request)
+    const network = this.#networks.get(row.networkId)
+    const bridge = await findLink(network.bridge)
+    await checkPlugged(endpointPlan(row, network), bridge, request.netnsPath || row.netnsPath)
+    const open = row.ports.length === 0 ? new Set() : new Set((await this.#firewall.ports()).map(portText))
+    const closed = singlePorts(row.ports).find(port => !open.has(portText(port)))
     if (closed)
       throw failedPrecondition(
-        `attachment of ${containerId}: host port ${closed.hostPort}/${closed.protocol} is not open`,
+        `attachment of ${row.containerId}: host port ${closed.hostPort}/${closed.protocol} is not open`,
+      )
+  }
+
+  /** Puts what is left of a network's links into its bridge, after that was made again. */
+  async rejoinAll(networkId: string): Promise<void> {
+    const network = this.#networks.get(networkId)
+    const { index } = await this.#networks.bridge(network)
+    for (const row of this.#ledger.attachments(networkId))
+      await rejoin(endpointPlan(row, network), index).catch(error =>
+        this.#log.warn({ container: row.containerId, reason: messageOf(error) }, 'an interface is not back in its bridge'),
       )
   }
 
   /** Takes up removals that an earlier process left. */
   resumeRemovals(): void {
-    for (const departure of this.#ledger.departures()) void this.#remove(departure)
+    this.#removals.resume()
   }
 
   /** Resolves when no removal is under way. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#removals.values())
+  settled(): Promise<void> {
+    return this.#removals.settled()
   }
 
-  async #reserve(request: AddRequest, { network }: NetworkRow): Promise<AttachmentRow> {
-    if (network.internal && request.ports.length > 0)
-      throw invalidArgument(`ports: network "${network.name}" is internal and publishes none`)
-    const { hostBindingIpv4 } = readOptions(network.options)
-    const mappings = request.ports.map(port => (port.hostIp === '' ? { ...port, hostIp: hostBindingIpv4 } : port))
-    const ports = await this.#hostPorts.take(mappings, describe(request))
-    try {
-      return await this.#record(request, ports)
-    } catch (error) {
-      this.#hostPorts.release(ports)
-      throw error
-    }
-  }
-
-  /** Chooses the address and writes all down, with no wait between: another add must not choose the same. */
-  async #record(request: AddRequest, ports: readonly TakenPort[]): Promise<AttachmentRow> {
-    for (;;) {
-      const network = this.#networks.get(request.networkId)
-      const address = chooseAddress(this.#ledger, network, planOf(network.network), request.addresses)
-      const leaving = this.#ledger
-        .departures()
-        .find(row => row.networkId === request.networkId && row.address === address)
-      if (leaving === undefined) {
-        const row = this.#rowFor(request, network, address, ports)
-        this.#ledger.attach(row, network)
-        return row
-      }
-      await this.#remove(leaving)
-    }
-  }
-
-  #rowFor(request: AddRequest, { network }: NetworkRow, address: number, ports: readonly TakenPort[]): AttachmentRow {
-    const { networkId, containerId, interfaceName, namespace, netnsPath } = request
-    const mac = request.mac.toLowerCase() || macFor(address)
-    const twin = this.#ledger.attachments(networkId).find(row => row.mac === mac)
-    if (twin) throw alreadyExists(`MAC ${mac} of network "${network.name}" belongs to container ${describe(twin)}`)
-    return {
-      networkId,
-      containerId,
-      interfaceName,
-      namespace,
-      netnsPath,
-      address,
-      mac,
-      hostLink: vethName(this.#instance, this.#ledger.nextSequence()),
-      defaultRoute: request.defaultRoute && !network.internal,
-      ports: ports.map(port => ({ ...port, containerAddress: address })),
-    }
+  #get(key: AttachmentKey): AttachmentRow {
+    const row = this.#ledger.attachment(key)
+    if (row) return row
+    throw notFound(`attachment of container ${key.containerId} (${key.interfaceName}) to network ${key.networkId}`)
   }
 
   async #plug(plan: EndpointPlan, namespace: OpenNamespace): Promise<LinkInfo> {
@@ -163,53 +171,15 @@ export class Attachments {
   /** After a failed add nothing is left; what cannot be undone now stays a departure. */
   async #rollBack(row: AttachmentRow, reason: unknown): Promise<void> {
     this.#log.info({ container: row.containerId, reason: messageOf(reason) }, 'attachment failed, undoing it')
+    this.#listener.detached(row)
     await this.#firewall.unpublish(row.ports).catch(error => this.#log.error({ err: error }, 'closing ports failed'))
     this.#hostPorts.release(row.ports)
-    await this.#remove(this.#ledger.detach(row))
-  }
-
-  /** Never rejects: what fails stays written down for the next start. */
-  #remove(departure: Departure): Promise<void> {
-    const { hostLink } = departure
-    const known = this.#removals.get(hostLink)
-    if (known) return known
-    const removal = unplug(hostLink)
-      .then(() => this.#ledger.departed(departure))
-      .catch(error => this.#log.error({ err: error, link: hostLink }, 'removing a link failed'))
-      .finally(() => this.#removals.delete(hostLink))
-    this.#removals.set(hostLink, removal)
-    return removal
+    await this.#removals.remove(this.#ledger.detach(row))
   }
 }
 
-function endpointPlan(row: AttachmentRow, network: NetworkRow): EndpointPlan {
-  const isolated = !readOptions(network.network.options).intraTraffic
-  return { row, network, addresses: planOf(network.network), isolated }
-}
-
-/** A repeat must ask for what is there: ALREADY_EXISTS otherwise. */
-function refuseChange(row: AttachmentRow, { addresses, mac, ports }: AddRequest): void {
-  const differs = (what: string) =>
-    alreadyExists(`container ${describe(row)} is attached already, with ${what}; detach it first`, { bare: true })
-  if (addresses.length > 0 && !isDeepStrictEqual(addresses, [formatIpv4(row.address)]))
-    throw differs(`address ${formatIpv4(row.address)}`)
-  if (mac !== '' && mac.toLowerCase() !== row.mac) throw differs(`MAC ${row.mac}`)
-  const same = ports.length === row.ports.length && ports.every((port, i) => isSamePort(port, row.ports[i]))
-  if (!same) throw differs(`ports ${JSON.stringify(row.ports.map(mappingOf))}`)
-}
-
-function isSamePort(asked: PortMapping, made: PublishedPort | undefined): boolean {
-  if (made === undefined) return false
-  const { protocol, containerPort, hostPort } = made
-  return (
-    asked.protocol === protocol &&
-    asked.containerPort === containerPort &&
-    (asked.hostPort === 0 || asked.hostPort === hostPort)
-  )
-}
-
-/** Both, and when one fails only after the other has ended: what is undone then must not be still in the making. */
-async function all<A, B>(promises: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+/** All, and when one fails only after the others have ended: what is undone then must not be still in the making. */
+async function all<A>(...promises: [Promise<A>, ...Promise<void>[]]): Promise<[A, ...void[]]> {
   await Promise.allSettled(promises)
   return await Promise.all(promises)
 }

@@ -5,7 +5,7 @@
  * - `config.ts` what users set; `options.ts` what a network's creator sets
  * - `ledger.ts` what was handed out, durably; `subnets.ts`, `addresses.ts`, `host-ports.ts` how it is chosen
  * - `networks.ts`, `attachments.ts` the two lives; `bridge-link.ts`, `endpoint.ts` their kernel objects
- * - `sweep.ts` what belongs to nobody
+ * - `dns/` the containers' names; `link-watch.ts` bridges that others take away; `sweep.ts` what belongs to nobody
  */
 import { join } from 'node:path'
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
@@ -13,7 +13,16 @@ import { openStore } from '#api/store/store.ts'
 import { defineNetwork } from '#sdk/define-network.ts'
 import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
 import { openFirewall } from '#sdk/iptables-wrapper/open-firewall.ts'
-import type { AddRequest, Attachment, CheckRequest, DelRequest, Network, NetworkPlugin, Result } from '#sdk/network.ts'
+import type {
+  AddRequest,
+  Attachment,
+  CheckRequest,
+  DelRequest,
+  Network,
+  NetworkPlugin,
+  Result,
+  UpdateRequest,
+} from '#sdk/network.ts'
 import type { PluginEnv } from '#sdk/plugin.ts'
 import { Attachments } from './attachments.ts'
 import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
@@ -25,7 +34,7 @@ import { sweep } from './sweep.ts'
 export const bridge = defineNetwork({
   id: 'bridge',
   version: '0.1.0',
-  capabilities: ['port-map', 'mac', 'static-address', 'check', 'gc'],
+  capabilities: ['port-map', 'mac', 'static-address', 'ipv6', 'update', 'names', 'check', 'gc'],
   parseConfig,
   configSchema,
   create: async env => new BridgeNetwork(env),
@@ -38,6 +47,7 @@ export class BridgeNetwork implements NetworkPlugin {
   readonly #networks: BridgeNetworks
   readonly #attachments: Attachments
   readonly #lock = new KeyedLock()
+  readonly #watches = new DisposableStack()
 
   constructor(env: PluginEnv<BridgeConfig>) {
     const { config, instance, log } = env
@@ -54,8 +64,9 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#ledger = ledger
     this.#firewall = firewall
     this.#networks = networks
-    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts })
+    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: silent })
     this.#attachments.resumeRemovals()
+    this.#watches.use(firewall.watch())
   }
 
   createNetwork(network: Network): Promise<Network> {
@@ -78,6 +89,10 @@ export class BridgeNetwork implements NetworkPlugin {
     return this.#detach(request)
   }
 
+  update(request: UpdateRequest): Promise<Result> {
+    return this.#lock.run(textOf(request), () => this.#attachments.update(request))
+  }
+
   check(request: CheckRequest): Promise<void> {
     return this.#lock.run(textOf(request), () => this.#attachments.check(request))
   }
@@ -97,6 +112,7 @@ export class BridgeNetwork implements NetworkPlugin {
   }
 
   async close(): Promise<void> {
+    this.#watches.dispose()
     await this.#attachments.settled()
     await this.#networks.retire().catch(error => this.#env.log.warn({ err: error }, 'idle networks stay in the kernel'))
     await this.#ledger.close()
@@ -109,3 +125,5 @@ export class BridgeNetwork implements NetworkPlugin {
     })
   }
 }
+
+const silent = { attached: async () => {}, detached: () => {} }

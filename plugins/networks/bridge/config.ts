@@ -1,21 +1,27 @@
 /** The configuration table of the bridge plugin. */
+import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { firewallBackends } from '#sdk/iptables-wrapper/open-firewall.ts'
-import { type Ipv4Subnet, parseIpv4Subnet } from '#sdk/network-addresses.ts'
+import { addressBits, addressFromBytes, type IpSubnet, parseSubnet } from '#sdk/network-addresses.ts'
 import { configOf } from '#sdk/plugin-config.ts'
 
 const schema = z.strictObject({
   pools: z
     .array(
       z.strictObject({
-        base: z.string().describe('Addresses to cut subnets from, such as "172.30.0.0/16".'),
-        size: z.int().min(8).max(29).describe('Prefix length of each subnet.'),
+        base: z.string().describe('Addresses to cut subnets from, such as "172.30.0.0/16" or "fd12:3456:789a::/48".'),
+        size: z.int().min(8).max(126).describe('Prefix length of each subnet.'),
       }),
     )
     .min(1)
-    .default([{ base: '172.30.0.0/16', size: 24 }])
-    .describe('Where networks without a subnet of their own get one; tried in order.'),
+    .default([
+      { base: '172.30.0.0/16', size: 24 },
+      { base: '10.208.0.0/12', size: 24 },
+    ])
+    .describe(
+      'Where networks without a subnet of their own get one; tried in order. Without an IPv6 one, /64 subnets come from a private fd00::/8 prefix of this host.',
+    ),
   default_bridge_name: z
     .string()
     .max(15)
@@ -30,7 +36,7 @@ const schema = z.strictObject({
 })
 
 export interface SubnetPool {
-  readonly base: Ipv4Subnet
+  readonly base: IpSubnet
   /** Prefix length of each subnet. */
   readonly size: number
 }
@@ -62,8 +68,20 @@ export function parseConfig(raw: unknown): BridgeConfig {
 }
 
 function readPool({ base, size }: { base: string; size: number }, index: number): SubnetPool {
-  const subnet = parseIpv4Subnet(base, `configuration: pools.${index}.base`)
+  const subnet = parseSubnet(base, `configuration: pools.${index}.base`)
   if (size < subnet.prefix)
     throw invalidArgument(`configuration: pools.${index}.size ${size} is larger than the whole pool ${base}`)
+  const longest = addressBits(subnet.family) - 2
+  if (size > longest)
+    throw invalidArgument(`configuration: pools.${index}.size ${size} leaves no room for containers: at most ${longest}`)
   return { base: subnet, size }
+}
+
+/**
+ * RFC 4193: a /48 of this host's own, the same at every start. `seed` should differ from host to host.
+ */
+export function privatePrefix(seed: string): SubnetPool {
+  const global = createHash('sha256').update(`gantry bridge ${seed}`).digest().subarray(0, 5)
+  const base = addressFromBytes(Buffer.concat([Buffer.from([0xfd]), global, Buffer.alloc(10)]))
+  return { base: parseSubnet(`${base}/48`), size: 64 }
 }

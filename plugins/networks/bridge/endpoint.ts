@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { alreadyExists, failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import { isSysError } from '#api/sys/sys.ts'
-import { formatIpv4 } from '#sdk/network-addresses.ts'
+import { familyOf } from '#sdk/network-addresses.ts'
 import {
   addAddress,
   addDefaultRoute,
@@ -16,16 +16,37 @@ import {
   type RtRequest,
   raiseLink,
   setBridgePort,
+  setLinkUp,
+  setMaster,
 } from '#sdk/rtnetlink/rtnetlink.ts'
 import type { AttachmentRow, NetworkRow } from './ledger.ts'
-import type { AddressPlan } from './subnets.ts'
+import { readOptions } from './options.ts'
+import { planOf } from './subnets.ts'
 
 export interface EndpointPlan {
   readonly row: AttachmentRow
   readonly network: NetworkRow
-  readonly addresses: AddressPlan
+  readonly addresses: readonly PlannedAddress[]
   /** Containers of the network must not reach one another. */
   readonly isolated: boolean
+  /** Containers of the network find one another by name. */
+  readonly hasNames: boolean
+}
+
+export interface PlannedAddress {
+  readonly address: string
+  readonly prefix: number
+  readonly gateway: string
+}
+
+export function endpointPlan(row: AttachmentRow, network: NetworkRow): EndpointPlan {
+  const { intraTraffic, names } = readOptions(network.network)
+  const plans = planOf(network.network.subnets)
+  const addresses = row.addresses.flatMap(({ address, subnet: cidr }) => {
+    const plan = plans.find(candidate => candidate.cidr === cidr)
+    return plan ? { address, prefix: plan.subnet.prefix, gateway: plan.gateway } : []
+  })
+  return { row, network, addresses, isolated: !intraTraffic, hasNames: names }
 }
 
 /** A network namespace held open, so that links can be made in it. */
@@ -50,8 +71,8 @@ export async function plug(plan: EndpointPlan, bridge: number, namespace: OpenNa
   const where = { netns: namespace.path }
   await makePair(plan, bridge, namespace)
   const { index } = await raiseLink(row.interfaceName, where)
-  const requests: RtRequest[] = [addAddress(index, row.address, addresses.subnet.prefix)]
-  if (row.defaultRoute) requests.push(addDefaultRoute(addresses.gateway, index))
+  const requests: RtRequest[] = addresses.map(({ address, prefix }) => addAddress(index, address, prefix))
+  if (row.defaultRoute) requests.push(...addresses.map(({ gateway }) => addDefaultRoute(gateway, index, row.metric)))
   await perform(requests, where)
 }
 
@@ -77,8 +98,17 @@ function pairRequests({ row, network, isolated }: EndpointPlan, bridge: number, 
   return [
     createVeth({ name: row.hostLink, master: bridge, mtu, peer }),
     // A container that connects to its own published port is answered through the port it came by.
-    setBridgePort(row.hostLink, { hairpin: row.ports.length > 0, isolated }),
+    bridgePort(row, isolated),
   ]
+}
+
+function bridgePort(row: AttachmentRow, isolated: boolean): RtRequest {
+  return setBridgePort(row.hostLink, { hairpin: row.ports.length > 0, isolated })
+}
+
+/** Puts the outer end into the bridge (again), with the settings that follow from its ports. ENODEV: it is gone. */
+export async function rejoin({ row, isolated }: EndpointPlan, bridge: number): Promise<void> {
+  await perform([setMaster(row.hostLink, bridge), setLinkUp(row.hostLink), bridgePort(row, isolated)])
 }
 
 async function isNamespace({ path }: OpenNamespace): Promise<boolean> {
@@ -122,9 +152,14 @@ export async function checkPlugged(
   if (!inner?.up) throw differs(`interface "${row.interfaceName}" is missing or down`)
   if (inner.mac !== row.mac) throw differs(`interface "${row.interfaceName}" has MAC ${inner.mac}, not ${row.mac}`)
   const found = await listAddresses(where)
-  if (!found.some(({ index, address }) => index === inner.index && address === row.address))
-    throw differs(`interface "${row.interfaceName}" lacks the address ${formatIpv4(row.address)}`)
+  const lacking = addresses.find(
+    wanted => !found.some(({ index, address }) => index === inner.index && address === wanted.address),
+  )
+  if (lacking) throw differs(`interface "${row.interfaceName}" lacks the address ${lacking.address}`)
   const routes = row.defaultRoute ? await listRoutes(where) : []
-  const hasRoute = routes.some(({ destination, gateway }) => destination.prefix === 0 && gateway === addresses.gateway)
-  if (row.defaultRoute && !hasRoute) throw differs(`no default route via ${formatIpv4(addresses.gateway)}`)
+  const unrouted = addresses.find(
+    wanted => !routes.some(({ destination, gateway }) => destination.prefix === 0 && gateway === wanted.gateway),
+  )
+  if (row.defaultRoute && unrouted)
+    throw differs(`no IPv${familyOf(unrouted.gateway)} default route via ${unrouted.gateway}`)
 }

@@ -3,14 +3,15 @@
  * it, and a socket can be bound to it. It is not kept bound afterwards: that would cost a descriptor for each, and
  * connections reach the container before they reach any socket; a program that binds the port later gets none.
  */
-import { alreadyExists, invalidArgument, notImplemented, resourceExhausted } from '#api/errors/errors.ts'
-import type { ForeignPort, TransportProtocol } from '#sdk/iptables-wrapper/firewall.ts'
-import type { PortMapping } from '#sdk/network.ts'
-import { formatIpv4, parseIpv4 } from '#sdk/network-addresses.ts'
-import { describeHolder, type HostPort, probePort } from './port-probe.ts'
+import { alreadyExists, invalidArgument, resourceExhausted } from '#api/errors/errors.ts'
+import type { ForeignPort } from '#sdk/iptables-wrapper/firewall.ts'
+import { familyOf } from '#sdk/network-addresses.ts'
+import { type Claim, PortClaims, portCollides } from './port-claims.ts'
+import { describeHolder, type HostPort, probePorts, type Refusal } from './port-probe.ts'
 
-/** How many random ports are tried for one mapping before the host counts as full. */
+/** How many places are tried for one random range before the host counts as full. */
 const maxAttempts = 1000
+const maxPort = 65_535
 
 export interface HostPortsOptions {
   /** Range of random ports, both ends included. */
@@ -18,21 +19,18 @@ export interface HostPortsOptions {
   readonly foreignPorts: () => Promise<readonly ForeignPort[]>
 }
 
-/** A host port that was given out, and the port it leads to. */
-export interface TakenPort extends HostPort {
-  readonly containerPort: number
-}
-
-interface Claim {
-  readonly port: HostPort
-  readonly holder: string
+/** A wish for the same range on one or more addresses. `hostPort` 0: anywhere. */
+export interface PortWish {
+  readonly protocol: HostPort['protocol']
+  readonly hostPort: number
+  readonly count: number
+  readonly hostAddresses: readonly string[]
 }
 
 export class HostPorts {
   readonly #range: HostPortsOptions['range']
   readonly #foreignPorts: HostPortsOptions['foreignPorts']
-  /** By protocol and number: one claim for all addresses, or several for different ones. */
-  readonly #claims = new Map<string, Claim[]>()
+  readonly #claims = new PortClaims()
   #next: number
 
   constructor({ range, foreignPorts }: HostPortsOptions) {
@@ -43,112 +41,120 @@ export class HostPorts {
 
   /** Notes ports that `holder` has had since an earlier process. */
   restore(ports: readonly HostPort[], holder: string): void {
-    for (const port of ports) this.#claim(port, holder)
+    for (const port of ports) this.#claims.add({ port, holder })
   }
 
   /**
-   * Claims a host port for each mapping, all or none. ALREADY_EXISTS: taken, by whom. INVALID_ARGUMENT: an address
-   * the host does not have. RESOURCE_EXHAUSTED: no random port is free.
+   * Claims a host port (or range) for each wish, all or none; answers the first port of each. ALREADY_EXISTS: taken, by
+   * whom. INVALID_ARGUMENT: an address the host does not have. RESOURCE_EXHAUSTED: no random port is free.
    */
-  async take(mappings: readonly PortMapping[], holder: string): Promise<TakenPort[]> {
-    if (mappings.length === 0) return []
+  async take(wishes: readonly PortWish[], holder: string): Promise<number[]> {
+    if (wishes.length === 0) return []
     const foreign = await this.#foreignPorts()
-    const taken: TakenPort[] = []
+    const taken: Claim[] = []
     try {
-      for (const mapping of mappings) {
-        const wish = readMapping(mapping)
-        taken.push(
+      const found: number[] = []
+      for (const wish of wishes) {
+        const first =
           wish.hostPort === 0
-            ? await this.#takeRandom(wish, holder, foreign)
-            : await this.#takeFixed(wish, holder, foreign),
-        )
+            ? await this.#takeRandom(wish, holder, foreign, taken)
+            : await this.#takeFixed(wish, holder, foreign, taken)
+        found.push(first)
       }
-      return taken
+      return found
     } catch (error) {
-      this.release(taken)
+      for (const { port } of taken) this.#claims.remove(port)
       throw error
     }
   }
 
   release(ports: readonly HostPort[]): void {
+    for (const port of ports) this.#claims.remove(port)
+  }
+
+  async #takeFixed(wish: PortWish, holder: string, foreign: readonly ForeignPort[], taken: Claim[]): Promise<number> {
+    if (wish.hostPort + wish.count - 1 > maxPort)
+      throw invalidArgument(`ports: ${wish.count} ports from ${wish.hostPort} on go beyond ${maxPort}`)
+    const ports = portsOf(wish, wish.hostPort)
     for (const port of ports) {
-      const left = (this.#claims.get(keyOf(port)) ?? []).filter(claim => claim.port.hostAddress !== port.hostAddress)
-      if (left.length > 0) this.#claims.set(keyOf(port), left)
-      else this.#claims.delete(keyOf(port))
+      const owner = this.#ownerOf(port, foreign)
+      if (owner) throw takenBy(port, owner.hostPort, owner.who)
     }
+    this.#claim(ports, holder, taken)
+    for (const port of ports) {
+      const refusal = await probePorts(port)
+      if (refusal) throw await explain(port, refusal)
+    }
+    return wish.hostPort
   }
 
-  async #takeFixed(port: TakenPort, holder: string, foreign: readonly ForeignPort[]): Promise<TakenPort> {
-    const owner = this.#ownerOf(port, foreign)
-    if (owner !== undefined) throw taken(port, owner)
-    this.#claim(port, holder)
-    const refusal = await probePort(port)
-    if (refusal === undefined) return port
-    this.release([port])
-    throw await explain(port, refusal)
-  }
-
-  async #takeRandom(wish: TakenPort, holder: string, foreign: readonly ForeignPort[]): Promise<TakenPort> {
-    const attempts = Math.min(maxAttempts, this.#range.last - this.#range.first + 1)
+  async #takeRandom(wish: PortWish, holder: string, foreign: readonly ForeignPort[], taken: Claim[]): Promise<number> {
+    const { first, last } = this.#range
+    const attempts = Math.min(maxAttempts, last - first + 1)
     for (let i = 0; i < attempts; i++) {
-      const port = { ...wish, hostPort: this.#nextRandom() }
-      if (this.#ownerOf(port, foreign) !== undefined) continue
-      this.#claim(port, holder)
-      const refusal = await probePort(port)
-      if (refusal === undefined) return port
-      this.release([port])
-      if (refusal !== 'EADDRINUSE') throw await explain(port, refusal)
+      const start = this.#nextRandom(wish.count)
+      if (start + wish.count - 1 > last) break
+      const ports = portsOf(wish, start)
+      if (ports.some(port => this.#ownerOf(port, foreign))) continue
+      const mark = taken.length
+      this.#claim(ports, holder, taken)
+      const refusal = await firstRefusal(ports)
+      if (refusal === undefined) return start
+      for (const { port } of taken.splice(mark)) this.#claims.remove(port)
+      if (refusal.code !== 'EADDRINUSE') throw await explain(ports[0] as HostPort, refusal)
     }
     throw resourceExhausted(
-      `no free ${wish.protocol} port of the host between ${this.#range.first} and ${this.#range.last} (${attempts} tried)`,
+      `no ${wish.count === 1 ? 'free' : `${wish.count} free consecutive`} ${wish.protocol} port of the host between ${first} and ${last} (${attempts} places tried): free some, or widen first_random_port and last_random_port`,
     )
   }
 
-  #ownerOf(port: HostPort, foreign: readonly ForeignPort[]): string | undefined {
-    const claim = this.#claims.get(keyOf(port))?.find(({ port: other }) => collide(port, other))
-    if (claim) return `container ${claim.holder}`
-    const other = foreign.find(({ port: theirs }) => keyOf(theirs) === keyOf(port) && collide(port, theirs))
-    return other && `another gantryd (firewall table ${other.table})`
+  #claim(ports: readonly HostPort[], holder: string, taken: Claim[]): void {
+    for (const port of ports) {
+      const claim = { port, holder }
+      this.#claims.add(claim)
+      taken.push(claim)
+    }
   }
 
-  #claim(port: HostPort, holder: string): void {
-    const claims = this.#claims.get(keyOf(port)) ?? []
-    this.#claims.set(keyOf(port), [...claims, { port, holder }])
+  #ownerOf(port: HostPort, foreign: readonly ForeignPort[]): { hostPort: number; who: string } | undefined {
+    const found = this.#claims.collision(port)
+    if (found) return { hostPort: found.hostPort, who: `container ${found.claim.holder}` }
+    const other = foreign.find(({ port: theirs }) => portCollides(port, theirs))
+    return other && { hostPort: other.port.hostPort, who: `another gantryd (firewall table ${other.table})` }
   }
 
-  #nextRandom(): number {
-    const port = this.#next
-    this.#next = port === this.#range.last ? this.#range.first : port + 1
-    return port
+  #nextRandom(count: number): number {
+    const { first, last } = this.#range
+    const start = this.#next + count - 1 > last ? first : this.#next
+    this.#next = start + count > last ? first : start + count
+    return start
   }
 }
 
-function readMapping({ protocol, hostPort, containerPort, hostIp }: PortMapping): TakenPort {
-  if (hostIp.includes(':')) throw notImplemented(`ports: IPv6 host address ${hostIp}`)
-  const hostAddress = hostIp === '' ? 0 : parseIpv4(hostIp, 'ports: host_ip')
-  return { protocol: protocol as TransportProtocol, hostPort, containerPort, hostAddress }
+function portsOf({ protocol, hostAddresses, count }: PortWish, hostPort: number): HostPort[] {
+  return hostAddresses.map(hostAddress => ({ protocol, hostAddress, hostPort, count }))
 }
 
-/** Two mappings of one number collide on the same address, and when one of them is for all addresses. */
-function collide(a: HostPort, b: HostPort): boolean {
-  return a.hostAddress === b.hostAddress || a.hostAddress === 0 || b.hostAddress === 0
+async function firstRefusal(ports: readonly HostPort[]): Promise<Refusal | undefined> {
+  for (const port of ports) {
+    const refusal = await probePorts(port)
+    if (refusal) return refusal
+  }
+  return undefined
 }
 
-function keyOf({ protocol, hostPort }: HostPort): string {
-  return `${protocol}/${hostPort}`
+async function explain(port: HostPort, { hostPort, code }: Refusal) {
+  if (code === 'EADDRINUSE') return takenBy(port, hostPort, await describeHolder(port.protocol, hostPort))
+  if (code === 'EADDRNOTAVAIL')
+    return invalidArgument(`ports: the host has no address ${port.hostAddress} to publish a port on`)
+  return invalidArgument(`ports: host port ${textOf(port, hostPort)} cannot be used (${code})`)
 }
 
-async function explain(port: HostPort, refusal: string) {
-  if (refusal === 'EADDRINUSE') return taken(port, await describeHolder(port))
-  if (refusal === 'EADDRNOTAVAIL')
-    return invalidArgument(`ports: the host has no address ${formatIpv4(port.hostAddress)} to publish a port on`)
-  return invalidArgument(`ports: host port ${textOf(port)} cannot be used (${refusal})`)
+function takenBy(port: HostPort, hostPort: number, owner: string) {
+  return alreadyExists(`host port ${textOf(port, hostPort)} is taken by ${owner}`, { bare: true })
 }
 
-function taken(port: HostPort, owner: string) {
-  return alreadyExists(`host port ${textOf(port)} is taken by ${owner}`, { bare: true })
-}
-
-function textOf({ protocol, hostAddress, hostPort }: HostPort): string {
-  return `${formatIpv4(hostAddress)}:${hostPort}/${protocol}`
+function textOf({ protocol, hostAddress }: HostPort, hostPort: number): string {
+  const host = familyOf(hostAddress) === 6 ? `[${hostAddress}]` : hostAddress
+  return `${host}:${hostPort}/${protocol}`
 }

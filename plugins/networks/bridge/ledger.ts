@@ -7,7 +7,8 @@
  */
 import type { Store } from '#api/store/store.ts'
 import type { PublishedPort } from '#sdk/iptables-wrapper/firewall.ts'
-import type { Attachment, Network } from '#sdk/network.ts'
+import type { AddRequest, Attachment, Network } from '#sdk/network.ts'
+import { NetworkIndex } from './network-index.ts'
 
 export interface NetworkRow {
   /** As answered. */
@@ -16,27 +17,40 @@ export interface NetworkRow {
   readonly asked: Network
   /** Link name. */
   readonly bridge: string
-  /** The address given out last; the next search begins behind it. */
-  readonly cursor: number
+  /** By subnet: the address given out last; the next search begins behind it. */
+  readonly cursors: Readonly<Record<string, string>>
+}
+
+export interface AssignedAddress {
+  readonly address: string
+  /** CIDR of the subnet it is from. */
+  readonly subnet: string
 }
 
 export interface AttachmentRow extends Attachment {
   readonly networkId: string
   readonly namespace: string
   readonly netnsPath: string
-  readonly address: number
+  /** At most one for each family. */
+  readonly addresses: readonly AssignedAddress[]
   readonly mac: string
   /** Name of the host's end of the link. */
   readonly hostLink: string
   readonly defaultRoute: boolean
+  readonly metric: number
   readonly ports: readonly PublishedPort[]
+  /** The first is its own. */
+  readonly names: readonly string[]
+  /** Alias to the name of another container of the network. */
+  readonly links: Readonly<Record<string, string>>
+  readonly dns: AddRequest['dns']
 }
 
-/** A link that must still go; its address is not given to another container before, unless it is the last one. */
+/** A link that must still go; its addresses are not given to another container before, unless there are no others. */
 export interface Departure {
   readonly hostLink: string
   readonly networkId: string
-  readonly address: number
+  readonly addresses: readonly AssignedAddress[]
 }
 
 export type AttachmentKey = Pick<AttachmentRow, 'networkId' | 'containerId' | 'interfaceName'>
@@ -46,8 +60,7 @@ export class Ledger {
   readonly #networks: Map<string, NetworkRow>
   readonly #attachments: Map<string, AttachmentRow>
   readonly #departures: Map<string, Departure>
-  /** By network: who has an address. */
-  readonly #addresses = new Map<string, Map<number, AttachmentRow>>()
+  readonly #indices = new Map<string, NetworkIndex>()
   #sequence: number
 
   constructor(store: Store) {
@@ -56,7 +69,8 @@ export class Ledger {
     this.#networks = new Map(rows<NetworkRow>('network').map(row => [row.network.id, row]))
     this.#attachments = new Map(rows<AttachmentRow>('attachment').map(row => [textOf(row), row]))
     this.#departures = new Map(rows<Departure>('departure').map(row => [row.hostLink, row]))
-    for (const row of this.#attachments.values()) this.#addressesOf(row.networkId).set(row.address, row)
+    for (const row of this.#attachments.values()) this.index(row.networkId).add(row)
+    for (const { networkId, addresses } of this.#departures.values()) this.index(networkId).keep(addresses)
     this.#sequence = store.read(tx => tx.get<number>(['sequence']) ?? 0)
   }
 
@@ -69,17 +83,18 @@ export class Ledger {
   }
 
   attachments(networkId?: string): AttachmentRow[] {
-    const all = [...this.#attachments.values()]
-    return networkId === undefined ? all : all.filter(row => row.networkId === networkId)
+    return networkId === undefined ? [...this.#attachments.values()] : this.index(networkId).attachments()
   }
 
   attachment(key: AttachmentKey): AttachmentRow | undefined {
     return this.#attachments.get(textOf(key))
   }
 
-  /** Who has an address of a network now. */
-  holder(networkId: string, address: number): AttachmentRow | undefined {
-    return this.#addresses.get(networkId)?.get(address)
+  /** Who has what in a network. */
+  index(networkId: string): NetworkIndex {
+    const known = this.#indices.get(networkId) ?? new NetworkIndex(this.#networks.get(networkId)?.network)
+    this.#indices.set(networkId, known)
+    return known
   }
 
   departures(): Departure[] {
@@ -98,17 +113,21 @@ export class Ledger {
       tx.put(['sequence'], this.#sequence)
     })
     this.#networks.set(row.network.id, row)
+    this.#indices.delete(row.network.id)
   }
 
   removeNetwork(id: string): void {
     this.#store.write(tx => tx.delete(['network', id]))
     this.#networks.delete(id)
-    this.#addresses.delete(id)
+    this.#indices.delete(id)
   }
 
-  /** Records an attachment and moves its network's cursor to the address. */
+  /** Records an attachment and moves its network's cursors to the addresses. */
   attach(row: AttachmentRow, network: NetworkRow): void {
-    const moved = { ...network, cursor: row.address }
+    const moved = {
+      ...network,
+      cursors: { ...network.cursors, ...Object.fromEntries(row.addresses.map(a => [a.subnet, a.address])) },
+    }
     this.#store.write(tx => {
       tx.put(diskKey(row), row)
       tx.put(['network', row.networkId], moved)
@@ -116,35 +135,36 @@ export class Ledger {
     })
     this.#networks.set(row.networkId, moved)
     this.#attachments.set(textOf(row), row)
-    this.#addressesOf(row.networkId).set(row.address, row)
+    this.index(row.networkId).add(row)
   }
 
-  /** Forgets an attachment; its address and ports are free when this returns, its link is a departure. */
+  /** Records other ports, names or links of an attachment; addresses and MAC are for life. */
+  change(row: AttachmentRow): void {
+    this.#store.write(tx => tx.put(diskKey(row), row))
+    this.#attachments.set(textOf(row), row)
+    this.index(row.networkId).add(row)
+  }
+
+  /** Forgets an attachment; its ports are free when this returns, its link and addresses are a departure. */
   detach(row: AttachmentRow): Departure {
-    const departure = { hostLink: row.hostLink, networkId: row.networkId, address: row.address }
+    const departure = { hostLink: row.hostLink, networkId: row.networkId, addresses: row.addresses }
     this.#store.write(tx => {
       tx.delete(diskKey(row))
       tx.put(['departure', row.hostLink], departure)
     })
     this.#attachments.delete(textOf(row))
-    this.#addressesOf(row.networkId).delete(row.address)
+    this.index(row.networkId).remove(row)
     this.#departures.set(row.hostLink, departure)
     return departure
   }
 
-  departed({ hostLink }: Departure): void {
-    this.#store.write(tx => tx.delete(['departure', hostLink]))
-    this.#departures.delete(hostLink)
+  departed(departure: Departure): void {
+    this.#store.write(tx => tx.delete(['departure', departure.hostLink]))
+    if (this.#departures.delete(departure.hostLink)) this.index(departure.networkId).free(departure.addresses)
   }
 
   close(): Promise<void> {
     return this.#store.close()
-  }
-
-  #addressesOf(networkId: string): Map<number, AttachmentRow> {
-    const known = this.#addresses.get(networkId) ?? new Map<number, AttachmentRow>()
-    this.#addresses.set(networkId, known)
-    return known
   }
 }
 

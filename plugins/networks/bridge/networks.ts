@@ -1,17 +1,19 @@
 /** The life of a bridge network: chosen, made, made again, removed. */
 import { isDeepStrictEqual } from 'node:util'
+import { readFileSync } from 'node:fs'
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '#api/errors/errors.ts'
 import type { Firewall, FirewallNetwork } from '#sdk/iptables-wrapper/firewall.ts'
 import type { Network } from '#sdk/network.ts'
-import { formatIpv4Subnet } from '#sdk/network-addresses.ts'
+import { type Family, familyOf, formatSubnet } from '#sdk/network-addresses.ts'
 import type { PluginEnv } from '#sdk/plugin.ts'
-import { findLink, type LinkInfo, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
+import { findLink, type LinkInfo, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
 import { ensureBridge, foreignLink, mtuOfDefaultRoute, removeBridge } from './bridge-link.ts'
-import type { BridgeConfig } from './config.ts'
+import { type BridgeConfig, privatePrefix, type SubnetPool } from './config.ts'
+import { hasIpv6 } from './host-settings.ts'
 import { describe, type Ledger, type NetworkRow } from './ledger.ts'
 import { bridgeAlias, bridgeName } from './names.ts'
 import { readOptions } from './options.ts'
-import { chooseSubnet, planOf, type TakenSubnet } from './subnets.ts'
+import { checkedSubnet, checkTogether, freeSubnet, planOf, type TakenSubnet } from './subnets.ts'
 
 /** The gantryd with the default root and state: it alone may have names that people expect. */
 const defaultInstance = '00000000'
@@ -123,15 +125,28 @@ export class BridgeNetworks {
   }
 
   async #choose(asked: Network): Promise<NetworkRow> {
-    const { config, instance } = this.#env
-    if (asked.enableIpv6) throw invalidArgument(`network "${asked.name}": enable_ipv6 is not implemented yet`)
-    const options = readOptions(asked.options)
+    const { config } = this.#env
+    const options = readOptions(asked)
     const bridge = await this.#chooseName(asked, options.bridgeName)
-    const spread = Number.parseInt(instance.slice(0, 6), 16)
-    const subnet = chooseSubnet(asked.subnets, config.pools, await this.#takenSubnets(), spread)
+    const subnets = await this.#chooseSubnets(asked)
     const mtu = asked.mtu || options.mtu || config.mtu || (await mtuOfDefaultRoute())
-    const network = { ...asked, subnets: [subnet], mtu }
-    return { network, asked, bridge, cursor: 0 }
+    return { network: { ...asked, subnets, mtu }, asked, bridge, cursors: {} }
+  }
+
+  /** What was asked for, completed, and a subnet of our choice for each family without one. */
+  async #chooseSubnets(asked: Network): Promise<Network['subnets']> {
+    const families = await familiesOf(asked)
+    checkTogether(asked.subnets.filter(({ cidr }) => cidr !== ''), families)
+    const taken = await this.#takenSubnets()
+    const spread = Number.parseInt(this.#env.instance.slice(0, 6), 16)
+    const given = asked.subnets.filter(({ cidr }) => cidr !== '').map(subnet => checkedSubnet(subnet, taken))
+    const lacking = families.filter(family => !given.some(({ cidr }) => familyOf(cidr) === family))
+    return [...given, ...lacking.map(family => freeSubnet(family, this.#pools(), taken, spread))]
+  }
+
+  #pools(): readonly SubnetPool[] {
+    const { pools } = this.#env.config
+    return pools.some(({ base }) => base.family === 6) ? pools : [...pools, privatePrefix(this.#env.instance + machineId())]
   }
 
   /** A name somebody asked for must be free; the configured one for "bridge" is only a preference. */
@@ -150,19 +165,43 @@ export class BridgeNetworks {
   }
 
   async #takenSubnets(): Promise<TakenSubnet[]> {
-    const own = this.#ledger.networks().map(({ network }) => ({
-      subnet: planOf(network).subnet,
-      by: `network "${network.name}"`,
-    }))
+    const networks = this.#ledger.networks()
+    const own = networks.flatMap(({ network }) =>
+      planOf(network.subnets).map(({ subnet }) => ({ subnet, by: `network "${network.name}"` })),
+    )
+    const bridges = new Set(networks.map(({ bridge }) => bridge))
+    const ours = new Set((await listLinks()).filter(({ name }) => bridges.has(name)).map(({ index }) => index))
     const routes = (await listRoutes())
-      .filter(({ destination }) => destination.prefix > 0)
-      .map(({ destination }) => ({ subnet: destination, by: `the host's route ${formatIpv4Subnet(destination)}` }))
+      .filter(({ destination, index }) => destination.prefix > 0 && !(index !== undefined && ours.has(index)))
+      .map(({ destination }) => ({ subnet: destination, by: `the host's route ${formatSubnet(destination)}` }))
     return [...own, ...routes]
   }
 }
 
 /** What the firewall needs to know of a network. */
 export function firewallNetwork({ network, bridge }: NetworkRow): FirewallNetwork {
-  const { masquerade, intraTraffic } = readOptions(network.options)
-  return { bridge, subnet: planOf(network).subnet, internal: network.internal, masquerade, intraTraffic }
+  const { masquerade, intraTraffic } = readOptions(network)
+  const subnets = planOf(network.subnets).map(({ subnet }) => subnet)
+  return { bridge, subnets, internal: network.internal, masquerade, intraTraffic }
+}
+
+/** Both, unless told otherwise or the host has no IPv6. INVALID_ARGUMENT: neither. */
+async function familiesOf({ name, disableIpv4, disableIpv6 }: Network): Promise<Family[]> {
+  const has6 = await hasIpv6()
+  const families = ([4, 6] as const).filter(family => (family === 4 ? !disableIpv4 : !disableIpv6 && has6))
+  if (families.length > 0) return families
+  throw invalidArgument(
+    disableIpv4 && disableIpv6
+      ? `network "${name}": disable_ipv4 and disable_ipv6 together leave no addresses`
+      : `network "${name}": IPv6 is switched off on this host (net.ipv6.conf.all.disable_ipv6), so IPv4 is needed`,
+  )
+}
+
+/** Differs from host to host; empty where there is none. */
+function machineId(): string {
+  try {
+    return readFileSync('/etc/machine-id', 'utf8').trim()
+  } catch {
+    return ''
+  }
 }

@@ -1,8 +1,10 @@
 /** Network options, in Docker's names. */
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Network } from '#sdk/network.ts'
+import { type Family, familyOf, parseAddress } from '#sdk/network-addresses.ts'
 
 const prefix = 'com.docker.network.'
+const namesOption = 'gantry.network.names'
 
 export interface BridgeOptions {
   /** Empty: derived. */
@@ -10,30 +12,39 @@ export interface BridgeOptions {
   readonly masquerade: boolean
   /** Containers of the network reach one another. */
   readonly intraTraffic: boolean
-  /** Where ports without an address are published; empty: everywhere. */
+  /** Where ports without an address are published, by family; empty: everywhere. */
   readonly hostBindingIpv4: string
+  readonly hostBindingIpv6: string
+  /** Containers find one another by name. */
+  readonly names: boolean
   /** Bytes; 0: not given here. */
   readonly mtu: number
 }
 
 /** INVALID_ARGUMENT for an option nobody knows, or a bad value. */
-export function readOptions(options: Network['options']): BridgeOptions {
+export function readOptions({ name, options }: Pick<Network, 'name' | 'options'>): BridgeOptions {
   const known: Readonly<Record<string, string>> = {
     [`${prefix}bridge.name`]: '',
     [`${prefix}bridge.enable_ip_masquerade`]: 'true',
     [`${prefix}bridge.enable_icc`]: 'true',
     [`${prefix}bridge.host_binding_ipv4`]: '',
+    [`${prefix}bridge.host_binding_ipv6`]: '',
     [`${prefix}driver.mtu`]: '0',
+    // Docker's default network has no names of its own: programs on it expect the host's resolvers as they are.
+    [namesOption]: String(name !== 'bridge'),
   }
   const unknown = Object.keys(options).find(key => !(key in known))
   if (unknown !== undefined)
     throw invalidArgument(`network.options: "${unknown}" is not one of ${Object.keys(known).join(', ')}`)
-  const value = (key: string) => options[`${prefix}${key}`] ?? known[`${prefix}${key}`] ?? ''
+  const value = (key: string) => valueOf(`${prefix}${key}`)
+  const valueOf = (key: string) => options[key] ?? known[key] ?? ''
   return {
     bridgeName: linkName(value('bridge.name')),
-    masquerade: truth('bridge.enable_ip_masquerade', value('bridge.enable_ip_masquerade')),
-    intraTraffic: truth('bridge.enable_icc', value('bridge.enable_icc')),
-    hostBindingIpv4: value('bridge.host_binding_ipv4'),
+    masquerade: truth(`${prefix}bridge.enable_ip_masquerade`, value('bridge.enable_ip_masquerade')),
+    intraTraffic: truth(`${prefix}bridge.enable_icc`, value('bridge.enable_icc')),
+    hostBindingIpv4: bindingAddress(4, value('bridge.host_binding_ipv4')),
+    hostBindingIpv6: bindingAddress(6, value('bridge.host_binding_ipv6')),
+    names: truth(namesOption, valueOf(namesOption)),
     mtu: mtu(value('driver.mtu')),
   }
 }
@@ -48,7 +59,13 @@ function linkName(name: string): string {
 function truth(key: string, value: string): boolean {
   if (value === 'true' || value === '1') return true
   if (value === 'false' || value === '0') return false
-  throw invalidArgument(`network.options: ${prefix}${key} "${value}" is neither "true" nor "false"`)
+  throw invalidArgument(`network.options: ${key} "${value}" is neither "true" nor "false"`)
+}
+
+function bindingAddress(family: Family, value: string): string {
+  if (value === '' || familyOf(parseAddress(value, `network.options: ${prefix}bridge.host_binding_ipv${family}`)) === family)
+    return value
+  throw invalidArgument(`network.options: ${prefix}bridge.host_binding_ipv${family} "${value}" is not an IPv${family} address`)
 }
 
 function mtu(value: string): number {

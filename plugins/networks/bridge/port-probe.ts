@@ -3,19 +3,44 @@ import { createSocket } from 'node:dgram'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { PublishedPort } from '#sdk/iptables-wrapper/firewall.ts'
-import { formatIpv4 } from '#sdk/network-addresses.ts'
+import { familyOf } from '#sdk/network-addresses.ts'
+import { boundSockets } from './socket-table.ts'
 
-export type HostPort = Pick<PublishedPort, 'protocol' | 'hostAddress' | 'hostPort'>
+/** A range of ports of the host. */
+export type HostPort = Pick<PublishedPort, 'protocol' | 'hostAddress' | 'hostPort' | 'count'>
+
+/** Up to so many ports are tried one by one; for more, the kernel is asked once for all sockets. */
+const mostTried = 8
+
+export interface Refusal {
+  readonly hostPort: number
+  /** EADDRINUSE, EADDRNOTAVAIL (no such address here), EACCES … */
+  readonly code: string
+}
 
 /**
- * Takes the port for an instant, as a program would. Answers the errno that refused it (EADDRINUSE, EADDRNOTAVAIL: no
- * such address here), undefined when it is free. sctp is not probed: Node has no such sockets.
+ * Tries ports as a program would that binds them. Answers the first refusal, undefined when all are free.
+ * sctp is looked up in the kernel's table only: Node has no such sockets.
  */
-export async function probePort({ protocol, hostAddress, hostPort }: HostPort): Promise<string | undefined> {
-  const address = formatIpv4(hostAddress)
+export async function probePorts(port: HostPort): Promise<Refusal | undefined> {
+  const { protocol, hostAddress, hostPort, count } = port
+  if (protocol !== 'sctp') {
+    // An address that the host has not is found out by any port of it.
+    const tried = count > mostTried ? [0] : Array.from({ length: count }, (_, i) => hostPort + i)
+    for (const number of tried) {
+      const code = await bindFor(protocol, hostAddress, number)
+      if (code !== undefined) return { hostPort: number, code }
+    }
+    if (count <= mostTried) return undefined
+  }
+  const taken = (await boundSockets(port)).find(number => number >= hostPort && number < hostPort + count)
+  return taken === undefined ? undefined : { hostPort: taken, code: 'EADDRINUSE' }
+}
+
+/** Takes the port for an instant. */
+async function bindFor(protocol: 'tcp' | 'udp', address: string, port: number): Promise<string | undefined> {
   try {
-    if (protocol === 'tcp') await bindTcp(address, hostPort)
-    if (protocol === 'udp') await bindUdp(address, hostPort)
+    await (protocol === 'tcp' ? bindTcp(address, port) : bindUdp(address, port))
     return undefined
   } catch (error) {
     if (error instanceof Error && 'code' in error) return String(error.code)
@@ -27,12 +52,12 @@ function bindTcp(host: string, port: number): Promise<void> {
   const server = createServer(socket => socket.destroy())
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()))
+    server.listen({ host, port, exclusive: true, ipv6Only: true }, () => server.close(() => resolve()))
   })
 }
 
 function bindUdp(address: string, port: number): Promise<void> {
-  const socket = createSocket('udp4')
+  const socket = createSocket(familyOf(address) === 4 ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true })
   return new Promise((resolve, reject) => {
     socket.once('error', error => {
       socket.close()
@@ -43,10 +68,9 @@ function bindUdp(address: string, port: number): Promise<void> {
 }
 
 /** The process with a socket on the port, such as `process nginx (pid 12)`; only for messages: it reads all of /proc. */
-export async function describeHolder({ protocol, hostPort }: HostPort): Promise<string> {
-  const inodes = new Set(
-    (await Promise.all([socketInodes(protocol, hostPort), socketInodes(`${protocol}6`, hostPort)])).flat(),
-  )
+export async function describeHolder(protocol: PublishedPort['protocol'], hostPort: number): Promise<string> {
+  const tables = [socketInodes(protocol, hostPort), socketInodes(`${protocol}6`, hostPort)]
+  const inodes = new Set((await Promise.all(tables)).flat())
   for (const pid of (await readdir('/proc')).filter(name => /^\d+$/.test(name)))
     if (inodes.size > 0 && (await hasSocket(pid, inodes)))
       return `process ${(await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')).trim()} (pid ${pid})`

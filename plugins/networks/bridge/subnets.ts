@@ -1,109 +1,149 @@
 /** Which addresses a network is made of. */
-import { failedPrecondition, invalidArgument, notImplemented, resourceExhausted } from '#api/errors/errors.ts'
-import type { Network, Subnet } from '#sdk/network.ts'
+import { failedPrecondition, invalidArgument, resourceExhausted } from '#api/errors/errors.ts'
+import type { Subnet } from '#sdk/network.ts'
 import {
+  addressAt,
+  addressBits,
   contains,
-  formatIpv4,
-  formatIpv4Subnet,
-  type Ipv4Subnet,
-  ipv4SubnetOf,
+  type Family,
+  familyOf,
+  formatSubnet,
+  type IpSubnet,
   overlaps,
-  parseIpv4,
-  parseIpv4Subnet,
+  parseAddress,
+  parseSubnet,
+  subnetAt,
 } from '#sdk/network-addresses.ts'
+import { AddressPool } from './address-pool.ts'
 import type { SubnetPool } from './config.ts'
+
+/** How many holders an error message names. */
+const maxNamed = 20
 
 /** A block that must be left alone, and whose it is. */
 export interface TakenSubnet {
-  readonly subnet: Ipv4Subnet
+  readonly subnet: IpSubnet
   readonly by: string
 }
 
-/** A network's addresses as numbers. */
+/** A subnet's addresses. */
 export interface AddressPlan {
-  readonly subnet: Ipv4Subnet
-  readonly gateway: number
+  readonly cidr: string
+  readonly subnet: IpSubnet
+  readonly gateway: string
   /** Addresses are given out of this part of the subnet. */
-  readonly range: Ipv4Subnet
+  readonly range: IpSubnet
   /** Never given out: gateway, network and broadcast address, and those the user reserved, with their purpose. */
-  readonly excluded: ReadonlyMap<number, string>
+  readonly excluded: ReadonlyMap<string, string>
 }
 
-/** Completes what the user asked for, or cuts a free subnet from the pools; `spread` shifts where the search begins. */
-export function chooseSubnet(
-  wanted: readonly Subnet[],
+/** Completes a subnet the user asked for. FAILED_PRECONDITION: it overlaps another one. */
+export function checkedSubnet(wanted: Subnet, taken: readonly TakenSubnet[]): Subnet {
+  const subnet = parseSubnet(wanted.cidr, 'network.subnets: cidr')
+  const [shortest, longest] = subnet.family === 4 ? [8, 30] : [16, 126]
+  if (subnet.prefix < shortest || subnet.prefix > longest)
+    throw invalidArgument(
+      `network.subnets: ${wanted.cidr} has a prefix length that is not between ${shortest} and ${longest}`,
+    )
+  const conflict = taken.find(other => overlaps(other.subnet, subnet))
+  if (conflict)
+    throw failedPrecondition(
+      `network.subnets: ${wanted.cidr} overlaps ${formatSubnet(conflict.subnet)} of ${conflict.by}; choose another one`,
+    )
+  return completed(subnet, wanted)
+}
+
+/** Cuts a free subnet of a family from the pools; `spread` shifts where the search begins. RESOURCE_EXHAUSTED. */
+export function freeSubnet(
+  family: Family,
   pools: readonly SubnetPool[],
   taken: readonly TakenSubnet[],
   spread: number,
 ): Subnet {
-  const [first, ...others] = wanted
-  if (others.length > 0) throw notImplemented(`network.subnets: a second subnet (${others[0]?.cidr})`)
-  if (first?.cidr.includes(':')) throw notImplemented(`network.subnets: IPv6 (${first.cidr})`)
-  const subnet = first?.cidr ? checkedSubnet(first.cidr, taken) : freeSubnet(pools, taken, spread)
-  const completed = {
-    cidr: formatIpv4Subnet(subnet),
-    gateway: first?.gateway || formatIpv4(subnet.first + 1),
-    range: first?.range ?? '',
-    reserved: first?.reserved ?? {},
+  const own = pools.filter(({ base }) => base.family === family)
+  const nearby = taken.filter(({ subnet }) => own.some(({ base }) => overlaps(base, subnet)))
+  for (const { base, size } of own) {
+    const count = 2 ** Math.min(size - base.prefix, 24)
+    const slots = new AddressPool(count)
+    const slotSize = 1n << BigInt(addressBits(family) - size)
+    for (const { subnet } of nearby) takeSlots(slots, base, slotSize, subnet)
+    const free = slots.next(spread % count)
+    if (free !== undefined) return completed(subnetAt(family, base.first + BigInt(free) * slotSize, size))
   }
-  addressPlan(completed)
-  return completed
+  throw resourceExhausted(exhausted(family, own, nearby))
 }
 
-function checkedSubnet(cidr: string, taken: readonly TakenSubnet[]): Ipv4Subnet {
-  const subnet = parseIpv4Subnet(cidr, 'network.subnets: cidr')
-  if (subnet.prefix < 8 || subnet.prefix > 30)
-    throw invalidArgument(`network.subnets: ${cidr} has a prefix length that is not between 8 and 30`)
-  const conflict = taken.find(other => overlaps(other.subnet, subnet))
-  if (conflict)
-    throw failedPrecondition(
-      `network.subnets: ${cidr} overlaps ${formatIpv4Subnet(conflict.subnet)} of ${conflict.by}; choose another one`,
-    )
-  return subnet
+function takeSlots(slots: AddressPool, base: IpSubnet, slotSize: bigint, { family, first, last }: IpSubnet): void {
+  if (family !== base.family || last < base.first || first > base.last) return
+  const slot = (value: bigint) => Number((value - base.first) / slotSize)
+  const end = Math.min(last > base.last ? slots.size - 1 : slot(last), slots.size - 1)
+  for (let i = first < base.first ? 0 : slot(first); i <= end; i++) slots.take(i)
 }
 
-function freeSubnet(pools: readonly SubnetPool[], taken: readonly TakenSubnet[], spread: number): Ipv4Subnet {
-  for (const { base, size } of pools) {
-    const count = 2 ** (size - base.prefix)
-    for (let i = 0; i < count; i++) {
-      const first = base.first + ((spread + i) % count) * 2 ** (32 - size)
-      const candidate = ipv4SubnetOf(first, size)
-      if (!taken.some(({ subnet }) => overlaps(subnet, candidate))) return candidate
-    }
+function exhausted(family: Family, pools: readonly SubnetPool[], taken: readonly TakenSubnet[]): string {
+  const all = pools.map(({ base, size }) => `${formatSubnet(base)} in /${size}`).join(', ')
+  const holders = taken.map(({ subnet, by }) => `${formatSubnet(subnet)} by ${by}`)
+  const more = holders.length > maxNamed ? ` and ${holders.length - maxNamed} more` : ''
+  const held = holders.slice(0, maxNamed).join(', ')
+  return `no free IPv${family} subnet in the pools (${all || 'none configured'}); taken are ${held || 'none'}${more}: remove networks or configure another pool`
+}
+
+function completed(subnet: IpSubnet, wanted: Partial<Subnet> = {}): Subnet {
+  const whole = {
+    cidr: formatSubnet(subnet),
+    gateway: wanted.gateway
+      ? parseAddress(wanted.gateway, 'network.subnets: gateway')
+      : addressAt(subnet.family, subnet.first + 1n),
+    range: wanted.range ?? '',
+    reserved: wanted.reserved ?? {},
   }
-  const all = pools.map(({ base, size }) => `${formatIpv4Subnet(base)} in /${size}`).join(', ')
-  const holders = [...new Set(taken.map(({ by }) => by))].slice(0, 20).join(', ')
-  throw resourceExhausted(`no free subnet in the pools (${all}); taken by ${holders}`)
+  addressPlan(whole)
+  return whole
 }
 
 /** INVALID_ARGUMENT: gateway, range or a reserved address outside the subnet. */
-export function addressPlan({ cidr, gateway, range, reserved }: Subnet): AddressPlan {
-  const subnet = parseIpv4Subnet(cidr, 'network.subnets: cidr')
+function addressPlan({ cidr, gateway, range, reserved }: Subnet): AddressPlan {
+  const subnet = parseSubnet(cidr, 'network.subnets: cidr')
   const inside = (text: string, field: string) => {
-    const address = parseIpv4(text, field)
+    const address = parseAddress(text, field)
     if (contains(subnet, address)) return address
     throw invalidArgument(`${field} ${text} is outside the subnet ${cidr}`)
   }
-  const part = range === '' ? subnet : parseIpv4Subnet(range, 'network.subnets: range')
-  if (!contains(subnet, part.first) || !contains(subnet, part.last))
+  const part = range === '' ? subnet : parseSubnet(range, 'network.subnets: range')
+  if (part.family !== subnet.family || part.first < subnet.first || part.last > subnet.last)
     throw invalidArgument(`network.subnets: range ${range} is not within the subnet ${cidr}`)
+  const [first, last] = [addressAt(subnet.family, subnet.first), addressAt(subnet.family, subnet.last)]
   const gatewayAddress = inside(gateway, 'network.subnets: gateway')
-  if (gatewayAddress === subnet.first || gatewayAddress === subnet.last)
+  if (gatewayAddress === first || (subnet.family === 4 && gatewayAddress === last))
     throw invalidArgument(`network.subnets: gateway ${gateway} is the network or broadcast address of ${cidr}`)
   const excluded = new Map([
-    [subnet.first, 'the network address'],
-    [subnet.last, 'the broadcast address'],
+    [first, 'the network address'],
+    ...(subnet.family === 4 ? [[last, 'the broadcast address'] as const] : []),
     ...Object.entries(reserved).map(
       ([address, purpose]) => [inside(address, 'network.subnets: reserved'), `reserved (${purpose})`] as const,
     ),
     [gatewayAddress, 'the gateway'],
   ])
-  return { subnet, gateway: gatewayAddress, range: part, excluded }
+  return { cidr, subnet, gateway: gatewayAddress, range: part, excluded }
 }
 
-/** The plan of an answered network, which has exactly one subnet. */
-export function planOf(network: Network): AddressPlan {
-  const [subnet] = network.subnets
-  if (subnet === undefined) throw invalidArgument(`network ${network.id} has no subnet`)
-  return addressPlan(subnet)
+const plans = new WeakMap<readonly Subnet[], readonly AddressPlan[]>()
+
+/** The plans of a network's subnets, in their order. */
+export function planOf(subnets: readonly Subnet[]): readonly AddressPlan[] {
+  const known = plans.get(subnets)
+  if (known) return known
+  const made = subnets.map(addressPlan)
+  plans.set(subnets, made)
+  return made
+}
+
+/** INVALID_ARGUMENT: subnets of one network that overlap, or of a family that the network has not. */
+export function checkTogether(subnets: readonly Subnet[], families: readonly Family[]): void {
+  for (const [i, one] of subnets.entries()) {
+    if (!families.includes(familyOf(one.cidr)))
+      throw invalidArgument(`network.subnets: ${one.cidr} is IPv${familyOf(one.cidr)}, which is disabled for the network`)
+    const other = subnets.slice(0, i).find(({ cidr }) => overlaps(parseSubnet(cidr), parseSubnet(one.cidr)))
+    if (other) throw invalidArgument(`network.subnets: ${one.cidr} overlaps ${other.cidr} of the same network`)
+  }
 }

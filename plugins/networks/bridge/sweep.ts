@@ -1,6 +1,5 @@
 /** Finds and removes what is ours by its name and belongs to nothing in the ledger. */
-import { isDeepStrictEqual } from 'node:util'
-import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
+import { type Firewall, type PublishedPort, singlePorts } from '#sdk/iptables-wrapper/firewall.ts'
 import { deleteLink, type LinkInfo, listLinks, perform } from '#sdk/rtnetlink/rtnetlink.ts'
 import type { Ledger } from './ledger.ts'
 import { aliasPrefix, vethPrefix } from './names.ts'
@@ -15,7 +14,8 @@ export interface SweepParts {
 export async function sweep({ instance, ledger, firewall }: SweepParts): Promise<string[]> {
   const links = strayLinks(await listLinks(), instance, ledger)
   for (const link of links) await perform([deleteLink(link.name)]).catch(() => {})
-  const ports = (await firewall.ports()).filter(port => !portsOf(ledger).some(own => isDeepStrictEqual(own, port)))
+  const owned = new Set(singlePorts(ledger.attachments().flatMap(row => row.ports)).map(portText))
+  const ports = (await firewall.ports()).filter(port => !owned.has(portText(port)))
   await firewall.unpublish(ports)
   return [
     ...links.map(link => `link ${link.name}`),
@@ -34,6 +34,8 @@ function strayLinks(links: readonly LinkInfo[], instance: string, ledger: Ledger
   return links.filter(link => ours(link) && !owned.has(link.name))
 }
 
-function portsOf(ledger: Ledger) {
-  return ledger.attachments().flatMap(({ ports }) => ports)
+/** A single port with all that it is. */
+export function portText(port: PublishedPort): string {
+  const { protocol, hostAddress, hostPort, containerAddress, containerPort } = port
+  return `${protocol} ${hostAddress} ${hostPort} ${containerAddress} ${containerPort}`
 }

@@ -7,7 +7,7 @@ import { invalidArgument } from '#api/errors/errors.ts'
 import { openStore } from '#api/store/store.ts'
 import { defineNetwork } from '#sdk/define-network.ts'
 import type { AddRequest, Result } from '#sdk/network.ts'
-import { formatIpv4 } from '#sdk/network-addresses.ts'
+import { formatSubnet } from '#sdk/network-addresses.ts'
 import { PassiveNetwork } from '#sdk/passive-network.ts'
 import { listAddresses, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
 
@@ -29,15 +29,23 @@ function check(request: AddRequest): void {
 async function describe(): Promise<Result> {
   const [links, addresses, routes] = await Promise.all([listLinks(), listAddresses(), listRoutes()])
   return {
-    interfaces: links.map(({ name, mac, mtu }) => ({ name, mac, mtu, sandbox: '' })),
+    interfaces: links.map(({ name, mac, mtu }) => ({ name, mac, mtu, sandbox: '', socketPath: '', pciId: '' })),
     ips: addresses.map(({ index, address, prefix }) => ({
-      address: `${formatIpv4(address)}/${prefix}`,
+      address: `${address}/${prefix}`,
       gateway: '',
       interface: links.findIndex(link => link.index === index),
     })),
     routes: routes
       .filter(({ destination, gateway }) => destination.prefix === 0 && gateway !== undefined)
-      .map(({ gateway }) => ({ dst: '0.0.0.0/0', gw: formatIpv4(gateway ?? 0) })),
+      .map(({ destination, gateway, metric }) => ({
+        dst: formatSubnet(destination),
+        gw: gateway ?? '',
+        mtu: 0,
+        advmss: 0,
+        priority: metric,
+        table: 0,
+        scope: 0,
+      })),
     ports: [],
   }
 }

@@ -26,7 +26,7 @@ async function describe({ netnsPath }: AddRequest): Promise<Result> {
     throw cause
   })
   return {
-    interfaces: [{ name: 'lo', mac: lo.mac, mtu: lo.mtu, sandbox: netnsPath }],
+    interfaces: [{ name: 'lo', mac: lo.mac, mtu: lo.mtu, sandbox: netnsPath, socketPath: '', pciId: '' }],
     ips: [{ address: '127.0.0.1/8', gateway: '', interface: 0 }],
     routes: [],
     ports: [],

@@ -10,9 +10,10 @@
  * - an *internal* network exchanges packets with nobody, published ports included;
  * - nothing from a bridge reaches the host's 127.0.0.0/8, though `route_localnet` is on there for the ports' sake.
  *
- * A *published port* turns connections to a port of the host (of one of its addresses, or of all) into connections to
- * a container: from other hosts, from containers and from the host itself, through 127.0.0.1 too. The client's
- * address is kept, except where answers would not find back: from 127.0.0.0/8, and from the container's own network.
+ * A *published port* turns connections to a port of the host (of one of its addresses, or of all of a family) into
+ * connections to a container: from other hosts, from containers and from the host itself, through 127.0.0.1 and ::1
+ * too. The client's address is kept, except where answers would not find back: from loopback addresses, and from the
+ * container's own network.
  *
  * Accepting here overrides nobody: a host's own rules that drop forwarded packets (ufw, firewalld) stay in force.
  *
@@ -24,27 +25,48 @@
  * The caller. It passes `state` when it opens a firewall; whenever the tables are found missing or different
  * (`nft flush ruleset`, a reboot), everything is made anew from it, in one transaction.
  */
-import type { Ipv4Subnet } from '../network-addresses.ts'
+import { anyAddress, familyOf, type IpSubnet } from '../network-addresses.ts'
 
 export type TransportProtocol = 'tcp' | 'udp' | 'sctp'
 
 export interface FirewallNetwork {
   /** Link name of the bridge, unique in a firewall. */
   readonly bridge: string
-  readonly subnet: Ipv4Subnet
+  readonly subnets: readonly IpSubnet[]
   readonly internal: boolean
   readonly masquerade: boolean
   /** Containers of the network reach one another. */
   readonly intraTraffic: boolean
 }
 
+/** One port, or a range of them, of one family. */
 export interface PublishedPort {
   readonly protocol: TransportProtocol
-  /** Address of the host; 0: all of them. */
-  readonly hostAddress: number
+  /** Address of the host; `0.0.0.0` or `::`: all of the family. */
+  readonly hostAddress: string
   readonly hostPort: number
-  readonly containerAddress: number
+  readonly containerAddress: string
   readonly containerPort: number
+  /** Consecutive ports on both sides; 1: a single one. */
+  readonly count: number
+}
+
+export function isWildcard({ hostAddress }: Pick<PublishedPort, 'hostAddress'>): boolean {
+  return hostAddress === anyAddress(familyOf(hostAddress))
+}
+
+/** Ranges as single ports. */
+export function singlePorts(ports: readonly PublishedPort[]): PublishedPort[] {
+  return ports.flatMap(port =>
+    port.count === 1
+      ? port
+      : Array.from({ length: port.count }, (_, i) => ({
+          ...port,
+          hostPort: port.hostPort + i,
+          containerPort: port.containerPort + i,
+          count: 1,
+        })),
+  )
 }
 
 export interface FirewallState {
@@ -69,10 +91,15 @@ export interface Firewall {
   publish(ports: readonly PublishedPort[]): Promise<void>
   /** Closes ports: no new connections. (Existing ones end with their container.) */
   unpublish(ports: readonly PublishedPort[]): Promise<void>
-  /** The published ports that are in force. */
+  /** The published ports that are in force, each a single one. */
   ports(): Promise<PublishedPort[]>
   /** What other gantryd instances on this host publish; seldom anything. */
   foreignPorts(): Promise<ForeignPort[]>
+  /**
+   * From now on what others take away (`nft flush ruleset`) is put in force again, some 20 ms later, with a line in the
+   * log; until the answer is disposed of.
+   */
+  watch(): Disposable
   /** Takes all of it away. */
   remove(): Promise<void>
 }

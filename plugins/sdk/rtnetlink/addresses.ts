@@ -1,51 +1,64 @@
-/** Requests about IPv4 addresses, routes and neighbours: ip-address(8), ip-route(8), ip-neighbour(8) as values. */
+/** Requests about addresses, routes and neighbours: ip-address(8), ip-route(8), ip-neighbour(8) as values. */
 import { RouteProtocol, RouteScope, RouteType } from 'netlink/dist/rt/structs.js'
-import { formatIpv4, formatIpv4Subnet, type Ipv4Subnet, ipv4Bytes, ipv4SubnetOf } from '../network-addresses.ts'
+import {
+  addressBytes,
+  anyAddress,
+  familyOf,
+  formatSubnet,
+  type IpSubnet,
+  subnetOf,
+} from '../network-addresses.ts'
 import { macBytes } from './links.ts'
-import { AF_INET, addressRequest, NLM_F, neighborRequest, RTM, type RtRequest, routeRequest } from './message.ts'
+import { addressFamily, addressRequest, NLM_F, neighborRequest, RTM, type RtRequest, routeRequest } from './message.ts'
 
 const RT_TABLE_MAIN = 254
 const NUD_PERMANENT = { permanent: true } as const
 
-/** Idempotent: the same address again is success. The kernel adds the route to its subnet. */
-export function addAddress(index: number, address: number, prefix: number): RtRequest {
-  const bytes = ipv4Bytes(address)
+/**
+ * Idempotent: the same address again is success. The kernel adds the route to its subnet. An IPv6 address is usable
+ * at once: whoever hands out addresses needs no duplicate detection.
+ */
+export function addAddress(index: number, address: string, prefix: number): RtRequest {
+  const bytes = addressBytes(address)
+  const family = addressFamily(address)
+  const broadcast = familyOf(address) === 4 && prefix < 31 ? subnetOf(address, prefix).last : undefined
   const attrs = {
     address: bytes,
     local: bytes,
-    ...(prefix < 31 ? { broadcast: ipv4Bytes(ipv4SubnetOf(address, prefix).last) } : {}),
+    ...(broadcast === undefined ? {} : { broadcast: Buffer.from(broadcast.toString(16).padStart(8, '0'), 'hex') }),
   }
-  const what = `add address ${formatIpv4(address)}/${prefix}`
-  return addressRequest(NLM_F.create | NLM_F.replace, what, { family: AF_INET, prefixlen: prefix, index }, attrs)
+  const flags = familyOf(address) === 6 ? { nodad: true } : {}
+  return addressRequest(NLM_F.create | NLM_F.replace, `add address ${address}/${prefix}`, { family, prefixlen: prefix, index, flags }, attrs)
 }
 
-/** Idempotent. ENETUNREACH: the gateway is in no subnet of a link that is up. */
-export function addDefaultRoute(gateway: number, index: number): RtRequest {
-  return addRoute({ first: 0, last: 0xffffffff, prefix: 0 }, gateway, index)
+/** Idempotent. ENETUNREACH, EHOSTUNREACH: the gateway is in no subnet of a link that is up. `metric`: the lowest wins. */
+export function addDefaultRoute(gateway: string, index: number, metric = 0): RtRequest {
+  return addRoute(subnetOf(anyAddress(familyOf(gateway)), 0), gateway, index, metric)
 }
 
-/** Idempotent: replaces a route to the same destination. */
-export function addRoute(destination: Ipv4Subnet, gateway: number, index: number): RtRequest {
+/** Idempotent: replaces a route to the same destination with the same metric. Without a gateway: directly on the link. */
+export function addRoute(destination: IpSubnet, gateway: string | undefined, index: number, metric = 0): RtRequest {
+  const to = formatSubnet(destination)
   const data = {
-    family: AF_INET,
+    family: addressFamily(to),
     dstLen: destination.prefix,
     table: RT_TABLE_MAIN,
     protocol: RouteProtocol.BOOT,
-    scope: RouteScope.UNIVERSE,
+    scope: gateway === undefined && destination.family === 4 ? RouteScope.LINK : RouteScope.UNIVERSE,
     type: RouteType.UNICAST,
   }
   const attrs = {
-    ...(destination.prefix === 0 ? {} : { dst: ipv4Bytes(destination.first) }),
-    gateway: ipv4Bytes(gateway),
+    ...(destination.prefix === 0 ? {} : { dst: addressBytes(to.replace(/\/.*/, '')) }),
+    ...(gateway === undefined ? {} : { gateway: addressBytes(gateway) }),
+    ...(metric === 0 ? {} : { priority: metric }),
     oif: index,
   }
-  const what = `add route ${formatIpv4Subnet(destination)} via ${formatIpv4(gateway)}`
-  return routeRequest(RTM.newRoute, NLM_F.create | NLM_F.replace, what, data, attrs)
+  return routeRequest(RTM.newRoute, NLM_F.create | NLM_F.replace, `add route ${to} via ${gateway ?? 'the link'}`, data, attrs)
 }
 
 /** A fixed entry: nobody asks for this address on that link any more. Idempotent. */
-export function addNeighbor(index: number, address: number, mac: string): RtRequest {
-  const data = { family: AF_INET, ifindex: index, state: NUD_PERMANENT }
-  const attrs = { dst: ipv4Bytes(address), lladdr: macBytes(mac) }
-  return neighborRequest(NLM_F.create | NLM_F.replace, `add neighbour ${formatIpv4(address)}`, data, attrs)
+export function addNeighbor(index: number, address: string, mac: string): RtRequest {
+  const data = { family: addressFamily(address), ifindex: index, state: NUD_PERMANENT }
+  const attrs = { dst: addressBytes(address), lladdr: macBytes(mac) }
+  return neighborRequest(NLM_F.create | NLM_F.replace, `add neighbour ${address}`, data, attrs)
 }

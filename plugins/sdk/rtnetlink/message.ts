@@ -5,6 +5,7 @@
  */
 import * as rt from 'netlink/dist/rt/structs.js'
 import { AttrStream, formatMessage, type StreamData } from 'netlink/dist/structs.js'
+import { familyOf } from '../network-addresses.ts'
 
 /** Message types and flags of linux/rtnetlink.h and linux/netlink.h that are used here. */
 export const RTM = {
@@ -23,7 +24,13 @@ const NLM_F_REQUEST = 0x1
 const NLM_F_ACK = 0x4
 export const NLM_F = { replace: 0x100, exclusive: 0x200, create: 0x400, dump: 0x300 } as const
 
-export const AF_INET = 2
+const AF_INET = 2
+const AF_INET6 = 10
+
+/** Of an address or a CIDR. */
+export function addressFamily(text: string): number {
+  return familyOf(text) === 4 ? AF_INET : AF_INET6
+}
 
 /** One request to the kernel, complete but for its sequence number. */
 export interface RtRequest {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { createNetns, isSysError, removeNetns } from '#api/sys/sys.ts'
-import { formatIpv4, formatIpv4Subnet, parseIpv4, parseIpv4Subnet } from '../network-addresses.ts'
+import { formatSubnet, parseSubnet } from '../network-addresses.ts'
 import {
   addAddress,
   addDefaultRoute,
@@ -65,7 +65,7 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
     [
       createVeth({ name: 'veth0', master: bridge.index, mtu: 1400, peer }),
       setBridgePort('veth0', { hairpin: true, isolated: true }),
-      addAddress(bridge.index, parseIpv4('172.30.0.1'), 24),
+      addAddress(bridge.index, '172.30.0.1', 24),
     ],
     host,
   )
@@ -75,9 +75,11 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
 
   const { index } = await raiseLink('eth0', container)
   const setUp = [
-    addAddress(index, parseIpv4('172.30.0.2'), 24),
-    addDefaultRoute(parseIpv4('172.30.0.1'), index),
-    addRoute(parseIpv4Subnet('10.9.0.0/16'), parseIpv4('172.30.0.1'), index),
+    addAddress(index, '172.30.0.2', 24),
+    addDefaultRoute('172.30.0.1', index),
+    addAddress(index, 'fd00:30::2', 64),
+    addDefaultRoute('fd00:30::1', index, 500),
+    addRoute(parseSubnet('10.9.0.0/16'), '172.30.0.1', index),
   ]
   await perform(setUp, container)
   await perform(setUp, container) // idempotent
@@ -85,16 +87,16 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
   assert.deepEqual([eth0?.index, eth0?.mac, eth0?.up], [index, peer.mac, true])
   const addresses = (await listAddresses(container)).filter(found => found.index === index)
   assert.deepEqual(
-    addresses.map(({ address, prefix }) => `${formatIpv4(address)}/${prefix}`),
-    ['172.30.0.2/24'],
+    addresses.map(({ address, prefix }) => `${address}/${prefix}`),
+    ['172.30.0.2/24', 'fd00:30::2/64'],
   )
   const routes = (await listRoutes(container)).map(
     ({ destination, gateway }) =>
-      `${formatIpv4Subnet(destination)} ${gateway === undefined ? '-' : formatIpv4(gateway)}`,
+      `${formatSubnet(destination)} ${gateway ?? '-'}`,
   )
-  assert.deepEqual(routes.sort(), ['0.0.0.0/0 172.30.0.1', '10.9.0.0/16 172.30.0.1', '172.30.0.0/24 -'])
+  assert.deepEqual(routes.sort(), ['0.0.0.0/0 172.30.0.1', '10.9.0.0/16 172.30.0.1', '172.30.0.0/24 -', '::/0 fd00:30::1', 'fd00:30::/64 -'])
 
-  await perform([addNeighbor(index, parseIpv4('172.30.0.9'), '02:42:ac:1e:00:09')], container)
+  await perform([addNeighbor(index, '172.30.0.9', '02:42:ac:1e:00:09')], container)
   const neighbors = execFileSync('nsenter', [`--net=${container.netns}`, 'ip', 'neigh'], { encoding: 'utf8' })
   assert.match(neighbors, /172\.30\.0\.9 dev eth0 lladdr 02:42:ac:1e:00:09 PERMANENT/)
 
@@ -111,7 +113,7 @@ test('a refusal names the request it is about', { skip }, async () => {
     (error: unknown) => isSysError(error, 'EEXIST') && /^create bridge br1: /.test(error.message),
   )
   await assert.rejects(perform([deleteLink('nothing')], host), (error: unknown) => isSysError(error, 'ENODEV'))
-  const unreachable = [createBridge({ name: 'br2' }), addDefaultRoute(parseIpv4('10.1.2.3'), 1)]
+  const unreachable = [createBridge({ name: 'br2' }), addDefaultRoute('10.1.2.3', 1)]
   await assert.rejects(
     perform(unreachable, host),
     (error: unknown) => isSysError(error, 'ENETUNREACH') && error.message.includes('add route 0.0.0.0/0 via 10.1.2.3'),

@@ -8,16 +8,15 @@
  * ```ts
  * await perform([createBridge({ name: 'gantry0' })])
  * const bridge = await findLink('gantry0')
- * await perform([addAddress(bridge.index, parseIpv4('172.30.0.1'), 24)])
+ * await perform([addAddress(bridge.index, '172.30.0.1', 24)])
  * ```
  */
 import * as rt from 'netlink/dist/rt/structs.js'
 import { getString, parseAttributes, parseMessage } from 'netlink/dist/structs.js'
 import { isSysError, netlinkRequest, type SysError } from '#api/sys/sys.ts'
-import { type Ipv4Subnet, ipv4FromBytes, ipv4SubnetOf } from '../network-addresses.ts'
+import { addressFromBytes, anyAddress, type Family, type IpSubnet, overlaps, subnetOf } from '../network-addresses.ts'
 import { formatMac, setLinkUp } from './links.ts'
 import {
-  AF_INET,
   addressRequest,
   encodeDatagram,
   linkRequest,
@@ -43,6 +42,14 @@ export type { RtRequest } from './message.ts'
 
 const NETLINK_ROUTE = 0
 const RT_TABLE_LOCAL = 255
+const RT_SCOPE_LINK = 253
+/** AF_INET, AF_INET6. */
+const ipFamilies: ReadonlyMap<number, Family> = new Map([
+  [2, 4],
+  [10, 6],
+])
+/** fe80::/10 and ff00::/8 lie here: addresses that mean something on one link only. */
+const linkScoped = subnetOf('fe00::', 7)
 
 /** Where to look or act; absent: the process' own network namespace. */
 export interface Where {
@@ -66,15 +73,17 @@ export interface LinkInfo {
 
 export interface AddressInfo {
   readonly index: number
-  readonly address: number
+  readonly address: string
   readonly prefix: number
 }
 
 export interface RouteInfo {
-  readonly destination: Ipv4Subnet
-  readonly gateway: number | undefined
+  readonly destination: IpSubnet
+  readonly gateway: string | undefined
   /** Link index; undefined for blackholes and multipath routes. */
   readonly index: number | undefined
+  /** The lowest is used. */
+  readonly metric: number
 }
 
 /** Carries out all requests, in order. Rejects with the kernel's first refusal as a SysError whose message says of what. */
@@ -107,27 +116,29 @@ export async function raiseLink(name: string, where: Where = {}): Promise<LinkIn
   return linkOf(answer)
 }
 
-/** All IPv4 addresses. */
+/** All addresses of both families; not those that the kernel makes of a MAC (fe80::/10). */
 export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
-  const dump = { ...addressRequest(NLM_F.dump, 'list addresses', { family: AF_INET }, {}), type: RTM.getAddress }
+  const dump = { ...addressRequest(NLM_F.dump, 'list addresses', {}, {}), type: RTM.getAddress }
   const answers = await send([dump], where)
   return answers.flatMap(bytes => {
     const { data, attrs } = rt.parseAddressMessage(bytes)
     const address = attrs.local ?? attrs.address
-    if (address?.length !== 4) return []
-    return [{ index: data.index ?? 0, address: ipv4FromBytes(address), prefix: data.prefixlen ?? 32 }]
+    if (address === undefined || data.scope === RT_SCOPE_LINK) return []
+    return [{ index: data.index ?? 0, address: addressFromBytes(address), prefix: data.prefixlen ?? 0 }]
   })
 }
 
-/** IPv4 routes of every table but `local`. */
+/** Unicast routes of both families and every table but `local`; not those of link-local addresses and groups. */
 export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
-  const dump = routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', { family: AF_INET }, {})
-  const answers = await send([dump], where)
+  const answers = await send([routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', {}, {})], where)
   return answers.flatMap(bytes => {
     const { data, attrs } = rt.parseRouteMessage(bytes)
-    if (data.family !== AF_INET || (attrs.table ?? data.table) === RT_TABLE_LOCAL) return []
-    const destination = ipv4SubnetOf(attrs.dst ? ipv4FromBytes(attrs.dst) : 0, data.dstLen ?? 0)
-    return [{ destination, gateway: attrs.gateway && ipv4FromBytes(attrs.gateway), index: attrs.oif }]
+    const family = ipFamilies.get(data.family ?? 0)
+    if (family === undefined || (attrs.table ?? data.table) === RT_TABLE_LOCAL) return []
+    const destination = subnetOf(attrs.dst ? addressFromBytes(attrs.dst) : anyAddress(family), data.dstLen ?? 0)
+    if (family === 6 && overlaps(destination, linkScoped) && destination.prefix > 0) return []
+    const gateway = attrs.gateway && addressFromBytes(attrs.gateway)
+    return [{ destination, gateway, index: attrs.oif, metric: attrs.priority ?? 0 }]
   })
 }
 

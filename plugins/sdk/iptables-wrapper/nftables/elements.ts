@@ -1,67 +1,96 @@
 /** Networks and ports as elements of our sets (ruleset.ts declares them), in the kernel's bytes, and back. */
-import { ipv4Bytes, ipv4FromBytes } from '../../network-addresses.ts'
-import type { FirewallNetwork, PublishedPort, TransportProtocol } from '../firewall.ts'
+import { addressAt, addressBytes, addressFromBytes, anyAddress, familyOf, type IpSubnet } from '../../network-addresses.ts'
+import { type FirewallNetwork, isWildcard, type PublishedPort, type TransportProtocol } from '../firewall.ts'
 import type { SetElement } from './nfnetlink.ts'
 
 const protocolNumbers: Readonly<Record<TransportProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 }
+const protocolNames = new Map(Object.entries(protocolNumbers).map(([name, number]) => [number, name as TransportProtocol]))
 /** IFNAMSIZ: an interface name as a key. */
 const linkNameBytes = 16
+/** Protocol and port, each in a register of four bytes. */
+const portKeyBytes = 8
+
+export const portMaps = ['ports4', 'ports4-at', 'ports6', 'ports6-at'] as const
 
 /** Elements by the name of their set. */
 export type ElementsBySet = ReadonlyMap<string, readonly SetElement[]>
 
 export function networkElements(network: FirewallNetwork): ElementsBySet {
-  const { subnet, internal, masquerade, intraTraffic } = network
+  const { subnets, internal, masquerade, intraTraffic } = network
   const link = linkName(network.bridge)
-  const first = ipv4Bytes(subnet.first)
-  const range: SetElement[] = [{ key: first }, { key: ipv4Bytes(subnet.last + 1), intervalEnd: true }]
-  const hairpin = { key: Buffer.concat([first, link]), keyEnd: Buffer.concat([ipv4Bytes(subnet.last), link]) }
-  const sets: readonly [boolean, string, readonly SetElement[]][] = [
-    [true, 'bridges', [{ key: link }]],
-    [masquerade && !internal, 'subnets', range],
-    [true, 'hairpin', [hairpin]],
-    [intraTraffic, 'same', [{ key: Buffer.concat([link, link]) }]],
-    [internal, 'internal', [{ key: link }]],
-  ]
-  return new Map(sets.filter(([applies]) => applies).map(([, set, elements]) => [set, elements]))
+  const found = new Map<string, SetElement[]>([['bridges', [{ key: link }]]])
+  const add = (set: string, ...elements: SetElement[]) => found.set(set, [...(found.get(set) ?? []), ...elements])
+  for (const subnet of subnets) {
+    const [first, last] = [addressBytes(addressAt(subnet.family, subnet.first)), lastOf(subnet)]
+    if (masquerade && !internal) add(`subnets${subnet.family}`, { key: first }, { key: behind(last), intervalEnd: true })
+    add(`hairpin${subnet.family}`, { key: Buffer.concat([first, link]), keyEnd: Buffer.concat([last, link]) })
+  }
+  if (intraTraffic) add('same', { key: Buffer.concat([link, link]) })
+  if (internal) add('internal', { key: link })
+  return found
+}
+
+function lastOf({ family, last }: IpSubnet): Buffer {
+  return addressBytes(addressAt(family, last))
+}
+
+/** The next address: where an interval ends. */
+function behind(bytes: Buffer): Buffer {
+  const next = Buffer.from(bytes)
+  for (let i = next.length - 1; i >= 0; i--) {
+    next.writeUInt8(((next[i] ?? 0) + 1) & 255, i)
+    if (next[i] !== 0) break
+  }
+  return next
+}
+
+/** The map that a port is in. */
+export function portMapOf(port: PublishedPort): (typeof portMaps)[number] {
+  return `ports${familyOf(port.hostAddress)}${isWildcard(port) ? '' : '-at'}`
 }
 
 export function portElements(ports: readonly PublishedPort[]): ElementsBySet {
   return new Map(
-    [...Map.groupBy(ports, ({ hostAddress }) => (hostAddress === 0 ? 'ports' : 'ports-at'))].map(([set, members]) => [
-      set,
-      members.map(portElement),
-    ]),
+    [...Map.groupBy(ports, portMapOf)].map(([set, members]) => [set, members.flatMap(member => rangeElements(member))]),
   )
 }
 
-function portElement({ protocol, hostAddress, hostPort, containerAddress, containerPort }: PublishedPort): SetElement {
-  const key = Buffer.concat([Buffer.from([protocolNumbers[protocol], 0, 0, 0]), portField(hostPort)])
-  return {
-    key: hostAddress === 0 ? key : Buffer.concat([ipv4Bytes(hostAddress), key]),
-    data: Buffer.concat([ipv4Bytes(containerAddress), portField(containerPort)]),
-  }
+/** One element for each port of the range. Written for ranges of thousands: each element is one copy of a pattern. */
+function rangeElements(port: PublishedPort): SetElement[] {
+  const address = isWildcard(port) ? Buffer.alloc(0) : addressBytes(port.hostAddress)
+  const key = Buffer.concat([address, Buffer.from([protocolNumbers[port.protocol], 0, 0, 0]), Buffer.alloc(4)])
+  const target = addressBytes(port.containerAddress)
+  const data = Buffer.concat([target, Buffer.alloc(4)])
+  return Array.from({ length: port.count }, (_, i) => ({
+    key: withPort(key, key.length - 4, port.hostPort + i),
+    data: withPort(data, target.length, port.containerPort + i),
+  }))
+}
+
+function withPort(pattern: Buffer, at: number, port: number): Buffer {
+  const bytes = Buffer.from(pattern)
+  bytes.writeUInt16BE(port, at)
+  return bytes
 }
 
 /** The inverse; undefined for an element that none of ours looks like. */
 export function readPort({ key, data }: SetElement): PublishedPort | undefined {
-  const wildcard = key.length === 8
-  if ((!wildcard && key.length !== 12) || data?.length !== 8) return undefined
-  const rest = wildcard ? key : key.subarray(4)
-  const protocol = Object.entries(protocolNumbers).find(([, number]) => number === rest[0])?.[0]
+  if (data?.length !== 8 && data?.length !== 20) return undefined
+  const addressLength = data.length - 4
+  const family = addressLength === 4 ? 4 : 6
+  const wildcard = key.length === portKeyBytes
+  if (!wildcard && key.length !== portKeyBytes + addressLength) return undefined
+  const rest = wildcard ? key : key.subarray(addressLength)
+  const protocol = protocolNames.get(rest[0] ?? 0)
   if (protocol === undefined) return undefined
   return {
-    protocol: protocol as TransportProtocol,
-    hostAddress: wildcard ? 0 : ipv4FromBytes(key.subarray(0, 4)),
+    protocol,
+    hostAddress: wildcard ? anyAddress(family) : addressFromBytes(key.subarray(0, addressLength)),
     hostPort: rest.readUInt16BE(4),
-    containerAddress: ipv4FromBytes(data.subarray(0, 4)),
-    containerPort: data.readUInt16BE(4),
+    containerAddress: addressFromBytes(data.subarray(0, addressLength)),
+    containerPort: data.readUInt16BE(addressLength),
+    count: 1,
   }
-}
-
-/** Network order, padded to a register. */
-function portField(port: number): Buffer {
-  return Buffer.from([port >> 8, port & 255, 0, 0])
 }
 
 function linkName(name: string): Buffer {

@@ -3,13 +3,27 @@
  * npm's `netlink` frames messages and attributes; it does not know this family.
  */
 import { AttrStream, formatMessage, parseAttributes, parseMessage, putString } from 'netlink/dist/structs.js'
-import { netlinkRequest } from '#api/sys/sys.ts'
+import { isSysError, netlinkRequest, netlinkSubscribe, type Subscription } from '#api/sys/sys.ts'
 
 const NETLINK_NETFILTER = 12
 const NFNL_SUBSYS_NFTABLES = 10
-const NFPROTO_IPV4 = 2
+const NFPROTO_INET = 1
 const BATCH = { begin: 0x10, end: 0x11 } as const
-const MSG = { getTable: 1, deleteTable: 2, newElements: 12, getElements: 13, deleteElements: 14 } as const
+const MSG = {
+  getTable: 1,
+  deleteTable: 2,
+  getChain: 4,
+  deleteChain: 5,
+  getRule: 7,
+  deleteRule: 8,
+  getSet: 10,
+  deleteSet: 11,
+  newElements: 12,
+  getElements: 13,
+  deleteElements: 14,
+} as const
+/** Multicast group of changes: enum nfnetlink_groups. */
+const NFNLGRP_NFTABLES = 7
 const NLM_F = { request: 0x1, ack: 0x4, dump: 0x300, create: 0x400 } as const
 
 const TABLE_NAME = 1
@@ -57,7 +71,7 @@ export async function deleteTable(table: string): Promise<void> {
   await sendBatch([{ type: MSG.deleteTable, flags: NLM_F.ack, body: attributes([[TABLE_NAME, putString(table)]]) }])
 }
 
-/** Names of all IPv4 tables. */
+/** Names of all tables of the family inet, which ours are of. */
 export async function listTables(): Promise<string[]> {
   const answers = await request(MSG.getTable, NLM_F.dump, Buffer.alloc(0))
   return answers.map(body => textOf(read(body).get(TABLE_NAME)))
@@ -77,6 +91,37 @@ export async function listElements(table: string, set: string): Promise<SetEleme
   })
 }
 
+/** How many chains, rules and sets a table has; zeros when it is not there. */
+export async function countParts(table: string): Promise<{ chains: number; rules: number; sets: number }> {
+  const count = async (type: number) => {
+    const named = attributes([[TABLE_NAME, putString(table)]])
+    const answers = await request(type, NLM_F.dump, named).catch(error => {
+      if (isSysError(error, 'ENOENT')) return []
+      throw error
+    })
+    return answers.filter(body => textOf(read(body).get(TABLE_NAME)) === table).length
+  }
+  return { chains: await count(MSG.getChain), rules: await count(MSG.getRule), sets: await count(MSG.getSet) }
+}
+
+/** What somebody took away from one of our tables: the table itself or parts of it, or elements of sets. */
+export type Loss = 'parts' | 'elements'
+
+/** Calls back for what anybody, this process included, deletes from a table. Lost messages count as lost parts. */
+export function subscribeToLosses(table: string, onLoss: (loss: Loss) => void): Subscription {
+  const parts: readonly number[] = [MSG.deleteTable, MSG.deleteChain, MSG.deleteRule, MSG.deleteSet]
+  return netlinkSubscribe(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], (messages, lost) => {
+    if (lost) onLoss('parts')
+    for (const message of messages) {
+      const type = message.readUInt16LE(4) & 255
+      if (type !== MSG.deleteElements && !parts.includes(type)) continue
+      // The table's name is the first attribute of all of these; only its text is looked for.
+      if (!message.subarray(20, 160).includes(`${table}\0`)) continue
+      onLoss(type === MSG.deleteElements ? 'elements' : 'parts')
+    }
+  })
+}
+
 interface NftMessage {
   readonly type: number
   readonly flags: number
@@ -85,7 +130,7 @@ interface NftMessage {
 
 async function sendBatch(messages: readonly NftMessage[]): Promise<void> {
   const frames = messages.map(({ type, flags, body }, index) =>
-    frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, index + 2, nfgen(NFPROTO_IPV4, 0), body),
+    frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, index + 2, nfgen(NFPROTO_INET, 0), body),
   )
   const begin = frame(BATCH.begin, 0, 1, nfgen(0, NFNL_SUBSYS_NFTABLES))
   const end = frame(BATCH.end, 0, messages.length + 2, nfgen(0, NFNL_SUBSYS_NFTABLES))
@@ -93,7 +138,7 @@ async function sendBatch(messages: readonly NftMessage[]): Promise<void> {
 }
 
 async function request(type: number, flags: number, body: Buffer): Promise<Buffer[]> {
-  const message = frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, 1, nfgen(NFPROTO_IPV4, 0), body)
+  const message = frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, 1, nfgen(NFPROTO_INET, 0), body)
   const answers = await netlinkRequest(NETLINK_NETFILTER, message)
   return answers.map(answer => Buffer.from(parseMessage(answer).x.data.subarray(4)))
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { afterEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createLogger } from '#api/log/log.ts'
-import { parseIpv4, parseIpv4Subnet } from '../../network-addresses.ts'
+import { parseSubnet } from '../../network-addresses.ts'
 import { inPrivateHost } from '../../network-private.ts'
 import type { FirewallNetwork, PublishedPort } from '../firewall.ts'
 import { Nftables } from './nftables.ts'
@@ -11,7 +11,7 @@ import { Nftables } from './nftables.ts'
 const log = createLogger({ name: 'test', level: 'error' })
 const network: FirewallNetwork = {
   bridge: 'gttest0',
-  subnet: parseIpv4Subnet('172.30.7.0/24'),
+  subnets: [parseSubnet('172.30.7.0/24'), parseSubnet('fd00:7::/64')],
   internal: false,
   masquerade: true,
   intraTraffic: true,
@@ -20,10 +20,11 @@ const network: FirewallNetwork = {
 function port(hostPort: number, overrides: Partial<PublishedPort> = {}): PublishedPort {
   return {
     protocol: 'tcp',
-    hostAddress: 0,
+    hostAddress: '0.0.0.0',
     hostPort,
-    containerAddress: parseIpv4('172.30.7.2'),
+    containerAddress: '172.30.7.2',
     containerPort: 80,
+    count: 1,
     ...overrides,
   }
 }
@@ -40,8 +41,14 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
   afterEach(() => execFileSync('nft', ['flush', 'ruleset']))
 
   test('what netlink adds is what nft would have loaded', async () => {
-    const internal = { ...network, bridge: 'gttest1', subnet: parseIpv4Subnet('10.9.0.0/16'), internal: true }
-    const ports = [port(8080), port(53, { protocol: 'udp', hostAddress: parseIpv4('127.0.0.1') })]
+    const internal = { ...network, bridge: 'gttest1', subnets: [parseSubnet('10.9.0.0/16')], internal: true }
+    const six = { hostAddress: '::', containerAddress: 'fd00:7::2' }
+    const ports = [
+      port(8080),
+      port(53, { protocol: 'udp', hostAddress: '127.0.0.1' }),
+      port(8080, { ...six, protocol: 'sctp' }),
+      port(53, { ...six, hostAddress: 'fd00:99::1' }),
+    ]
     const whole = open('gantry-0000test', { networks: [network, internal], ports })
     await whole.firewall.restore()
     const loaded = ruleset()
@@ -71,7 +78,7 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await firewall.publish([port(1000)])
     state.ports.push(port(1000))
     await firewall.publish([port(1000), port(1001)])
-    const moved = port(1000, { containerAddress: parseIpv4('172.30.7.9') })
+    const moved = port(1000, { containerAddress: '172.30.7.9' })
     state.ports.splice(0, 1, moved)
     await firewall.publish([moved])
     assert.deepEqual(
@@ -97,6 +104,39 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await firewall.unpublish([port(1000), port(1001), port(1002)])
     assert.deepEqual(await firewall.ports(), [])
   })
+
+  test('a range is so many elements, and goes as one', async () => {
+    const { firewall } = open()
+    await firewall.restore()
+    const range = port(20_000, { count: 1000, containerPort: 1000 })
+    await firewall.publish([range])
+    const open_ = await firewall.ports()
+    assert.equal(open_.length, 1000)
+    assert.ok(open_.some(({ hostPort, containerPort }) => hostPort === 20_999 && containerPort === 1999))
+    await firewall.unpublish([range])
+    assert.deepEqual(await firewall.ports(), [])
+  })
+
+  for (const [what, ...argv] of [
+    ['nft flush ruleset', 'flush', 'ruleset'],
+    ['a deleted chain', 'flush', 'chain', 'inet', 'gantry-0000test', 'forward'],
+    ['a flushed map', 'flush', 'map', 'inet', 'gantry-0000test', 'ports4'],
+  ] as const)
+    test(`watched, it is whole again by itself: ${what}`, async () => {
+      const { firewall, state } = open()
+      state.ports.push(port(1000), port(1001, { hostAddress: '::', containerAddress: 'fd00:7::2' }))
+      using _ = firewall.watch()
+      await firewall.restore()
+      const whole = ruleset()
+      execFileSync('nft', argv)
+      assert.notEqual(ruleset(), whole)
+      const startedMs = performance.now()
+      while (ruleset() !== whole && performance.now() - startedMs < 5000) await new Promise(r => setTimeout(r, 10))
+      assert.equal(ruleset(), whole)
+      await firewall.remove()
+      await new Promise(resolve => setTimeout(resolve, 100))
+      assert.equal(ruleset(), '')
+    })
 
   test('another instance sees what we publish', async () => {
     const [ours, theirs] = [open(), open('gantry-0000abcd')]

@@ -3,12 +3,12 @@ import { messageOf, unavailable } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError, type SpawnResult, spawnDetached } from '#api/sys/sys.ts'
 import type { Firewall, FirewallNetwork, FirewallState, ForeignPort, PublishedPort } from '../firewall.ts'
-import { type ElementsBySet, networkElements, portElements, readPort } from './elements.ts'
+import { type ElementsBySet, networkElements, portElements, portMaps, readPort } from './elements.ts'
 import { changeElements, deleteTable, type ElementChange, listElements, listTables } from './nfnetlink.ts'
 import { rulesetText } from './ruleset.ts'
+import { TableWatch } from './table-watch.ts'
 
 const nftPaths = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft']
-const portMaps = ['ports', 'ports-at'] as const
 
 export interface NftablesOptions {
   /** Ours alone; other instances' begin with `gantry-` too. */
@@ -23,6 +23,7 @@ export class Nftables implements Firewall {
   readonly #log: Logger
   /** The restore that runs or has run; the first verb of a process makes it. */
   #restored: Promise<void> | undefined
+  #watch: TableWatch | undefined
 
   constructor({ table, state, log }: NftablesOptions) {
     this.#table = table
@@ -65,8 +66,16 @@ export class Nftables implements Firewall {
     return (await Promise.all(found)).flat()
   }
 
+  watch(): Disposable {
+    const repair = () => this.restore()
+    const watch = new TableWatch({ table: this.#table, state: this.#state, repair, log: this.#log })
+    this.#watch = watch
+    return watch
+  }
+
   async remove(): Promise<void> {
     await this.#restored?.catch(() => {})
+    this.#watch?.expectNothing()
     this.#restored = undefined
     await deleteTable(this.#table).catch(ignoring('ENOENT'))
   }
@@ -74,6 +83,7 @@ export class Nftables implements Firewall {
   async #load(): Promise<void> {
     const state = this.#state()
     await runNft(rulesetText(this.#table, state))
+    await this.#watch?.expectAsItIs()
     this.#log.info(
       { table: this.#table, networks: state.networks.length, ports: state.ports.length },
       'firewall table loaded',
@@ -100,6 +110,7 @@ export class Nftables implements Firewall {
   async #delete(elements: ElementsBySet): Promise<void> {
     // A load under way may have asked for the state before the caller changed it.
     await this.#restored?.catch(() => {})
+    this.#watch?.expectDeletion()
     try {
       await changeElements(this.#table, changes('delete', elements))
     } catch (error) {
@@ -118,7 +129,7 @@ function changes(verb: ElementChange['verb'], elements: ElementsBySet): ElementC
 
 /** A plain range is two elements that come and go together. */
 function grouped<T>(set: string, members: readonly T[]): readonly (readonly T[])[] {
-  return set === 'subnets' ? [members] : members.map(member => [member])
+  return set.startsWith('subnets') ? [members] : members.map(member => [member])
 }
 
 /** Of a table that may have gone. */

@@ -4,26 +4,37 @@
  *
  * Priorities: `guard` runs before connection tracking (raw, -300); addresses are translated where iptables' nat table
  * does it (-100 and 100), so a host's own filters (priority 0) see containers' addresses, as they are used to from Docker.
+ * No verdict of ours overrules a host's own: `accept` ends our chain only, a `drop` of another table stays a drop.
  */
-import { formatIpv4, formatIpv4Subnet } from '../../network-addresses.ts'
-import type { FirewallNetwork, FirewallState, PublishedPort } from '../firewall.ts'
+import { formatSubnet, type IpSubnet } from '../../network-addresses.ts'
+import { type FirewallNetwork, type FirewallState, isWildcard, type PublishedPort, singlePorts } from '../firewall.ts'
+import { portMapOf } from './elements.ts'
+
+/** Protocol and port of the host → address and port of the container. */
+const key = 'inet_proto . inet_service'
 
 const rules = `
   set bridges { type ifname; }
-  set subnets { type ipv4_addr; flags interval; }
-  set hairpin { type ipv4_addr . ifname; flags interval; }
+  set subnets4 { type ipv4_addr; flags interval; }
+  set subnets6 { type ipv6_addr; flags interval; }
+  set hairpin4 { type ipv4_addr . ifname; flags interval; }
+  set hairpin6 { type ipv6_addr . ifname; flags interval; }
   set same { type ifname . ifname; }
   set internal { type ifname; }
-  map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }
-  map ports-at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+  map ports4 { type ${key} : ipv4_addr . inet_service; }
+  map ports6 { type ${key} : ipv6_addr . inet_service; }
+  map ports4-at { type ipv4_addr . ${key} : ipv4_addr . inet_service; }
+  map ports6-at { type ipv6_addr . ${key} : ipv6_addr . inet_service; }
 
   chain guard {
     type filter hook prerouting priority raw; policy accept;
     iifname @bridges ip daddr 127.0.0.0/8 drop
   }
   chain publish {
-    dnat ip to ip daddr . meta l4proto . th dport map @ports-at
-    dnat ip to meta l4proto . th dport map @ports
+    dnat ip to ip daddr . meta l4proto . th dport map @ports4-at
+    dnat ip to meta l4proto . th dport map @ports4
+    dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6-at
+    dnat ip6 to meta l4proto . th dport map @ports6
   }
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
@@ -36,8 +47,11 @@ const rules = `
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
-    oifname @bridges ct status dnat ip saddr . oifname @hairpin masquerade
-    oifname != @bridges ip saddr @subnets masquerade
+    oifname @bridges ip6 saddr ::1 masquerade
+    oifname @bridges ct status dnat ip saddr . oifname @hairpin4 masquerade
+    oifname @bridges ct status dnat ip6 saddr . oifname @hairpin6 masquerade
+    oifname != @bridges ip saddr @subnets4 masquerade
+    oifname != @bridges ip6 saddr @subnets6 masquerade
   }
   chain forward {
     type filter hook forward priority filter; policy accept;
@@ -51,13 +65,12 @@ const rules = `
 
 /** Replaces the table, if there is one, by what `state` says: one transaction, so no packet sees anything between. */
 export function rulesetText(table: string, { networks, ports }: FirewallState): string {
-  const elements = [...networks.flatMap(networkElements), ...ports.map(portElement)]
+  const elements = [...networks.flatMap(networkElements), ...singlePorts(ports).map(portElement)]
   const additions = [...Map.groupBy(elements, ({ set }) => set)].map(
-    ([set, members]) => `add element ip ${table} ${set} { ${members.map(({ text }) => text).join(', ')} }`,
+    ([set, members]) => `add element inet ${table} ${set} { ${members.map(({ text }) => text).join(', ')} }`,
   )
-  return [`add table ip ${table}`, `delete table ip ${table}`, `table ip ${table} {${rules}\n}`, ...additions, ''].join(
-    '\n',
-  )
+  const anew = [`add table inet ${table}`, `delete table inet ${table}`, `table inet ${table} {${rules}\n}`]
+  return [...anew, ...additions, ''].join('\n')
 }
 
 interface TextElement {
@@ -65,23 +78,27 @@ interface TextElement {
   text: string
 }
 
-function networkElements({ bridge, subnet, internal, masquerade, intraTraffic }: FirewallNetwork): TextElement[] {
+function networkElements({ bridge, subnets, internal, masquerade, intraTraffic }: FirewallNetwork): TextElement[] {
   const link = `"${bridge}"`
-  const cidr = formatIpv4Subnet(subnet)
   const wanted: readonly [boolean, string, string][] = [
     [true, 'bridges', link],
-    [masquerade && !internal, 'subnets', cidr],
-    [true, 'hairpin', `${cidr} . ${link}`],
     [intraTraffic, 'same', `${link} . ${link}`],
     [internal, 'internal', link],
+    ...subnets.flatMap(subnet => subnetElements(subnet, link, masquerade && !internal)),
   ]
   return wanted.filter(([applies]) => applies).map(([, set, text]) => ({ set, text }))
 }
 
-function portElement({ protocol, hostAddress, hostPort, containerAddress, containerPort }: PublishedPort): TextElement {
-  const key = `${protocol} . ${hostPort}`
-  const target = `${formatIpv4(containerAddress)} . ${containerPort}`
-  return hostAddress === 0
-    ? { set: 'ports', text: `${key} : ${target}` }
-    : { set: 'ports-at', text: `${formatIpv4(hostAddress)} . ${key} : ${target}` }
+function subnetElements(subnet: IpSubnet, link: string, isMasqueraded: boolean): [boolean, string, string][] {
+  const cidr = formatSubnet(subnet)
+  return [
+    [isMasqueraded, `subnets${subnet.family}`, cidr],
+    [true, `hairpin${subnet.family}`, `${cidr} . ${link}`],
+  ]
+}
+
+function portElement(port: PublishedPort): TextElement {
+  const { protocol, hostAddress, hostPort, containerAddress, containerPort } = port
+  const at = isWildcard(port) ? '' : `${hostAddress} . `
+  return { set: portMapOf(port), text: `${at}${protocol} . ${hostPort} : ${containerAddress} . ${containerPort}` }
 }

@@ -11,6 +11,7 @@ import { LeasesDefinition } from '#api/gen/containerd/services/leases/v1/leases.
 import { NamespacesDefinition } from '#api/gen/containerd/services/namespaces/v1/namespaces.ts'
 import { SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
 import { VersionDefinition } from '#api/gen/containerd/services/version/v1/version.ts'
+import { GcServiceDefinition } from '#api/gen/gantry/services/gc/v1/gc.ts'
 import { HealthDefinition } from '#api/gen/grpc/health/v1/health.ts'
 import { createLogger } from '#api/log/log.ts'
 import { type Channel, connect } from '#api/rpc/client.ts'
@@ -19,7 +20,7 @@ import { openStore } from '#api/store/store.ts'
 import { ContainerStore, containersService } from '#core/containers/containers.ts'
 import { contentService, LocalContentStore } from '#core/content/content.ts'
 import { Exchange, eventsService } from '#core/events/events.ts'
-import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
+import { GarbageCollector, GcScheduler, gcService } from '#core/gc/gc.ts'
 import { DaemonHealth, healthService } from '#core/health/health.ts'
 import { ImageStore, imagesService } from '#core/images/images.ts'
 import { introspectionService } from '#core/introspection/introspection.ts'
@@ -73,6 +74,7 @@ export async function startCore({ backend: given, root: kept }: CoreOptions = {}
   server.add(NamespacesDefinition, namespacesService(new NamespaceStore(metadata, events)))
   server.add(SnapshotsDefinition, snapshotsService(snapshots))
   server.add(VersionDefinition, versionService({ version: apiLevel, revision: '' }))
+  server.add(GcServiceDefinition, gcService(gc, collect))
   server.add(HealthDefinition, healthService(new DaemonHealth(), [ContainersDefinition.fullName]))
   const address = `unix:${join(root, 's')}`
   await server.listen(address)

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { errorTable, isGantryError, messageOf, notFound, notImplemented } from '#api/errors/errors.ts'
-import { parseFilters } from '#api/filters/filters.ts'
+import { type Filter, parseFilters } from '#api/filters/filters.ts'
 import type { IntrospectionDefinition, Plugin } from '#api/gen/containerd/services/introspection/v1/introspection.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
 import { formatPlatform } from '#api/types/platform.ts'
-import type { Metadata } from '#core/metadata/metadata.ts'
+import { type Metadata, refusedFilter } from '#core/metadata/metadata.ts'
 import type { PluginDescription, PluginInquiry } from './introspection.ts'
 
 export interface IntrospectionOptions {
@@ -24,7 +24,7 @@ export function introspectionService({
 }: IntrospectionOptions): ServiceImpl<typeof IntrospectionDefinition> {
   return {
     async plugins({ filters }) {
-      const matches = parseFilters(filters)
+      const matches = accepted(filters)
       const chosen = plugins().filter(plugin => matches(([field]) => pluginField(plugin, field)))
       return { plugins: chosen.map(wirePlugin) }
     },
@@ -38,6 +38,14 @@ export function introspectionService({
       if (extra === undefined) throw notImplemented(`plugin ${type}.${id} has nothing to tell`)
       return { plugin: wirePlugin(plugin), extra }
     },
+  }
+}
+
+function accepted(filters: readonly string[]): Filter {
+  try {
+    return parseFilters(filters)
+  } catch (error) {
+    return refusedFilter(error)
   }
 }
 

@@ -1,7 +1,7 @@
 import { invalidArgument, isGantryError, messageOf } from '#api/errors/errors.ts'
 
 /**
- * For `catch` of a list call whose containerd counterpart wraps a bad filter once more (containers, images, leases):
+ * For `catch` of a list call whose containerd counterpart wraps a bad filter once more (containers, images, leases, plugins):
  * the class text stands there twice; clients strip one and show the rest.
  */
 export function refusedFilter(cause: unknown): never {

@@ -36,6 +36,10 @@ export class DebianContainerd implements AsyncDisposable {
     return join(this.folder, 'c.sock')
   }
 
+  get pid(): number {
+    return this.#process?.pid ?? 0
+  }
+
   /** What it logged, the last 64 KiB. */
   get log(): string {
     return this.#log

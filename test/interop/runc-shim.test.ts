@@ -14,7 +14,7 @@ const skip = lacking(debian.ctr, debian.runcShim, debian.runc)
 
 test('containers of runc’s shim on our socket outlive us', { skip }, async t => {
   using board = new Scoreboard()
-  await using daemon = await Daemon.start()
+  await using daemon = await Daemon.start({ config: '[containers]\nruntimes = {}\n' })
   await using ctr = new Ctr(daemon.address, daemon.folder)
   const image = await loadImage(ctr, daemon.folder)
   const verb = trying(t, board, 'runc’s shim under us')

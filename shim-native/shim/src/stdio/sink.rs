@@ -29,17 +29,26 @@ pub enum Sink {
 /// A FIFO or a pipe to a logger.
 #[derive(Debug)]
 pub struct Outlet {
-    channel: Channel,
-    _hold: Option<OwnedFd>,
+    /// None once the stream has ended: readers that wait for the end of a FIFO see it, as with runc's shim.
+    ends: Mutex<Option<Arc<Ends>>>,
     /// What the reader has not made room for yet; only one pump writes here.
     backlog: Mutex<Vec<u8>>,
 }
 
+#[derive(Debug)]
+struct Ends {
+    channel: Channel,
+    _hold: Option<OwnedFd>,
+}
+
 impl Sink {
     pub fn fifo(fifo: fifo::Output) -> io::Result<Self> {
-        Ok(Sink::Outlet(Arc::new(Outlet {
+        let ends = Ends {
             channel: Channel::new(fifo.writer)?,
             _hold: fifo.hold,
+        };
+        Ok(Sink::Outlet(Arc::new(Outlet {
+            ends: Mutex::new(Some(Arc::new(ends))),
             backlog: Mutex::default(),
         })))
     }
@@ -74,17 +83,24 @@ impl Sink {
         }
     }
 
-    /// The stream has ended.
+    /// The stream has ended, and all of it was taken.
     pub fn end(&self, stream: Stream) {
-        if let Sink::Hub(hub) = self {
-            hub.end(stream);
+        match self {
+            Sink::Null | Sink::File(_) => {}
+            Sink::Outlet(outlet) => drop(outlet.ends.lock().unwrap().take()),
+            Sink::Hub(hub) => hub.end(stream),
         }
     }
 }
 
 impl Outlet {
+    fn ends(&self) -> Option<Arc<Ends>> {
+        self.ends.lock().unwrap().clone()
+    }
+
     fn accept(&self, bytes: &[u8]) {
-        match self.channel.try_write(bytes) {
+        let Some(ends) = self.ends() else { return };
+        match ends.channel.try_write(bytes) {
             Ok(written) => self.backlog.lock().unwrap().extend_from_slice(&bytes[written..]),
             // A logger that died: its container goes on without.
             Err(error) => log::warning!("output lost, {} bytes: {error}", bytes.len()),
@@ -92,9 +108,10 @@ impl Outlet {
     }
 
     async fn flush(&self) {
+        let Some(ends) = self.ends() else { return };
         let mut rest = std::mem::take(&mut *self.backlog.lock().unwrap());
         while !rest.is_empty() {
-            match self.channel.write(&rest).await {
+            match ends.channel.write(&rest).await {
                 Ok(written) => drop(rest.drain(..written)),
                 Err(error) => {
                     log::warning!("output lost, {} bytes: {error}", rest.len());

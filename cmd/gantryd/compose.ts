@@ -17,6 +17,7 @@ import { ImageStore, type Images } from '#core/images/images.ts'
 import {
   ContainerNames,
   LastRuns,
+  LaunchedContainerNetworks,
   LaunchedContainers,
   type Launcher,
   LauncherImpl,
@@ -26,13 +27,13 @@ import {
 import { LeaseStore, type Leases } from '#core/leases/leases.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
-import { createNetworks, type Networks } from '#core/networks/networks.ts'
+import { Connections, createNetworks, type Networks } from '#core/networks/networks.ts'
 import type { PluginSpec, Plugins } from '#core/plugins/plugins.ts'
 import { createSupervisor } from '#core/plugins/supervisor.ts'
 import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
-import { type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
+import { refreshEtcFiles, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
 import { LocalTransfers } from '#core/transfer/transfer.ts'
 import type { Config } from './config.ts'
 import { executableFolder, publishBinary, shimOverrides } from './installation.ts'
@@ -72,6 +73,7 @@ export const tokens = {
   collector: token<GarbageCollector>('collector'),
   plugins: token<Plugins>('plugins'),
   networks: token<Networks>('networks'),
+  connections: token<Connections>('connections of containers to networks'),
   diffs: token<Diffs>('diffs'),
   remotes: token<Remotes>('remotes'),
   transfers: token<LocalTransfers>('transfers'),
@@ -137,6 +139,18 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   add(t.networks, get =>
     createNetworks({ metadata, backends: id => get(t.plugins).network(id), logger: log('networks') }),
   )
+  add(t.connections, get => {
+    const containers = get(t.records)
+    const hasTask = (ns: string, id: string) => get(t.tasks).has(ns, id)
+    const own = new LaunchedContainerNetworks({ containers, names, placesOf, hasTask })
+    return new Connections({
+      networks: get(t.networks),
+      find: (ns, reference) => own.find(ns, reference),
+      record: (ns, id, requests) => own.record(ns, id, requests),
+      refreshFiles: (ns, id) => refreshEtcFiles({ containers, networks: get(t.networks), placesOf }, ns, id),
+      logger: log('networks'),
+    })
+  })
   add(t.diffs, () => new LocalDiffs(content, join(state, 'tmp')))
   add(t.remotes, () => createRemotes({ hostDir: config.registry.host_directory }))
   add(

@@ -24,20 +24,17 @@ test('what is no image name is refused by name', () => {
 })
 
 test('published ports: single, range, address, protocol', () => {
-  assert.deepEqual(publishOption('8080:80'), [{ protocol: 'tcp', hostPort: 8080, containerPort: 80, hostIp: '' }])
-  assert.deepEqual(publishOption('80'), [{ protocol: 'tcp', hostPort: 0, containerPort: 80, hostIp: '' }])
+  assert.deepEqual(publishOption('8080:80'), [
+    { protocol: 'tcp', hostPort: 8080, containerPort: 80, hostIp: '', count: 1 },
+  ])
+  assert.deepEqual(publishOption('80'), [{ protocol: 'tcp', hostPort: 0, containerPort: 80, hostIp: '', count: 1 }])
   assert.deepEqual(publishOption('127.0.0.1:53:53/udp'), [
-    { protocol: 'udp', hostPort: 53, containerPort: 53, hostIp: '127.0.0.1' },
+    { protocol: 'udp', hostPort: 53, containerPort: 53, hostIp: '127.0.0.1', count: 1 },
   ])
   assert.equal(publishOption('[::1]::80')[0]?.hostIp, '::1')
-  assert.deepEqual(
-    publishOption('8000-8002:80-82').map(port => [port.hostPort, port.containerPort]),
-    [
-      [8000, 80],
-      [8001, 81],
-      [8002, 82],
-    ],
-  )
+  assert.deepEqual(publishOption('8000-8002:80-82'), [
+    { protocol: 'tcp', hostPort: 8000, containerPort: 80, hostIp: '', count: 3 },
+  ])
 })
 
 test('published ports that make no sense name themselves', () => {

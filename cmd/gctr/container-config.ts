@@ -90,12 +90,8 @@ export function publishOption(text: string): PortMapping[] {
     throw invalidArgument(
       `--publish "${text}" maps ${hostPorts.length} host ports to ${containerPorts.length} container ports`,
     )
-  return containerPorts.map((containerPort, index) => ({
-    protocol,
-    hostPort: hostPorts[index] ?? 0,
-    containerPort,
-    hostIp: ip.replace(/^\[|\]$/g, ''),
-  }))
+  const [containerPort = 0, hostPort = 0] = [containerPorts[0], hostPorts[0]]
+  return [{ protocol, hostPort, containerPort, hostIp: ip.replace(/^\[|\]$/g, ''), count: containerPorts.length }]
 }
 
 function portRange(text: string, whole: string): number[] {

@@ -17,6 +17,7 @@ import type { Container } from '#core/containers/containers.ts'
 import type { AttachmentRecord } from '#core/networks/networks.ts'
 
 export { ContainerNames } from './container-names.ts'
+export { containerWishes, LaunchedContainerNetworks } from './container-networks.ts'
 export { LastRuns } from './last-runs.ts'
 export { launchConfigOf } from './launch-config.ts'
 export { LaunchedContainers } from './launched-containers.ts'

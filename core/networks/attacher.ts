@@ -1,16 +1,23 @@
 /** Attaches containers and takes them off again; see the contract for what happens when a process dies in between. */
-import { invalidArgument, isGantryError, messageOf } from '#api/errors/errors.ts'
-import type { Result } from '#api/gen/gantry/network/v1/network.ts'
+import { failedPrecondition, internal, invalidArgument, isGantryError, messageOf } from '#api/errors/errors.ts'
+import type { Names, PortMapping, Result } from '#api/gen/gantry/network/v1/network.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { MadeNetworks } from './made-networks.ts'
 import type { AttachmentRow, NetworkRow, NetworkStore } from './network-store.ts'
-import type { AttachmentRequest } from './networks.ts'
+import type { AttachmentRequest, AttachOptions, ContainerWishes } from './networks.ts'
 
 export interface Target {
   readonly ns: string
   readonly containerId: string
   /** Empty: the host's. */
   readonly netnsPath: string
+}
+
+/** What of an attachment may change. */
+export interface AttachmentChange {
+  readonly publish?: PortMapping[]
+  readonly unpublish?: PortMapping[]
+  readonly names?: Names
 }
 
 export interface AttacherParts {
@@ -49,12 +56,40 @@ export class Attacher {
     return wishes
   }
 
-  async attach(target: Target, requests: readonly AttachmentRequest[], signal?: AbortSignal): Promise<AttachmentRow[]> {
-    const rows = plannedRows(target, this.resolve(target.ns, requests))
+  /** Joins all of `requests`, all or none; what the container was on beside them goes first. */
+  async attach(
+    target: Target,
+    requests: readonly AttachmentRequest[],
+    { signal, wishes }: AttachOptions,
+  ): Promise<AttachmentRow[]> {
+    const rows = plannedRows({ target, wishes: this.resolve(target.ns, requests), own: wishes, present: [] })
     const stale = this.#store
       .attachments(target.ns, target.containerId)
       .filter(old => !rows.some(row => isSame(old, row)))
     await this.leave(stale)
+    return await this.#addAll(target, rows, signal)
+  }
+
+  /** Joins one more. */
+  async join(target: Target, request: AttachmentRequest, { signal, wishes }: AttachOptions): Promise<AttachmentRow> {
+    const { ns, containerId } = target
+    const all = this.#store.attachments(ns, containerId)
+    await this.leave(all.filter(({ state }) => state === 'leaving'))
+    const present = all.filter(({ state }) => state !== 'leaving')
+    const [wish] = this.resolve(ns, [request])
+    if (wish === undefined) throw invalidArgument('network is missing')
+    const [alone] = [wish.network, ...present].filter(({ driver }) => driver === 'host')
+    if (alone)
+      throw failedPrecondition(`container "${containerId}": the host's network cannot be combined with another one`)
+    const known = present.find(({ networkId }) => networkId === wish.network.network.id)
+    const [planned] = plannedRows({ target, wishes: [wish], own: wishes, present })
+    const row = known ? { ...known, netnsPath: target.netnsPath } : planned
+    const [attached] = row ? await this.#addAll(target, [row], signal) : []
+    if (attached === undefined) throw internal(`container "${containerId}" was not attached`)
+    return attached
+  }
+
+  async #addAll(target: Target, rows: readonly AttachmentRow[], signal?: AbortSignal): Promise<AttachmentRow[]> {
     this.#store.putAttachments(rows)
     const outcomes = await Promise.allSettled(rows.map(row => this.#add(row, signal)))
     const failed = outcomes.find(outcome => outcome.status === 'rejected')
@@ -67,6 +102,26 @@ export class Attacher {
     const attached = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? outcome.value : []))
     this.#store.putAttachments(attached)
     return attached
+  }
+
+  /** Changes ports or names of one that is attached. */
+  async update(row: AttachmentRow, change: AttachmentChange): Promise<AttachmentRow> {
+    const { networkId, interfaceName } = row
+    const { result } = await this.#made
+      .backend(row.driver)
+      .update({ networkId, containerId: backendId(row), interfaceName, publish: [], unpublish: [], ...change })
+    const ports = (result ?? emptyResult).ports
+    const changed = { ...row, request: { ...row.request, ports }, result: result ?? emptyResult }
+    this.#store.putAttachments([changed])
+    return changed
+  }
+
+  /** FAILED_PRECONDITION names what is missing. */
+  async check(row: AttachmentRow): Promise<void> {
+    const { networkId, interfaceName, netnsPath, result } = row
+    await this.#made
+      .backend(row.driver)
+      .check({ networkId, containerId: backendId(row), interfaceName, netnsPath, previous: result })
   }
 
   /** Marks them as leaving, then has each plugin let go. The first failure is thrown when all have been tried. */
@@ -106,8 +161,11 @@ export class Attacher {
         addresses: request.addresses ?? [],
         mac: request.mac ?? '',
         ports: request.ports ?? [],
-        aliases: request.aliases ?? [],
-        defaultRoute: request.defaultRoute ?? false,
+        aliases: namesOf(row),
+        defaultRoute: network?.network.internal === false,
+        defaultRouteMetric: metricOf(row),
+        links: { ...request.links },
+        ...(row.wishes?.dns ? { dns: row.wishes.dns } : {}),
       },
       { signal },
     )
@@ -127,23 +185,55 @@ export function backendId({ ns, containerId }: Pick<AttachmentRow, 'ns' | 'conta
   return `${ns}/${containerId}`
 }
 
-function plannedRows({ ns, containerId, netnsPath }: Target, wishes: readonly Wish[]): AttachmentRow[] {
-  const gateway = wishes.findIndex(({ network }) => !network.network.internal)
-  const rows = wishes.map(({ request, network }, order) => ({
-    ns,
-    containerId,
-    interfaceName: request.interfaceName || `eth${order}`,
-    networkId: network.network.id,
-    driver: network.driver,
-    netnsPath,
-    order,
-    request: { ...request, defaultRoute: request.defaultRoute ?? order === gateway },
-    state: 'attaching' as const,
-  }))
-  const names = rows.map(({ interfaceName }) => interfaceName)
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
-  if (twice !== undefined) throw invalidArgument(`interface name "${twice}" is asked for twice`)
-  return rows
+interface Plan {
+  readonly target: Target
+  readonly wishes: readonly Wish[]
+  readonly own: ContainerWishes | undefined
+  /** Attachments that the container keeps. */
+  readonly present: readonly AttachmentRow[]
+}
+
+function plannedRows({ target, wishes, own, present }: Plan): AttachmentRow[] {
+  const order = present.reduce((next, row) => Math.max(next, row.order + 1), 0)
+  const names = new Set(present.map(({ interfaceName }) => interfaceName))
+  return wishes.map(({ request, network }, index) => {
+    const interfaceName = request.interfaceName || freeInterface(names, wishes)
+    if (names.has(interfaceName)) throw invalidArgument(`interface name "${interfaceName}" is asked for twice`)
+    names.add(interfaceName)
+    return {
+      ...target,
+      interfaceName,
+      networkId: network.network.id,
+      driver: network.driver,
+      order: order + index,
+      request,
+      ...(own && { wishes: own }),
+      state: 'attaching' as const,
+    }
+  })
+}
+
+/** The first of `eth0`, `eth1` … that is neither used nor asked for by name. */
+function freeInterface(used: ReadonlySet<string>, wishes: readonly Wish[]): string {
+  for (let i = 0; ; i++) {
+    const name = `eth${i}`
+    if (!used.has(name) && !wishes.some(({ request }) => request.interfaceName === name)) return name
+  }
+}
+
+/**
+ * Every network gives its container a default route; the metric says which is used, so that another one takes over by
+ * itself when that network goes.
+ */
+export function metricOf({ request, order }: AttachmentRow): number {
+  const priority = Math.max(-900, Math.min(900, request.gatewayPriority ?? 0))
+  return 100_000 - 100 * priority + Math.min(order, 99)
+}
+
+/** The container's own name first: a PTR query is answered with it. */
+export function namesOf({ containerId, request, wishes }: AttachmentRow): string[] {
+  const ids = /^[0-9a-f]{64}$/.test(containerId) ? [containerId.slice(0, 12), containerId] : [containerId]
+  return [...new Set([...(wishes?.name ? [wishes.name] : []), ...(request.aliases ?? []), ...ids])]
 }
 
 /** Repeating it is the plugin's to answer; anything else has to go first. */

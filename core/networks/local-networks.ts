@@ -1,9 +1,9 @@
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
-import { failedPrecondition, invalidArgument, messageOf } from '#api/errors/errors.ts'
+import { failedPrecondition, internal, invalidArgument, messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { validateIdentifier, validateLabels } from '#api/types/identifiers.ts'
 import type { Metadata } from '#core/metadata/metadata.ts'
-import { Attacher, backendId } from './attacher.ts'
+import { Attacher, backendId, metricOf, namesOf } from './attacher.ts'
 import type { NetworkBackends } from './backend.ts'
 import { isBuiltIn } from './built-in.ts'
 import { MadeNetworks } from './made-networks.ts'
@@ -11,10 +11,12 @@ import { type AttachmentRow, type NetworkRow, NetworkStore } from './network-sto
 import type {
   AttachmentRecord,
   AttachmentRequest,
+  AttachOptions,
   ContainerRef,
   NetworkRecord,
   NetworkSpec,
   Networks,
+  PortMapping,
 } from './networks.ts'
 
 export interface LocalNetworksParts {
@@ -90,12 +92,94 @@ class LocalNetworks implements Networks {
     containerId: string,
     netnsPath: string,
     requests: readonly AttachmentRequest[],
-    { signal }: { signal?: AbortSignal } = {},
+    options: AttachOptions = {},
   ): Promise<AttachmentRecord[]> {
     return this.#lock.run(backendId({ ns, containerId }), async () => {
-      const rows = await this.#attacher.attach({ ns, containerId, netnsPath }, requests, signal)
+      const rows = await this.#attacher.attach({ ns, containerId, netnsPath }, requests, options)
       return rows.flatMap(row => this.#attachmentOf(row))
     })
+  }
+
+  join(
+    ns: string,
+    containerId: string,
+    netnsPath: string,
+    request: AttachmentRequest,
+    options: AttachOptions = {},
+  ): Promise<AttachmentRecord> {
+    return this.#lock.run(backendId({ ns, containerId }), async () => {
+      const row = await this.#attacher.join({ ns, containerId, netnsPath }, request, options)
+      const [record] = this.#attachmentOf(row)
+      if (record === undefined) throw internal(`container "${containerId}" was not attached`)
+      return record
+    })
+  }
+
+  publish(
+    ns: string,
+    containerId: string,
+    network: string | undefined,
+    ports: readonly PortMapping[],
+  ): Promise<PortMapping[]> {
+    return this.#lock.run(backendId({ ns, containerId }), async () => {
+      const row = this.#publisher(ns, containerId, network)
+      await this.#attacher.update(row, { publish: [...ports] })
+      return this.#openPorts(ns, containerId)
+    })
+  }
+
+  unpublish(
+    ns: string,
+    containerId: string,
+    network: string | undefined,
+    ports: readonly PortMapping[],
+  ): Promise<PortMapping[]> {
+    return this.#lock.run(backendId({ ns, containerId }), async () => {
+      for (const row of this.#living(ns, containerId, network)) {
+        const unpublish = ports.length > 0 ? [...ports] : (row.result?.ports ?? [])
+        if ((row.result?.ports ?? []).length > 0) await this.#attacher.update(row, { unpublish })
+      }
+      return this.#openPorts(ns, containerId)
+    })
+  }
+
+  async check(ns: string, network: string): Promise<string[]> {
+    const { id } = this.#store.find(ns, network).network
+    const rows = this.#store.attachments(ns).filter(row => row.networkId === id && row.state === 'attached')
+    const outcomes = await Promise.allSettled(rows.map(row => this.#attacher.check(row)))
+    return outcomes.flatMap(outcome => (outcome.status === 'rejected' ? messageOf(outcome.reason) : []))
+  }
+
+  rename(ns: string, containerId: string, name: string): Promise<void> {
+    return this.#lock.run(backendId({ ns, containerId }), async () => {
+      for (const row of this.#living(ns, containerId, undefined)) {
+        const renamed = { ...row, wishes: { ...row.wishes, name } }
+        this.#store.putAttachments([renamed])
+        await this.#attacher.update(renamed, { names: { aliases: namesOf(renamed) } })
+      }
+    })
+  }
+
+  /** Where ports are opened: the network named, or the one whose default route is used. */
+  #publisher(ns: string, containerId: string, network: string | undefined): AttachmentRow {
+    const living = this.#living(ns, containerId, network)
+    const outward = living.filter(row => network !== undefined || (row.result?.routes.length ?? 0) > 0)
+    const [first] = outward.sort((a, b) => metricOf(a) - metricOf(b))
+    if (first) return first
+    throw failedPrecondition(
+      `container "${containerId}" is on no network that publishes ports${network === undefined ? '' : ` named "${network}"`}: does it run?`,
+    )
+  }
+
+  #living(ns: string, containerId: string, network: string | undefined): AttachmentRow[] {
+    const id = network === undefined ? undefined : this.#store.find(ns, network).network.id
+    return this.#store
+      .attachments(ns, containerId)
+      .filter(row => row.state === 'attached' && (id === undefined || row.networkId === id))
+  }
+
+  #openPorts(ns: string, containerId: string): PortMapping[] {
+    return this.#living(ns, containerId, undefined).flatMap(({ result }) => result?.ports ?? [])
   }
 
   detach(ns: string, containerId: string, network?: string): Promise<void> {
@@ -171,8 +255,8 @@ class LocalNetworks implements Networks {
     if (row.state !== 'attached' || row.result === undefined) return []
     const { networkId, driver, containerId, interfaceName, netnsPath, request, result } = row
     const networkName = this.#store.byId(networkId)?.network.name ?? networkId
-    return [
-      { networkId, networkName, driver, containerId, interfaceName, netnsPath, aliases: request.aliases ?? [], result },
-    ]
+    const { aliases = [], gatewayPriority = 0, links = {} } = request
+    const name = { networkId, networkName, driver, containerId, interfaceName, netnsPath }
+    return [{ ...name, aliases, names: namesOf(row), gatewayPriority, links, result }]
   }
 }

@@ -12,7 +12,7 @@ import type { Network, Result } from '#api/gen/gantry/network/v1/network.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import { type Key, type Metadata, now, type ReadTransaction, touchNamespace } from '#core/metadata/metadata.ts'
 import { builtInNetworks, isBuiltIn } from './built-in.ts'
-import type { AttachmentRequest, NetworkSpec } from './networks.ts'
+import type { AttachmentRequest, ContainerWishes, NetworkSpec } from './networks.ts'
 
 /** Tenant namespace of the built-in networks' names: no tenant's, since it is empty. */
 const everyone = ''
@@ -41,6 +41,7 @@ export interface AttachmentRow {
   /** Place among the container's interfaces. */
   readonly order: number
   readonly request: AttachmentRequest
+  readonly wishes?: ContainerWishes
   readonly state: AttachmentState
   /** Once attached. */
   readonly result?: Result
@@ -146,7 +147,8 @@ function newRow(ns: string, { name, driver = 'bridge', ...rest }: NetworkSpec): 
     internal: rest.internal ?? false,
     options: { ...rest.options },
     labels: { ...rest.labels },
-    enableIpv6: rest.enableIpv6 ?? false,
+    disableIpv4: rest.disableIpv4 ?? false,
+    disableIpv6: rest.disableIpv6 ?? false,
   }
   return { ns, driver, createdAt: now(), network, isMade: false }
 }

@@ -22,11 +22,12 @@
  * An attachment is recorded before its plugin is asked, and forgotten after the plugin said it is gone. Killed between,
  * `attach` may be repeated, `detach` always works, and `reconcile` (at start) tells every plugin what is to stay.
  */
-import type { Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
+import type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
 export type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
 
+export { Connections, type ContainerNetworks } from './connections.ts'
 export { createNetworks } from './local-networks.ts'
 export { networksService } from './service.ts'
 
@@ -43,7 +44,8 @@ export interface NetworkSpec {
   readonly internal?: boolean
   readonly options?: Readonly<Record<string, string>>
   readonly labels?: Readonly<Record<string, string>>
-  readonly enableIpv6?: boolean
+  readonly disableIpv4?: boolean
+  readonly disableIpv6?: boolean
 }
 
 export interface NetworkRecord {
@@ -61,14 +63,29 @@ export interface AttachmentRequest {
   readonly network: string
   /** Default `eth0`, `eth1` … in the order of the requests. */
   readonly interfaceName?: string
-  /** Without prefix length; empty: the plugin chooses. */
+  /** Without prefix length, at most one for each family; empty: the plugin chooses. */
   readonly addresses?: readonly string[]
   readonly mac?: string
   readonly ports?: readonly PortMapping[]
-  /** Further names in this network. */
+  /** Further names in this network, beside the container's id; the first is what a PTR query answers. */
   readonly aliases?: readonly string[]
-  /** Default: the first request has it. */
-  readonly defaultRoute?: boolean
+  /** The network with the highest gives the default route; among equals the one that came first. -900 to 900. */
+  readonly gatewayPriority?: number
+  /** Names that this container alone uses: alias to the name of another container of the network. */
+  readonly links?: Readonly<Record<string, string>>
+}
+
+/** What a container says to all of its networks. */
+export interface ContainerWishes {
+  /** Its own name servers and search domains. */
+  readonly dns?: Dns | undefined
+  /** Its name; an alias in every network, the first one. */
+  readonly name?: string
+}
+
+export interface AttachOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly wishes?: ContainerWishes
 }
 
 /** An attachment as it was made. */
@@ -80,7 +97,12 @@ export interface AttachmentRecord {
   readonly interfaceName: string
   /** Path of the kernel network namespace; empty on a network that has none (`host`). */
   readonly netnsPath: string
+  /** As asked for. */
   readonly aliases: readonly string[]
+  /** All by which it is found in the network, its own first. */
+  readonly names: readonly string[]
+  readonly gatewayPriority: number
+  readonly links: Readonly<Record<string, string>>
   /** Interfaces, addresses, routes, and the ports with the chosen host ports. */
   readonly result: Result
 }
@@ -125,8 +147,21 @@ export interface Networks {
     containerId: string,
     netnsPath: string,
     requests: readonly AttachmentRequest[],
-    options?: { signal?: AbortSignal },
+    options?: AttachOptions,
   ): Promise<AttachmentRecord[]>
+
+  /**
+   * Joins a container that has its namespace already to one more network, and leaves the others alone. Repeated: the
+   * same answer. Errors of {@link attach}; FAILED_PRECONDITION: the container uses the host's network, or the network is
+   * `host`.
+   */
+  join(
+    ns: string,
+    containerId: string,
+    netnsPath: string,
+    request: AttachmentRequest,
+    options?: AttachOptions,
+  ): Promise<AttachmentRecord>
 
   /**
    * Takes a container off all its networks (or the one named): ports closed, addresses free. Works when the namespace
@@ -134,6 +169,31 @@ export interface Networks {
    * leaving, to be finished by the next `detach`, `attach` of the container or `reconcile`.
    */
   detach(ns: string, containerId: string, network?: string): Promise<void>
+
+  /**
+   * Opens ports of an attached container, on the network named or the one that gives its default route; answers all
+   * that are open then. ALREADY_EXISTS: a host port is taken, and by whom. FAILED_PRECONDITION: not attached.
+   */
+  publish(
+    ns: string,
+    containerId: string,
+    network: string | undefined,
+    ports: readonly PortMapping[],
+  ): Promise<PortMapping[]>
+
+  /** Closes ports (none named: all), on the network named or all of them; answers what is still open. */
+  unpublish(
+    ns: string,
+    containerId: string,
+    network: string | undefined,
+    ports: readonly PortMapping[],
+  ): Promise<PortMapping[]>
+
+  /** Compares a network's attachments with the kernel; a sentence for each difference. */
+  check(ns: string, network: string): Promise<string[]>
+
+  /** Names, in a network, of a container that was renamed; the first is its own. Not attached: nothing. */
+  rename(ns: string, containerId: string, name: string): Promise<void>
 
   /** What a container is attached to, in the order of its interfaces; empty for none or an unknown container. */
   attachments(ns: string, containerId: string): Promise<AttachmentRecord[]>

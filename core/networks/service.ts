@@ -1,10 +1,14 @@
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
+import type { Connections } from './connections.ts'
 import type { Networks } from './networks.ts'
 
 /** gantry.services.networks.v1.NetworksService. */
-export function networksService(networks: Networks): ServiceImpl<typeof NetworksServiceDefinition> {
+export function networksService(
+  networks: Networks,
+  connections: Connections,
+): ServiceImpl<typeof NetworksServiceDefinition> {
   return {
     async create(spec, { namespace }) {
       return { network: await networks.create(namespace, spec) }
@@ -19,10 +23,35 @@ export function networksService(networks: Networks): ServiceImpl<typeof Networks
       await networks.remove(namespace, named(network))
       return {}
     },
+    async connect({ containerId, endpoint }, { namespace }) {
+      if (endpoint === undefined) throw invalidArgument('endpoint is missing: say which network to connect to')
+      named(endpoint.network)
+      return { attachment: await connections.connect(namespace, container(containerId), endpoint) }
+    },
+    async disconnect({ containerId, network, force }, { namespace }) {
+      await connections.disconnect(namespace, container(containerId), named(network), force)
+      return {}
+    },
+    async publish({ containerId, network, ports }, { namespace }) {
+      const id = await connections.idOf(namespace, container(containerId))
+      return { ports: await networks.publish(namespace, id, network || undefined, ports) }
+    },
+    async unpublish({ containerId, network, ports }, { namespace }) {
+      const id = await connections.idOf(namespace, container(containerId))
+      return { ports: await networks.unpublish(namespace, id, network || undefined, ports) }
+    },
+    async check({ network }, { namespace }) {
+      return { problems: await networks.check(namespace, named(network)) }
+    },
   }
 }
 
 function named(network: string): string {
   if (network === '') throw invalidArgument('network is missing: give its name or id')
   return network
+}
+
+function container(id: string): string {
+  if (id === '') throw invalidArgument('container_id is missing: give its id or name')
+  return id
 }

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { Result } from '#api/gen/gantry/network/v1/network.ts'
 import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { placesUnder } from '#core/launch/launch.ts'
-import { copyEtcFiles, writeEtcFiles } from './etc-files.ts'
+import { shareEtcFiles, writeEtcFiles } from './etc-files.ts'
 import { containerStdout, execStdout } from './stdio.ts'
 
 const dir = await mkdtemp(join(tmpdir(), 'gantry-etc-'))
@@ -21,6 +21,9 @@ const attachment = {
   interfaceName: 'eth0',
   netnsPath: '',
   aliases: ['db'],
+  names: ['db', 'c'],
+  gatewayPriority: 0,
+  links: {},
   result: Result.fromPartial({ ips: [{ address: '10.9.8.7/24' }], dns: { nameservers: ['10.9.8.1'] } }),
 }
 
@@ -42,9 +45,31 @@ test('hosts name the container by its addresses; wishes replace the host’s res
   )
   assert.equal(await readFile(places.hostname, 'utf8'), 'box\n')
   const other = placesOf('ns', 'other')
-  await copyEtcFiles(places, other, 'guest')
+  await shareEtcFiles(places, other, 'guest')
   assert.equal(await readFile(other.hosts, 'utf8'), hosts)
   assert.equal(await readFile(other.hostname, 'utf8'), 'guest\n')
+})
+
+test('a resolver inside the container is the only one; host-gateway is the gateway that is used', async () => {
+  const places = placesOf('ns', 'r')
+  const config = ContainerConfig.fromPartial({
+    extraHosts: ['up:host-gateway'],
+    dns: { nameservers: ['9.9.9.9'], options: ['timeout:1'] },
+  })
+  const on = (metric: number, gateway: string) => ({
+    ...attachment,
+    result: Result.fromPartial({
+      ips: [{ address: '10.9.8.7/24', gateway }],
+      routes: [{ dst: '0.0.0.0/0', gw: gateway, priority: metric }],
+      dns: { nameservers: ['127.0.0.11'], options: ['ndots:0'] },
+    }),
+  })
+  const attachments = [on(200, '10.9.8.1'), on(100, '10.7.0.1')]
+  await writeEtcFiles(places, { config, hostname: 'r', sharesHost: false, attachments, links: ['10.9.8.9\tother'] })
+  const resolv = await readFile(places.resolvConf, 'utf8')
+  assert.match(resolv, /^nameserver 127\.0\.0\.11\noptions timeout:1 ndots:0\n/)
+  assert.doesNotMatch(resolv, /9\.9\.9\.9/)
+  assert.match(await readFile(places.hosts, 'utf8'), /\n10\.7\.0\.1\tup\n10\.9\.8\.9\tother\n10\.9\.8\.7\t/)
 })
 
 test('on the host’s network the host’s files are taken over', async () => {

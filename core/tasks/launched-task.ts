@@ -5,7 +5,7 @@ import { isGantryError } from '#api/errors/errors.ts'
 import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { createNetns, removeNetns } from '#api/sys/sys.ts'
 import type { Container } from '#core/containers/containers.ts'
-import type { Launcher, PlacesOf } from '#core/launch/launch.ts'
+import { containerWishes, type Launcher, type PlacesOf } from '#core/launch/launch.ts'
 import type { AttachmentRecord, Networks } from '#core/networks/networks.ts'
 import type { Mount, Snapshots } from '#core/snapshots/snapshots.ts'
 import {
@@ -18,7 +18,8 @@ import {
   resolveUser,
   type Spec,
 } from '#core/spec/spec.ts'
-import { copyEtcFiles, effectiveHostname, writeEtcFiles } from './etc-files.ts'
+import { effectiveHostname, shareEtcFiles, writeEtcFiles } from './etc-files.ts'
+import { linkHosts } from './link-hosts.ts'
 import { readAccountFiles } from './root-files.ts'
 import { sideBySide } from './side-by-side.ts'
 import type { UndoSteps } from './undo-steps.ts'
@@ -86,13 +87,14 @@ async function prepareNetwork(
   const places = parts.placesOf(ns, container.id)
   const hostname = effectiveHostname(config)
   if (mode.kind === 'container') {
-    await copyEtcFiles(parts.placesOf(ns, mode.id), places, hostname)
+    await shareEtcFiles(parts.placesOf(ns, mode.id), places, hostname)
     return undefined
   }
   const sharesHost = mode.kind === 'host'
   if (!sharesHost) await pinNetns(places.netns, undo)
   const attachments = await attach(parts.networks, task, sharesHost ? '' : places.netns, undo)
-  await writeEtcFiles(places, { config, hostname, sharesHost, attachments })
+  const links = await linkHosts(parts.networks, ns, attachments)
+  await writeEtcFiles(places, { config, hostname, sharesHost, attachments, links })
   return sharesHost ? undefined : places.netns
 }
 
@@ -109,5 +111,5 @@ async function attach(
   undo: UndoSteps,
 ): Promise<AttachmentRecord[]> {
   undo.defer(() => networks.detach(ns, container.id))
-  return networks.attach(ns, container.id, netnsPath, config.networks, signal && { signal })
+  return networks.attach(ns, container.id, netnsPath, config.networks, { signal, wishes: containerWishes(config) })
 }

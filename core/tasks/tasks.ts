@@ -25,6 +25,7 @@ import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { ShimApi } from './shim-connection.ts'
 
 export { TaskManagerImpl, type TaskManagerParts } from './manager.ts'
+export { type RefreshParts, refreshEtcFiles } from './refresh-etc-files.ts'
 export { tasksService } from './service.ts'
 export type { ShimApi } from './shim-connection.ts'
 

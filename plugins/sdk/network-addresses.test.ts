@@ -16,7 +16,10 @@ import {
 
 test('addresses survive both forms', () => {
   for (const text of ['0.0.0.0', '172.30.0.255', '255.255.255.255', '::', '::1', 'fd00::2', 'fe80::1:0:0:1'])
-    for (const again of [addressFromBytes(addressBytes(text)), addressAt(text.includes(':') ? 6 : 4, addressValue(text))])
+    for (const again of [
+      addressFromBytes(addressBytes(text)),
+      addressAt(text.includes(':') ? 6 : 4, addressValue(text)),
+    ])
       assert.equal(again, text)
 })
 

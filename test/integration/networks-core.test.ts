@@ -14,7 +14,7 @@ import { inPrivateHost } from '#sdk/network-private.ts'
 import { fails } from '#sdk/network-suite.ts'
 import { type PluginProcess, run, World } from './networks-world.ts'
 
-const tcp = (hostPort: number) => ({ protocol: 'tcp', hostPort, containerPort: 80, hostIp: '' })
+const tcp = (hostPort: number) => ({ protocol: 'tcp', hostPort, containerPort: 80, hostIp: '', count: 1 })
 
 if (inPrivateHost(fileURLToPath(import.meta.url))) {
   let world: World
@@ -92,8 +92,8 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
       ],
     )
     assert.deepEqual(
-      made.map(({ result }) => result.routes.length),
-      [0, 1, 0],
+      made.map(({ result }) => result.routes.map(({ dst, priority }) => `${dst} ${priority}`)),
+      [[], ['0.0.0.0/0 100001', '::/0 100001'], ['0.0.0.0/0 100002', '::/0 100002']],
     )
     assert.deepEqual(await networks.attach('one', 'c1', netns, wishes), made)
     await assert.rejects(networks.remove('one', 'blue'), fails('FAILED_PRECONDITION', /c1/))

@@ -9,7 +9,7 @@ import { inPrivateHost } from '#sdk/network-private.ts'
 import { fails } from '#sdk/network-suite.ts'
 import { kernelState, listen, openNetwork, type PluginProcess, run, until, World } from './networks-world.ts'
 
-const tcp = (hostPort: number, hostIp = '') => ({ protocol: 'tcp', hostPort, containerPort: 80, hostIp })
+const tcp = (hostPort: number, hostIp = '') => ({ protocol: 'tcp', hostPort, containerPort: 80, hostIp, count: 1 })
 
 if (inPrivateHost(fileURLToPath(import.meta.url))) {
   let world: World

@@ -13,6 +13,7 @@ const everywhere = (hostPort: number, containerPort: number, protocol = 'tcp') =
   hostPort,
   containerPort,
   hostIp: '',
+  count: 1,
 })
 
 if (inPrivateHost(fileURLToPath(import.meta.url))) {

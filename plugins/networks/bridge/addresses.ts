@@ -15,7 +15,8 @@ export function chooseAddresses(ledger: Ledger, row: NetworkRow, wanted: readonl
   const asked = wanted.map(text => parseAddress(text))
   for (const [i, address] of asked.entries()) {
     const twin = asked.slice(0, i).find(other => familyOf(other) === familyOf(address))
-    if (twin) throw invalidArgument(`addresses: ${twin} and ${address} are of one family; an interface gets one of each`)
+    if (twin)
+      throw invalidArgument(`addresses: ${twin} and ${address} are of one family; an interface gets one of each`)
   }
   return families.flatMap(family => {
     const own = plans.filter(({ subnet }) => subnet.family === family)

@@ -6,8 +6,8 @@ import type { AddRequest, CheckRequest, Result, UpdateRequest } from '#sdk/netwo
 import type { PluginEnv } from '#sdk/plugin.ts'
 import { findLink, type LinkInfo } from '#sdk/rtnetlink/rtnetlink.ts'
 import { Admission, refuseChange } from './admission.ts'
-import type { BridgeConfig } from './config.ts'
 import { changeOf } from './changes.ts'
+import type { BridgeConfig } from './config.ts'
 import {
   checkPlugged,
   type EndpointPlan,
@@ -132,7 +132,10 @@ export class Attachments {
     const { index } = await this.#networks.bridge(network)
     for (const row of this.#ledger.attachments(networkId))
       await rejoin(endpointPlan(row, network), index).catch(error =>
-        this.#log.warn({ container: row.containerId, reason: messageOf(error) }, 'an interface is not back in its bridge'),
+        this.#log.warn(
+          { container: row.containerId, reason: messageOf(error) },
+          'an interface is not back in its bridge',
+        ),
       )
   }
 
@@ -179,7 +182,7 @@ export class Attachments {
 }
 
 /** All, and when one fails only after the others have ended: what is undone then must not be still in the making. */
-async function all<A>(...promises: [Promise<A>, ...Promise<void>[]]): Promise<[A, ...void[]]> {
+async function all<A>(...promises: [Promise<A>, ...Promise<unknown>[]]): Promise<[A, ...unknown[]]> {
   await Promise.allSettled(promises)
   return await Promise.all(promises)
 }

@@ -16,8 +16,8 @@ import {
   setLinkUp,
 } from '#sdk/rtnetlink/rtnetlink.ts'
 import { macFor } from './addresses.ts'
-import type { NetworkRow } from './ledger.ts'
 import { forwardPackets, prepareLink } from './host-settings.ts'
+import type { NetworkRow } from './ledger.ts'
 import { bridgeAlias } from './names.ts'
 import { planOf } from './subnets.ts'
 
@@ -61,7 +61,10 @@ async function makeBridge({ network, bridge: name }: NetworkRow, alias: string):
       )
   }
   // A fixed address: a bridge without one takes the lowest of its ports', and changes it as they come and go.
-  await perform([createBridge({ name, mac: macFor(plans[0]?.gateway ?? '0.0.0.0'), mtu: network.mtu }), setAlias(name, alias)])
+  await perform([
+    createBridge({ name, mac: macFor(plans[0]?.gateway ?? '0.0.0.0'), mtu: network.mtu }),
+    setAlias(name, alias),
+  ])
   const link = await findLink(name)
   if (link === undefined) throw failedPrecondition(`bridge "${name}" vanished while it was made`)
   return link

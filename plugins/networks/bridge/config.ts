@@ -73,7 +73,9 @@ function readPool({ base, size }: { base: string; size: number }, index: number)
     throw invalidArgument(`configuration: pools.${index}.size ${size} is larger than the whole pool ${base}`)
   const longest = addressBits(subnet.family) - 2
   if (size > longest)
-    throw invalidArgument(`configuration: pools.${index}.size ${size} leaves no room for containers: at most ${longest}`)
+    throw invalidArgument(
+      `configuration: pools.${index}.size ${size} leaves no room for containers: at most ${longest}`,
+    )
   return { base: subnet, size }
 }
 

@@ -1,6 +1,7 @@
 /** The life of a bridge network: chosen, made, made again, removed. */
-import { isDeepStrictEqual } from 'node:util'
+
 import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '#api/errors/errors.ts'
 import type { Firewall, FirewallNetwork } from '#sdk/iptables-wrapper/firewall.ts'
 import type { Network } from '#sdk/network.ts'
@@ -136,7 +137,10 @@ export class BridgeNetworks {
   /** What was asked for, completed, and a subnet of our choice for each family without one. */
   async #chooseSubnets(asked: Network): Promise<Network['subnets']> {
     const families = await familiesOf(asked)
-    checkTogether(asked.subnets.filter(({ cidr }) => cidr !== ''), families)
+    checkTogether(
+      asked.subnets.filter(({ cidr }) => cidr !== ''),
+      families,
+    )
     const taken = await this.#takenSubnets()
     const spread = Number.parseInt(this.#env.instance.slice(0, 6), 16)
     const given = asked.subnets.filter(({ cidr }) => cidr !== '').map(subnet => checkedSubnet(subnet, taken))
@@ -146,7 +150,9 @@ export class BridgeNetworks {
 
   #pools(): readonly SubnetPool[] {
     const { pools } = this.#env.config
-    return pools.some(({ base }) => base.family === 6) ? pools : [...pools, privatePrefix(this.#env.instance + machineId())]
+    return pools.some(({ base }) => base.family === 6)
+      ? pools
+      : [...pools, privatePrefix(this.#env.instance + machineId())]
   }
 
   /** A name somebody asked for must be free; the configured one for "bridge" is only a preference. */

@@ -36,15 +36,15 @@ export function readOptions({ name, options }: Pick<Network, 'name' | 'options'>
   const unknown = Object.keys(options).find(key => !(key in known))
   if (unknown !== undefined)
     throw invalidArgument(`network.options: "${unknown}" is not one of ${Object.keys(known).join(', ')}`)
-  const value = (key: string) => valueOf(`${prefix}${key}`)
-  const valueOf = (key: string) => options[key] ?? known[key] ?? ''
+  const value = (key: string) => optionOf(`${prefix}${key}`)
+  const optionOf = (key: string) => options[key] ?? known[key] ?? ''
   return {
     bridgeName: linkName(value('bridge.name')),
     masquerade: truth(`${prefix}bridge.enable_ip_masquerade`, value('bridge.enable_ip_masquerade')),
     intraTraffic: truth(`${prefix}bridge.enable_icc`, value('bridge.enable_icc')),
     hostBindingIpv4: bindingAddress(4, value('bridge.host_binding_ipv4')),
     hostBindingIpv6: bindingAddress(6, value('bridge.host_binding_ipv6')),
-    names: truth(namesOption, valueOf(namesOption)),
+    names: truth(namesOption, optionOf(namesOption)),
     mtu: mtu(value('driver.mtu')),
   }
 }
@@ -63,9 +63,14 @@ function truth(key: string, value: string): boolean {
 }
 
 function bindingAddress(family: Family, value: string): string {
-  if (value === '' || familyOf(parseAddress(value, `network.options: ${prefix}bridge.host_binding_ipv${family}`)) === family)
+  if (
+    value === '' ||
+    familyOf(parseAddress(value, `network.options: ${prefix}bridge.host_binding_ipv${family}`)) === family
+  )
     return value
-  throw invalidArgument(`network.options: ${prefix}bridge.host_binding_ipv${family} "${value}" is not an IPv${family} address`)
+  throw invalidArgument(
+    `network.options: ${prefix}bridge.host_binding_ipv${family} "${value}" is not an IPv${family} address`,
+  )
 }
 
 function mtu(value: string): number {

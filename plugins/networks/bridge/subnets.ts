@@ -142,7 +142,9 @@ export function planOf(subnets: readonly Subnet[]): readonly AddressPlan[] {
 export function checkTogether(subnets: readonly Subnet[], families: readonly Family[]): void {
   for (const [i, one] of subnets.entries()) {
     if (!families.includes(familyOf(one.cidr)))
-      throw invalidArgument(`network.subnets: ${one.cidr} is IPv${familyOf(one.cidr)}, which is disabled for the network`)
+      throw invalidArgument(
+        `network.subnets: ${one.cidr} is IPv${familyOf(one.cidr)}, which is disabled for the network`,
+      )
     const other = subnets.slice(0, i).find(({ cidr }) => overlaps(parseSubnet(cidr), parseSubnet(one.cidr)))
     if (other) throw invalidArgument(`network.subnets: ${one.cidr} overlaps ${other.cidr} of the same network`)
   }

@@ -1,13 +1,6 @@
 /** Requests about addresses, routes and neighbours: ip-address(8), ip-route(8), ip-neighbour(8) as values. */
 import { RouteProtocol, RouteScope, RouteType } from 'netlink/dist/rt/structs.js'
-import {
-  addressBytes,
-  anyAddress,
-  familyOf,
-  formatSubnet,
-  type IpSubnet,
-  subnetOf,
-} from '../network-addresses.ts'
+import { addressBytes, anyAddress, familyOf, formatSubnet, type IpSubnet, subnetOf } from '../network-addresses.ts'
 import { macBytes } from './links.ts'
 import { addressFamily, addressRequest, NLM_F, neighborRequest, RTM, type RtRequest, routeRequest } from './message.ts'
 
@@ -27,8 +20,12 @@ export function addAddress(index: number, address: string, prefix: number): RtRe
     local: bytes,
     ...(broadcast === undefined ? {} : { broadcast: Buffer.from(broadcast.toString(16).padStart(8, '0'), 'hex') }),
   }
-  const flags = familyOf(address) === 6 ? { nodad: true } : {}
-  return addressRequest(NLM_F.create | NLM_F.replace, `add address ${address}/${prefix}`, { family, prefixlen: prefix, index, flags }, attrs)
+  return addressRequest(
+    NLM_F.create | NLM_F.replace,
+    `add address ${address}/${prefix}`,
+    { family, prefixlen: prefix, index, ...(familyOf(address) === 6 ? { flags: { nodad: true } } : {}) },
+    attrs,
+  )
 }
 
 /** Idempotent. ENETUNREACH, EHOSTUNREACH: the gateway is in no subnet of a link that is up. `metric`: the lowest wins. */
@@ -53,7 +50,13 @@ export function addRoute(destination: IpSubnet, gateway: string | undefined, ind
     ...(metric === 0 ? {} : { priority: metric }),
     oif: index,
   }
-  return routeRequest(RTM.newRoute, NLM_F.create | NLM_F.replace, `add route ${to} via ${gateway ?? 'the link'}`, data, attrs)
+  return routeRequest(
+    RTM.newRoute,
+    NLM_F.create | NLM_F.replace,
+    `add route ${to} via ${gateway ?? 'the link'}`,
+    data,
+    attrs,
+  )
 }
 
 /** A fixed entry: nobody asks for this address on that link any more. Idempotent. */

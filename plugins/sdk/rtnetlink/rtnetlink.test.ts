@@ -91,10 +91,15 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
     ['172.30.0.2/24', 'fd00:30::2/64'],
   )
   const routes = (await listRoutes(container)).map(
-    ({ destination, gateway }) =>
-      `${formatSubnet(destination)} ${gateway ?? '-'}`,
+    ({ destination, gateway }) => `${formatSubnet(destination)} ${gateway ?? '-'}`,
   )
-  assert.deepEqual(routes.sort(), ['0.0.0.0/0 172.30.0.1', '10.9.0.0/16 172.30.0.1', '172.30.0.0/24 -', '::/0 fd00:30::1', 'fd00:30::/64 -'])
+  assert.deepEqual(routes.sort(), [
+    '0.0.0.0/0 172.30.0.1',
+    '10.9.0.0/16 172.30.0.1',
+    '172.30.0.0/24 -',
+    '::/0 fd00:30::1',
+    'fd00:30::/64 -',
+  ])
 
   await perform([addNeighbor(index, '172.30.0.9', '02:42:ac:1e:00:09')], container)
   const neighbors = execFileSync('nsenter', [`--net=${container.netns}`, 'ip', 'neigh'], { encoding: 'utf8' })

@@ -16,15 +16,7 @@ import { getString, parseAttributes, parseMessage } from 'netlink/dist/structs.j
 import { isSysError, netlinkRequest, type SysError } from '#api/sys/sys.ts'
 import { addressFromBytes, anyAddress, type Family, type IpSubnet, overlaps, subnetOf } from '../network-addresses.ts'
 import { formatMac, setLinkUp } from './links.ts'
-import {
-  addressRequest,
-  encodeDatagram,
-  linkRequest,
-  NLM_F,
-  RTM,
-  type RtRequest,
-  routeRequest,
-} from './message.ts'
+import { addressRequest, encodeDatagram, linkRequest, NLM_F, RTM, type RtRequest, routeRequest } from './message.ts'
 
 export { addAddress, addDefaultRoute, addNeighbor, addRoute } from './addresses.ts'
 export {

@@ -1,10 +1,19 @@
 /** Networks and ports as elements of our sets (ruleset.ts declares them), in the kernel's bytes, and back. */
-import { addressAt, addressBytes, addressFromBytes, anyAddress, familyOf, type IpSubnet } from '../../network-addresses.ts'
+import {
+  addressAt,
+  addressBytes,
+  addressFromBytes,
+  anyAddress,
+  familyOf,
+  type IpSubnet,
+} from '../../network-addresses.ts'
 import { type FirewallNetwork, isWildcard, type PublishedPort, type TransportProtocol } from '../firewall.ts'
 import type { SetElement } from './nfnetlink.ts'
 
 const protocolNumbers: Readonly<Record<TransportProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 }
-const protocolNames = new Map(Object.entries(protocolNumbers).map(([name, number]) => [number, name as TransportProtocol]))
+const protocolNames = new Map(
+  Object.entries(protocolNumbers).map(([name, number]) => [number, name as TransportProtocol]),
+)
 /** IFNAMSIZ: an interface name as a key. */
 const linkNameBytes = 16
 /** Protocol and port, each in a register of four bytes. */
@@ -22,7 +31,8 @@ export function networkElements(network: FirewallNetwork): ElementsBySet {
   const add = (set: string, ...elements: SetElement[]) => found.set(set, [...(found.get(set) ?? []), ...elements])
   for (const subnet of subnets) {
     const [first, last] = [addressBytes(addressAt(subnet.family, subnet.first)), lastOf(subnet)]
-    if (masquerade && !internal) add(`subnets${subnet.family}`, { key: first }, { key: behind(last), intervalEnd: true })
+    if (masquerade && !internal)
+      add(`subnets${subnet.family}`, { key: first }, { key: behind(last), intervalEnd: true })
     add(`hairpin${subnet.family}`, { key: Buffer.concat([first, link]), keyEnd: Buffer.concat([last, link]) })
   }
   if (intraTraffic) add('same', { key: Buffer.concat([link, link]) })

@@ -1,0 +1,37 @@
+/** Links on their way out: the kernel takes some ten milliseconds for each, and nobody waits for it. */
+import type { Logger } from '#api/log/log.ts'
+import { unplug } from './endpoint.ts'
+import type { Departure, Ledger } from './ledger.ts'
+
+export class Removals {
+  readonly #ledger: Ledger
+  readonly #log: Logger
+  /** Under way, by link. */
+  readonly #running = new Map<string, Promise<void>>()
+
+  constructor(ledger: Ledger, log: Logger) {
+    this.#ledger = ledger
+    this.#log = log
+  }
+
+  /** Never rejects: what fails stays written down for the next start. */
+  remove(departure: Departure): Promise<void> {
+    const { hostLink } = departure
+    const known = this.#running.get(hostLink)
+    if (known) return known
+    const removal = unplug(hostLink)
+      .then(() => this.#ledger.departed(departure))
+      .catch(error => this.#log.error({ err: error, link: hostLink }, 'removing a link failed'))
+      .finally(() => this.#running.delete(hostLink))
+    this.#running.set(hostLink, removal)
+    return removal
+  }
+
+  resume(): void {
+    for (const departure of this.#ledger.departures()) void this.remove(departure)
+  }
+
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running.values())
+  }
+}

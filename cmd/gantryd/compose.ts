@@ -5,12 +5,14 @@
  */
 import 'reflect-metadata'
 import { join } from 'node:path'
+import type { Registry } from 'prom-client'
 import { type DependencyContainer, type InjectionToken, instanceCachingFactory, container as parent } from 'tsyringe'
 import type { Logger } from '#api/log/log.ts'
 import type { Store } from '#api/store/store.ts'
 import { ContainerStore, type Containers } from '#core/containers/containers.ts'
 import { LocalContentStore } from '#core/content/content.ts'
 import { type Diffs, LocalDiffs } from '#core/diff/diff.ts'
+import { allChecks, Doctor } from '#core/doctor/doctor.ts'
 import { type EventExchange, Exchange } from '#core/events/events.ts'
 import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
 import { ImageStore, type Images } from '#core/images/images.ts'
@@ -28,16 +30,20 @@ import { LeaseStore, type Leases } from '#core/leases/leases.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
 import { Connections, createNetworks, type Networks } from '#core/networks/networks.ts'
-import type { PluginSpec, Plugins } from '#core/plugins/plugins.ts'
-import { createSupervisor } from '#core/plugins/supervisor.ts'
+import { PluginAdministration } from '#core/plugins/administration.ts'
+import { pluginMetrics } from '#core/plugins/metrics.ts'
+import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
+import { PluginRegistry } from '#core/plugins/registry.ts'
+import { createSupervisor, type Supervisor } from '#core/plugins/supervisor.ts'
 import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
 import { refreshEtcFiles, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
 import { LocalTransfers } from '#core/transfer/transfer.ts'
 import type { Config } from './config.ts'
-import { executableFolder, publishBinary, shimOverrides } from './installation.ts'
+import { executableFolder, isBuilt, pluginFolders, publishBinary, shimOverrides } from './installation.ts'
 import type { Instance } from './instance.ts'
+import { useOf } from './plugin-use.ts'
 
 /** What is there before the parts are. */
 export interface Foundation {
@@ -47,7 +53,6 @@ export interface Foundation {
   /** Group that may use the API. */
   groupId: number | undefined
   store: Store
-  plugins: readonly PluginSpec[]
   host: HostFacts
   logger: Logger
 }
@@ -71,7 +76,10 @@ export const tokens = {
   snapshots: token<SnapshotterFronts>('snapshots'),
   gc: token<GcScheduler>('gc'),
   collector: token<GarbageCollector>('collector'),
-  plugins: token<Plugins>('plugins'),
+  doctor: token<Doctor>('doctor'),
+  plugins: token<Supervisor>('plugins'),
+  metrics: token<Registry>('metrics'),
+  pluginAdministration: token<PluginAdministration>('plugin administration'),
   networks: token<Networks>('networks'),
   connections: token<Connections>('connections of containers to networks'),
   diffs: token<Diffs>('diffs'),
@@ -84,7 +92,7 @@ export const tokens = {
 
 /** The parts, resolved by their tokens; each is made once, when first asked for. */
 export async function compose(foundation: Foundation): Promise<Parts> {
-  const { config, instance, address, groupId, store, plugins, host, logger } = foundation
+  const { config, instance, address, groupId, store, host, logger } = foundation
   const parts = parent.createChildContainer()
   const log = (part: string) => logger.child({ part })
   const add = <T>(name: InjectionToken<T>, make: (get: DependencyContainer['resolve']) => T) =>
@@ -110,25 +118,38 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   add(t.records, () => new ContainerStore(metadata, exchange))
   add(t.plugins, () =>
     createSupervisor({
-      specs: plugins,
       root,
       state,
       instance: instance.id,
+      cgroup: join(instance.name, 'plugins'),
       coreAddress: address,
       groupId,
       log: log('plugins'),
       logLevel: config.log_level,
     }),
   )
+  add(t.metrics, get => pluginMetrics(() => get(t.plugins).list(), get(t.plugins).journal))
+  add(
+    t.pluginAdministration,
+    get =>
+      new PluginAdministration({
+        supervisor: get(t.plugins),
+        registry: new PluginRegistry(store),
+        directory: new PluginDirectory(join(root, 'plugins')),
+        ownDirectories: pluginFolders,
+        directories: config.plugin_directories,
+        binDirectory: isBuilt ? executableFolder : undefined,
+        tables: config.plugins,
+        root,
+        inUse: name => useOf(name, { metadata, networks: get(t.networks) }),
+        log: log('plugins'),
+      }),
+  )
   add(t.snapshots, get => {
     const supervisor = get(t.plugins)
-    const backends = supervisor.ids('snapshotter').map(id => [id, async () => supervisor.snapshotter(id)] as const)
-    return new SnapshotterFronts({
-      metadata,
-      events: exchange,
-      logger: log('snapshots'),
-      backends: Object.fromEntries(backends),
-    })
+    const backends = () =>
+      Object.fromEntries(supervisor.ids('snapshotter').map(id => [id, async () => supervisor.snapshotter(id)] as const))
+    return new SnapshotterFronts({ metadata, events: exchange, logger: log('snapshots'), backends })
   })
   add(
     t.collector,
@@ -151,6 +172,21 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       logger: log('networks'),
     })
   })
+  add(
+    t.doctor,
+    get =>
+      new Doctor(
+        allChecks({
+          metadata,
+          content,
+          snapshots: get(t.snapshots),
+          tasks: get(t.tasks),
+          networks: get(t.networks),
+          roots: { root, state },
+          collect: collectNow,
+        }),
+      ),
+  )
   add(t.diffs, () => new LocalDiffs(content, join(state, 'tmp')))
   add(t.remotes, () => createRemotes({ hostDir: config.registry.host_directory }))
   add(
@@ -208,7 +244,12 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         placesOf,
         logger: log('tasks'),
         cgroupName: instance.name,
-        shims: { folders: [executableFolder], path: process.env.PATH ?? '', overrides: shimOverrides() },
+        shims: {
+          folders: [executableFolder],
+          path: process.env.PATH ?? '',
+          overrides: shimOverrides(),
+          standIns: config.containers.runtimes,
+        },
         surroundings: {
           address,
           publishBinary,

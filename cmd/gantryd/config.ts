@@ -34,6 +34,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       snapshotter: z.string().min(1).default('overlayfs'),
       runtime: z.string().min(1).default('io.containerd.gantry.v1'),
+      runtimes: z.record(z.string(), z.string().min(1)).default({ 'io.containerd.runc.v2': 'io.containerd.gantry.v1' }),
       cgroup_driver: z.enum(['cgroupfs', 'systemd']).default('cgroupfs'),
     })
     .prefault({}),
@@ -43,6 +44,14 @@ export const configSchema = z.strictObject({
       max_downloads: count.default(3),
       max_uploads: count.default(3),
       max_unpacks: count.default(2),
+    })
+    .prefault({}),
+  metrics: z
+    .strictObject({
+      address: z
+        .string()
+        .regex(/^(|.+:\d+)$/, 'must be host:port')
+        .default(''),
     })
     .prefault({}),
   plugins: z.strictObject(tableOfEachKind).prefault({}),
@@ -80,13 +89,17 @@ log_level = "info"
 # Members of this group may use the API, which makes them root. Ignored where there is no such group.
 group = "gantry"
 
-# Folders with further plugins: <name>.toml or <folder>/plugin.toml.
+# Folders with further plugins: <name>.toml or <folder>/plugin.toml; they are watched. gctr plugins add puts its own into
+# <root>/plugins.
 plugin_directories = ["/etc/gantry/plugins.d"]
 
 [containers]
 # For containers that name none.
 snapshotter = "overlayfs"
 runtime = "io.containerd.gantry.v1"
+# Names that clients ask for, and the runtime that serves them instead (docs/adr/0007). A container that names an OCI
+# runtime's executable (BinaryName) gets the runtime it asks for, and so does every name with runtimes = {}.
+runtimes = { "io.containerd.runc.v2" = "io.containerd.gantry.v1" }
 # "cgroupfs", or "systemd" where systemd is the one that makes cgroups.
 cgroup_driver = "cgroupfs"
 
@@ -97,6 +110,10 @@ host_directory = "/etc/gantry/certs.d"
 max_downloads = 3
 max_uploads = 3
 max_unpacks = 2
+
+[metrics]
+# host:port of an HTTP server with Prometheus' metrics at /v1/metrics; empty: none. No access control: keep it on loopback.
+address = ""
 
 # A table for each plugin: its own settings, and two of ours: address = "..." (somebody else runs it),
 # disabled = true (as if it were not installed).

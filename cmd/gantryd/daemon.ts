@@ -11,13 +11,11 @@ import { openStore } from '#api/store/store.ts'
 import { lockFile } from '#api/sys/sys.ts'
 import { ttrpcEventsService } from '#core/events/events.ts'
 import { DaemonHealth } from '#core/health/health.ts'
-import { readManifests } from '#core/plugins/manifests.ts'
-import { pluginSpecs } from '#core/plugins/specs.ts'
 import { readHostFacts } from '#core/spec/spec.ts'
 import { compose, type Parts, tokens } from './compose.ts'
 import type { Config } from './config.ts'
-import { executableFolder, isBuilt, pluginFolders } from './installation.ts'
 import { instanceOf } from './instance.ts'
+import { serveMetrics } from './metrics-server.ts'
 import { addServices } from './services.ts'
 
 /** Calls in flight at SIGTERM may take so long to end; plugins stop after them. */
@@ -52,12 +50,13 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   const group = groupId(config.group)
   await makeFolders(config, group)
   for (const folder of [config.root, config.state]) lifetimes.use(await lock(folder))
-  const [plugins, host] = await Promise.all([findPlugins(config), readHostFacts()])
+  const host = await readHostFacts()
   const store = openStore(join(config.root, 'metadata'))
   lifetimes.defer(() => store.close())
   const instance = instanceOf(config)
-  const parts = await compose({ config, instance, address, groupId: group, store, plugins, host, logger })
+  const parts = await compose({ config, instance, address, groupId: group, store, host, logger })
   holdParts(parts, lifetimes)
+  await parts.resolve(tokens.pluginAdministration).open()
   const local = await startTasks(parts, address, logger, lifetimes)
   const health = new DaemonHealth()
   const server = createRpcServer({ logger })
@@ -68,6 +67,8 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
     health.serving = false
   })
   await admitGroup(address, group)
+  if (config.metrics.address !== '')
+    lifetimes.use(await serveMetrics(config.metrics.address, parts.resolve(tokens.metrics)))
   lifetimes.use(parts.resolve(tokens.plugins).startGateways())
   logger.info(
     { address, root: config.root, state: config.state, instance: instance.id },
@@ -89,17 +90,11 @@ async function lock(folder: string): Promise<Disposable> {
   throw failedPrecondition(`another gantryd works in ${folder}: give this one a --root and --state of its own`)
 }
 
-async function findPlugins(config: Config) {
-  const manifests = await readManifests([...pluginFolders, ...config.plugin_directories], {
-    ...(isBuilt && { binDirectory: executableFolder }),
-  })
-  return pluginSpecs(manifests, config.plugins)
-}
-
 /** Lifetimes in the order of dependence: what is used is let go of after its users. */
 function holdParts(parts: Parts, lifetimes: AsyncDisposableStack): void {
   lifetimes.use(parts.resolve(tokens.remotes))
   lifetimes.defer(() => parts.resolve(tokens.plugins).stop())
+  lifetimes.use(parts.resolve(tokens.pluginAdministration))
   lifetimes.defer(() => parts.resolve(tokens.gc).stop())
   lifetimes.defer(() => parts.resolve(tokens.tasks).close(graceMs))
 }

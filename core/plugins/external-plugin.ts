@@ -2,12 +2,15 @@
 import { messageOf, unavailable } from '#api/errors/errors.ts'
 import type { GetInfoResponse } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import { type Channel, connect } from '#api/rpc/client.ts'
-import type { PluginSpec, PluginStatus } from './plugins.ts'
 import { identify } from './readiness.ts'
+import type { PluginSpec } from './spec.ts'
+import type { ProcessStatus } from './status.ts'
 import type { SupervisedPlugin } from './supervised.ts'
 
 export class ExternalPlugin implements SupervisedPlugin {
   readonly startedAs = 0
+  /** It was there before us. */
+  readonly answered = Promise.resolve()
   readonly #spec: PluginSpec
   readonly #channel: Channel
   #info: GetInfoResponse | undefined
@@ -47,11 +50,9 @@ export class ExternalPlugin implements SupervisedPlugin {
     return true
   }
 
-  status(): PluginStatus {
-    const { kind, id, version, capabilities } = this.#spec
+  status(): ProcessStatus {
+    const { version, capabilities } = this.#spec
     return {
-      kind,
-      id,
       state: this.#state,
       pid: 0,
       restarts: 0,

@@ -6,10 +6,15 @@ import { failedPrecondition, messageOf, unavailable } from '#api/errors/errors.t
 import type { GetInfoResponse } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import type { Logger } from '#api/log/log.ts'
 import { type Channel, connect } from '#api/rpc/client.ts'
+import { createCgroup, type PluginCgroup } from './cgroup.ts'
+import { confined } from './confinement.ts'
+import { kindTraits } from './kinds.ts'
+import type { LogRing } from './log-ring.ts'
 import { launch, type PluginProcess } from './plugin-process.ts'
-import { kindTraits, type PluginSpec, type PluginState, type PluginStatus } from './plugins.ts'
 import { endPredecessor, remember } from './predecessor.ts'
 import { identify, isServing, untilServing } from './readiness.ts'
+import type { PluginSpec } from './spec.ts'
+import type { PluginState, ProcessStatus } from './status.ts'
 import type { SupervisedPlugin } from './supervised.ts'
 import { backOffAfter, type Timing } from './timing.ts'
 
@@ -26,6 +31,8 @@ export interface PluginHome {
   readonly env: Readonly<Record<string, string>>
   /** Directories that must exist (0700). */
   readonly directories: readonly string[]
+  /** Name of its cgroup below each hierarchy. */
+  readonly cgroup: string
 }
 
 export interface ManagedPluginOptions {
@@ -34,6 +41,7 @@ export interface ManagedPluginOptions {
   home: PluginHome
   timing: Timing
   log: Logger
+  ring: LogRing
   /** Counts starts over all plugins. */
   nextStart(): number
 }
@@ -44,6 +52,7 @@ export class ManagedPlugin implements SupervisedPlugin {
   readonly #label: string
   readonly #channel: Channel
   readonly #stopping = new AbortController()
+  readonly #answered = Promise.withResolvers<void>()
   #state: PluginState = 'idle'
   #process: PluginProcess | undefined
   /** The start under way or waiting out a back-off; undefined when none is. */
@@ -55,11 +64,17 @@ export class ManagedPlugin implements SupervisedPlugin {
   #startedAtMs: number | undefined
   #lastError = ''
   #info: GetInfoResponse | undefined
+  #cgroup: PluginCgroup | undefined
 
   constructor(options: ManagedPluginOptions) {
     this.#options = options
     this.#label = `${options.spec.kind} "${options.spec.id}"`
     this.#channel = connect(options.home.address, { peer: this.#label })
+  }
+
+  /** Resolves when a process of it has answered a health check, in whatever way. */
+  get answered(): Promise<void> {
+    return this.#answered.promise
   }
 
   async channel(): Promise<Channel> {
@@ -106,19 +121,20 @@ export class ManagedPlugin implements SupervisedPlugin {
   }
 
   async #launch(): Promise<PluginProcess> {
-    const { argv, home, timing, log, spec, nextStart } = this.#options
+    const { home, timing, log, ring, spec, nextStart } = this.#options
     for (const directory of home.directories) await mkdir(directory, { recursive: true, mode: 0o700 })
     await endPredecessor(home.pidFile, log)
     await rm(home.address, { force: true })
     this.startedAs = nextStart()
     this.#starts++
-    const process = await launch({ argv, env: home.env, cwd: dirname(home.address), log })
+    const argv = this.#confine()
+    const process = await launch({ argv, env: home.env, cwd: dirname(home.address), log, ring })
     this.#process = process
     this.#startedAtMs = Date.now()
     try {
       if (this.#stopping.signal.aborted) throw failedPrecondition('stopped while it started')
       await remember(home.pidFile, process.pid)
-      await untilServing(this.#channel, process, timing.startMs)
+      await untilServing(this.#channel, process, timing.startMs, () => this.#answered.resolve())
       this.#info = await identify(this.#channel, spec)
       return process
     } catch (error) {
@@ -126,6 +142,15 @@ export class ManagedPlugin implements SupervisedPlugin {
       this.#process = undefined
       throw error
     }
+  }
+
+  /** The command to run: within the limits and with the capabilities of the spec, when it has any. */
+  #confine(): readonly string[] {
+    const { argv, home, spec, log } = this.#options
+    const { linuxCapabilities, limits = {} } = spec
+    if (linuxCapabilities === undefined || process.getuid?.() !== 0) return argv
+    this.#cgroup ??= createCgroup(home.cgroup, limits, log)
+    return confined(argv, { linuxCapabilities, cgroupFiles: this.#cgroup.procsFiles })
   }
 
   /** Until its end: then plans the next start. Ends it itself when it answers no health check. */
@@ -178,12 +203,10 @@ export class ManagedPlugin implements SupervisedPlugin {
     return process.ended !== undefined
   }
 
-  status(): PluginStatus {
+  status(): ProcessStatus {
     const { spec, home } = this.#options
-    const { kind, id, version, capabilities } = spec
+    const { version, capabilities } = spec
     return {
-      kind,
-      id,
       state: this.#state,
       pid: this.#process?.pid ?? 0,
       restarts: this.#restarts(),
@@ -210,6 +233,7 @@ export class ManagedPlugin implements SupervisedPlugin {
     await this.#attempt?.catch(() => {})
     this.#state = 'stopped'
     this.#channel.close()
+    await this.#cgroup?.remove()
     await rm(this.#options.home.pidFile, { force: true })
   }
 }

@@ -1,73 +1,48 @@
-/**
- * Manifests: what is installed. A plugin's folder holds a `plugin.toml`:
- *
- *     id = "overlayfs"
- *     kind = "snapshotter"            # or another of kinds.ts
- *     version = "0.1.0"
- *     executable = ["main.ts"]        # program and arguments; a relative program counts from the manifest's folder
- *     capabilities = ["usage"]        # optional
- *
- * Drop-ins are single files `<name>.toml` of the same form, in a directory such as /etc/gantry/plugins.d; they may have
- * `address = "/path/of.sock"` in place of `executable`: somebody else runs it.
- */
+/** Which manifests there are: what is installed. */
 import { readdir, readFile } from 'node:fs/promises'
-import { dirname, extname, isAbsolute, join, resolve } from 'node:path'
-import { parse } from 'smol-toml'
-import * as z from 'zod'
-import { invalidArgument, messageOf } from '#api/errors/errors.ts'
-import { type PluginKind, type PluginSource, pluginKinds } from './plugins.ts'
+import { extname, join } from 'node:path'
+import { messageOf } from '#api/errors/errors.ts'
+import { type Manifest, parseManifest } from './manifest.ts'
 
-const manifestSchema = z
-  .strictObject({
-    id: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be lower-case words joined by "-"'),
-    kind: z.enum(pluginKinds),
-    version: z.string().default(''),
-    executable: z.array(z.string()).min(1).optional(),
-    address: z.string().optional(),
-    capabilities: z.array(z.string()).default([]),
-  })
-  .refine(({ executable, address }) => (executable === undefined) !== (address === undefined), {
-    message: 'needs either "executable" or "address"',
-  })
+export { type Manifest, parseManifest } from './manifest.ts'
 
-export interface Manifest {
-  readonly kind: PluginKind
-  readonly id: string
-  readonly version: string
-  readonly capabilities: readonly string[]
-  readonly source: PluginSource
-  /** Where it was read. */
-  readonly path: string
+/** What a look around found: the good, and a sentence for each of the bad. */
+export interface Found {
+  /** In the order of the directories, which is that of rising precedence. */
+  readonly manifests: readonly Manifest[]
+  readonly faults: readonly string[]
 }
 
 /**
- * Reads `<directory>/*.toml` and `<directory>/<any>/plugin.toml` of each directory; one that is missing is empty. Of two
- * with the same kind and id the later directory's wins. INVALID_ARGUMENT names the file and what is wrong in it.
+ * Reads `<directory>/*.toml` and `<directory>/<any>/plugin.toml` of each directory; one that is missing is empty, names
+ * that begin with a dot are left out. A bad one is a fault and keeps no other from being found.
  *
- * `binDirectory`: where a build leaves executables; `gantry-<kind>-<id>` there takes the place of a manifest's own.
+ * `binDirectory`: where a build leaves executables; `gantry-<kind>-<id>` there takes the place of the executable that a
+ * manifest of `builtDirectories` names.
  */
 export async function readManifests(
   directories: readonly string[],
-  { binDirectory }: { binDirectory?: string } = {},
-): Promise<Manifest[]> {
+  { binDirectory, builtDirectories = [] }: { binDirectory?: string; builtDirectories?: readonly string[] } = {},
+): Promise<Found> {
   const built = new Set(binDirectory === undefined ? [] : await entriesOf(binDirectory))
-  const found = new Map<string, Manifest>()
+  const manifests: Manifest[] = []
+  const faults: string[] = []
   for (const directory of directories)
-    for (const path of await candidates(directory)) {
-      const manifest = await readManifest(path)
-      if (manifest === undefined) continue
-      const executable = `gantry-${manifest.kind}-${manifest.id}`
-      const source =
-        binDirectory !== undefined && built.has(executable)
-          ? { argv: [join(binDirectory, executable)] }
-          : manifest.source
-      found.set(`${manifest.kind}/${manifest.id}`, { ...manifest, source })
-    }
-  return [...found.values()]
+    for (const path of await candidates(directory))
+      try {
+        const manifest = await readManifest(path)
+        if (manifest === undefined) continue
+        const executable = `gantry-${manifest.kind}-${manifest.id}`
+        const isBuilt = binDirectory !== undefined && builtDirectories.includes(directory) && built.has(executable)
+        manifests.push(isBuilt ? { ...manifest, source: { argv: [join(binDirectory, executable)] } } : manifest)
+      } catch (error) {
+        faults.push(messageOf(error))
+      }
+  return { manifests, faults }
 }
 
 async function candidates(directory: string): Promise<string[]> {
-  const names = (await entriesOf(directory)).sort()
+  const names = (await entriesOf(directory)).filter(name => !name.startsWith('.')).sort()
   return names.map(name => (extname(name) === '.toml' ? join(directory, name) : join(directory, name, 'plugin.toml')))
 }
 
@@ -80,7 +55,8 @@ async function entriesOf(directory: string): Promise<string[]> {
   }
 }
 
-async function readManifest(path: string): Promise<Manifest | undefined> {
+/** Undefined: there is no such file. INVALID_ARGUMENT: what is wrong in it. */
+export async function readManifest(path: string): Promise<Manifest | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined
     throw error
@@ -90,34 +66,4 @@ async function readManifest(path: string): Promise<Manifest | undefined> {
 
 function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-}
-
-/** One manifest. INVALID_ARGUMENT with `path` in front. */
-export function parseManifest(text: string, path: string): Manifest {
-  const result = manifestSchema.safeParse(parseToml(text, path))
-  if (!result.success) {
-    const faults = result.error.issues.map(issue => [issue.path.join('.'), issue.message].filter(Boolean).join(': '))
-    throw invalidArgument(`plugin manifest ${path}: ${faults.join('; ')}`)
-  }
-  const { executable, address, ...rest } = result.data
-  return {
-    ...rest,
-    source: address === undefined ? { argv: argvOf(executable ?? [], dirname(path)) } : { address },
-    path,
-  }
-}
-
-function parseToml(text: string, path: string): unknown {
-  try {
-    return parse(text)
-  } catch (cause) {
-    throw invalidArgument(`plugin manifest ${path}: ${messageOf(cause)}`, { cause })
-  }
-}
-
-/** TypeScript and JavaScript run with the Node we run with; a bare name is looked up in PATH, as by execvp(3). */
-function argvOf([program = '', ...args]: readonly string[], folder: string): string[] {
-  if (/\.[cm]?[tj]s$/.test(program)) return [process.execPath, resolve(folder, program), ...args]
-  if (isAbsolute(program) || !program.includes('/')) return [program, ...args]
-  return [resolve(folder, program), ...args]
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
+import type { LogRing } from './log-ring.ts'
 import { mergeLog } from './plugin-log.ts'
 
 export interface LaunchRequest {
@@ -10,6 +11,8 @@ export interface LaunchRequest {
   env: Readonly<Record<string, string>>
   cwd: string
   log: Logger
+  /** Keeps what it writes. */
+  ring: LogRing
 }
 
 export interface PluginProcess {
@@ -28,11 +31,11 @@ export interface PluginProcess {
  * Starts a program in a session of its own: a Ctrl-C meant for us is not its business, we end it in our own order. Its
  * stdin is a pipe that nobody writes to; it ends when we do, however we end. FAILED_PRECONDITION: it cannot be executed.
  */
-export async function launch({ argv, env, cwd, log }: LaunchRequest): Promise<PluginProcess> {
+export async function launch({ argv, env, cwd, log, ring }: LaunchRequest): Promise<PluginProcess> {
   const [program = '', ...args] = argv
   const child = spawn(program, args, { env: { ...env }, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  mergeLog(child.stdout, log)
-  mergeLog(child.stderr, log)
+  mergeLog(child.stdout, log, ring)
+  mergeLog(child.stderr, log, ring)
   child.stdin.on('error', () => {})
   await spawned(child, program)
   return watch(child)

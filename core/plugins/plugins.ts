@@ -33,47 +33,16 @@
 import type { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
 import type { Channel, Client } from '#api/rpc/client.ts'
 import type { SnapshotterBackend } from '#core/snapshots/snapshots.ts'
+import type { CallRecord, CallSummary } from './call-journal.ts'
+import type { Perform } from './calls.ts'
 import type { PluginKind } from './kinds.ts'
+import type { PluginLogLine } from './log-ring.ts'
+import type { PluginStatus } from './status.ts'
 
 export { type KindFolder, kindFolders, kindTraits, type PluginKind, pluginKinds } from './kinds.ts'
 
-export type PluginState = 'idle' | 'starting' | 'ready' | 'back-off' | 'failed' | 'stopped'
-
-/** How to come by a plugin: a program of ours to run, or the address of somebody else's. */
-export type PluginSource = { readonly argv: readonly string[] } | { readonly address: string }
-
-/** A plugin we may use, as configuration and manifests describe it. */
-export interface PluginSpec {
-  readonly kind: PluginKind
-  readonly id: string
-  readonly source: PluginSource
-  /** Its configuration table, handed over as it is: the plugin checks it. */
-  readonly config: Readonly<Record<string, unknown>>
-  /** What its manifest says, shown until it has told so itself. */
-  readonly version: string
-  readonly capabilities: readonly string[]
-}
-
-/** A row of the plugin table. */
-export interface PluginStatus {
-  readonly kind: PluginKind
-  readonly id: string
-  readonly state: PluginState
-  /** 0 when no process of ours runs. */
-  readonly pid: number
-  /** Starts after the first. */
-  readonly restarts: number
-  /** What ended it last or kept it from starting; empty when nothing did. */
-  readonly lastError: string
-  readonly version: string
-  readonly capabilities: readonly string[]
-  /** Path of the socket it serves on. */
-  readonly address: string
-  readonly external: boolean
-  /** Milliseconds since the epoch of the last start; undefined when never started by us. */
-  readonly startedAtMs: number | undefined
-  readonly exports: Readonly<Record<string, string>>
-}
+export type { PluginSource, PluginSpec } from './spec.ts'
+export type { PluginState, PluginStatus } from './status.ts'
 
 export interface Plugins {
   /** Ids of one kind, sorted. */
@@ -92,6 +61,14 @@ export interface Plugins {
    */
   suspect(kind: PluginKind, id: string): Promise<boolean>
 
+  /**
+   * A call to a plugin: waits for its turn, has the deadline of its class (call-classes.ts), and is performed once more
+   * (`again`, by default the same) when the process died during it. NOT_FOUND as {@link channelFor}. UNAVAILABLE: it cannot be reached, or
+   * answered none of the last calls. DEADLINE_EXCEEDED: it did not answer, with its pid and state. RESOURCE_EXHAUSTED:
+   * too many wait for it already.
+   */
+  call<T>(kind: PluginKind, id: string, method: string, perform: Perform<T>, again?: Perform<T>): Promise<T>
+
   /** A snapshotter as the snapshots front wants it. NOT_FOUND when there is none of that id; starts nothing yet. */
   snapshotter(id: string): SnapshotterBackend
 
@@ -101,11 +78,20 @@ export interface Plugins {
   /** The table, by kind and id. */
   list(): PluginStatus[]
 
+  /** What became of the calls to one plugin, by method. */
+  methods(kind: PluginKind, id: string): ({ readonly method: string } & CallSummary)[]
+
   /**
    * Starts all that start with gantryd, once the core serves, and keeps them up; does not wait for them. Disposing of
    * the answer ends them: before the core stops serving.
    */
   startGateways(): AsyncDisposable
+
+  /** The last `count` lines a plugin wrote; with a signal also those to come, until it fires. NOT_FOUND. */
+  logs(kind: PluginKind, id: string, count: number, signal?: AbortSignal): AsyncIterable<PluginLogLine>
+
+  /** Calls as they end, of all plugins, until the signal fires. */
+  trace(signal: AbortSignal): AsyncIterable<CallRecord>
 
   /** Stops all that we started, the last started first, within ten seconds in all; then nothing starts any more. */
   stop(): Promise<void>

@@ -6,30 +6,46 @@ import { type GetInfoResponse, PluginServiceDefinition } from '#api/gen/gantry/p
 import { HealthDefinition, HealthCheckResponse_ServingStatus as Status } from '#api/gen/grpc/health/v1/health.ts'
 import { type Channel, createClient } from '#api/rpc/client.ts'
 import type { PluginProcess } from './plugin-process.ts'
-import type { PluginSpec } from './plugins.ts'
+import type { PluginSpec } from './spec.ts'
 
 const pollMs = 10
 const infoMs = 1_000
 
-/** Resolves when the process serves. FAILED_PRECONDITION: it ended first. DEADLINE_EXCEEDED: it took longer. */
-export async function untilServing(channel: Channel, process: PluginProcess, timeoutMs: number): Promise<void> {
+/**
+ * Resolves when the process serves; `onAnswer` is called when it first answers at all, be it that it does not serve yet.
+ * FAILED_PRECONDITION: it ended first. DEADLINE_EXCEEDED: it took longer.
+ */
+export async function untilServing(
+  channel: Channel,
+  process: PluginProcess,
+  timeoutMs: number,
+  onAnswer: () => void = () => {},
+): Promise<void> {
   const socket = channel.address.replace(/^unix:(\/\/)?/, '')
   for (const deadline = Date.now() + timeoutMs; ; await sleep(pollMs)) {
     if (process.ended !== undefined) throw failedPrecondition(`it ${process.ended} before it served`)
     const leftMs = deadline - Date.now()
     if (leftMs <= 0) throw deadlineExceeded(`it did not pass its health check within ${timeoutMs} ms`)
-    if (existsSync(socket) && (await isServing(channel, leftMs))) return
+    const health = existsSync(socket) ? await healthOf(channel, leftMs) : 'silent'
+    if (health !== 'silent') onAnswer()
+    if (health === 'serving') return
   }
 }
 
-/** False while it cannot be reached or says so. A server without the health service is taken at its word: it answers. */
-export async function isServing(channel: Channel, deadlineMs: number): Promise<boolean> {
+export type PluginHealth = 'serving' | 'not serving' | 'silent'
+
+/** `silent` when it cannot be reached. A server without the health service is taken at its word: it answers. */
+export async function healthOf(channel: Channel, deadlineMs: number): Promise<PluginHealth> {
   try {
     const { status } = await createClient(HealthDefinition, channel).check({ service: '' }, { deadlineMs })
-    return status === Status.SERVING
+    return status === Status.SERVING ? 'serving' : 'not serving'
   } catch (error) {
-    return isGantryError(error, 'NOT_IMPLEMENTED')
+    return isGantryError(error, 'NOT_IMPLEMENTED') ? 'serving' : 'silent'
   }
+}
+
+export async function isServing(channel: Channel, deadlineMs: number): Promise<boolean> {
+  return (await healthOf(channel, deadlineMs)) === 'serving'
 }
 
 /**

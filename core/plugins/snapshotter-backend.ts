@@ -4,37 +4,36 @@
  * what is there under such a key is theirs.
  */
 import { isGantryError } from '#api/errors/errors.ts'
-import type { Channel } from '#api/rpc/client.ts'
 import { type Mount, proxyBackend, type SnapshotInfo, type SnapshotterBackend } from '#core/snapshots/snapshots.ts'
 import type { Plugins } from './plugins.ts'
-import { callTwice, type PluginRef } from './retry.ts'
 
 /** Calls `id` through `plugins`, which starts it at the first call. */
-export function snapshotterBackend(plugins: Pick<Plugins, 'channelFor' | 'suspect'>, id: string): SnapshotterBackend {
-  return new RepeatingBackend({ plugins, kind: 'snapshotter', id })
+export function snapshotterBackend(plugins: Pick<Plugins, 'call'>, id: string): SnapshotterBackend {
+  return new RepeatingBackend(plugins, id)
 }
 
 type Verb<T> = (backend: SnapshotterBackend) => Promise<T>
 type Make = SnapshotterBackend['prepare']
 
 class RepeatingBackend implements SnapshotterBackend {
-  readonly #ref: PluginRef
-  readonly #backends = new WeakMap<Channel, SnapshotterBackend>()
+  readonly #plugins: Pick<Plugins, 'call'>
+  readonly #id: string
 
-  constructor(ref: PluginRef) {
-    this.#ref = ref
+  constructor(plugins: Pick<Plugins, 'call'>, id: string) {
+    this.#plugins = plugins
+    this.#id = id
   }
 
   prepare(...args: Parameters<Make>): Promise<Mount[]> {
-    return this.#make(args[0], backend => backend.prepare(...args))
+    return this.#make('Prepare', args[0], backend => backend.prepare(...args))
   }
 
   view(...args: Parameters<Make>): Promise<Mount[]> {
-    return this.#make(args[0], backend => backend.view(...args))
+    return this.#make('View', args[0], backend => backend.view(...args))
   }
 
-  #make(key: string, verb: Verb<Mount[]>): Promise<Mount[]> {
-    return this.#call(verb, async backend => {
+  #make(method: string, key: string, verb: Verb<Mount[]>): Promise<Mount[]> {
+    return this.#call(method, verb, async backend => {
       try {
         return await verb(backend)
       } catch (error) {
@@ -48,6 +47,7 @@ class RepeatingBackend implements SnapshotterBackend {
   commit(...args: Parameters<SnapshotterBackend['commit']>): Promise<void> {
     const [name, key] = args
     return this.#call(
+      'Commit',
       backend => backend.commit(...args),
       async backend => {
         const through = (await exists(backend, name)) && !(await exists(backend, key))
@@ -58,6 +58,7 @@ class RepeatingBackend implements SnapshotterBackend {
 
   remove(key: string): Promise<void> {
     return this.#call(
+      'Remove',
       backend => backend.remove(key),
       async backend => {
         if (await exists(backend, key)) await backend.remove(key)
@@ -66,42 +67,38 @@ class RepeatingBackend implements SnapshotterBackend {
   }
 
   stat(...args: Parameters<SnapshotterBackend['stat']>): Promise<SnapshotInfo> {
-    return this.#call(backend => backend.stat(...args))
+    return this.#call('Stat', backend => backend.stat(...args))
   }
 
   update(...args: Parameters<SnapshotterBackend['update']>): Promise<SnapshotInfo> {
-    return this.#call(backend => backend.update(...args))
+    return this.#call('Update', backend => backend.update(...args))
   }
 
   mounts(...args: Parameters<SnapshotterBackend['mounts']>): Promise<Mount[]> {
-    return this.#call(backend => backend.mounts(...args))
+    return this.#call('Mounts', backend => backend.mounts(...args))
   }
 
   usage(...args: Parameters<SnapshotterBackend['usage']>): ReturnType<SnapshotterBackend['usage']> {
-    return this.#call(backend => backend.usage(...args))
+    return this.#call('Usage', backend => backend.usage(...args))
   }
 
   cleanup(): Promise<void> {
-    return this.#call(backend => backend.cleanup())
+    return this.#call('Cleanup', backend => backend.cleanup())
   }
 
   /** All at once: a list that broke in its middle could not be repeated otherwise. */
   async *list(...args: Parameters<SnapshotterBackend['list']>): AsyncIterable<SnapshotInfo> {
-    yield* await this.#call(backend => collect(backend.list(...args)))
+    yield* await this.#call('List', backend => collect(backend.list(...args)))
   }
 
-  #call<T>(verb: Verb<T>, again: Verb<T> = verb): Promise<T> {
-    return callTwice(
-      this.#ref,
-      channel => verb(this.#on(channel)),
-      channel => again(this.#on(channel)),
+  #call<T>(method: string, verb: Verb<T>, again: Verb<T> = verb): Promise<T> {
+    return this.#plugins.call(
+      'snapshotter',
+      this.#id,
+      method,
+      channel => verb(proxyBackend(this.#id, channel)),
+      channel => again(proxyBackend(this.#id, channel)),
     )
-  }
-
-  #on(channel: Channel): SnapshotterBackend {
-    const backend = this.#backends.get(channel) ?? proxyBackend(this.#ref.id, channel)
-    this.#backends.set(channel, backend)
-    return backend
   }
 }
 

@@ -1,131 +1,173 @@
 /** The supervisor: all plugins of one gantryd. */
-import { join } from 'node:path'
 import { notFound } from '#api/errors/errors.ts'
-import type { Logger, LogLevel } from '#api/log/log.ts'
-import { ExternalPlugin } from './external-plugin.ts'
-import { ManagedPlugin, type PluginHome } from './managed-plugin.ts'
+import type { Logger } from '#api/log/log.ts'
+import type { GateLimits } from './call-gate.ts'
+import { CallJournal } from './call-journal.ts'
+import type { Surroundings } from './home.ts'
+import { kindTraits, type PluginKind } from './kinds.ts'
 import { networkClient } from './network-client.ts'
-import { kindTraits, type PluginKind, type PluginSpec, type Plugins } from './plugins.ts'
+import type { Plugins } from './plugins.ts'
+import { PluginSlot } from './slot.ts'
 import { snapshotterBackend } from './snapshotter-backend.ts'
-import type { SupervisedPlugin } from './supervised.ts'
+import type { PluginSpec } from './spec.ts'
 import { defaultTiming, type Timing } from './timing.ts'
 
-export interface SupervisorOptions {
-  specs: readonly PluginSpec[]
-  /** gantryd's durable directory; a plugin's is `<root>/<kind's folder>/<id>`, short because mount options repeat it. */
-  root: string
-  /** gantryd's volatile directory; sockets are `<state>/<kind's folder>/<id>.sock`. */
-  state: string
-  /** Eight hexadecimal digits that name this gantryd on the host. */
-  instance: string
-  /** Socket of the core's API, for the plugins that call it. */
-  coreAddress: string
-  /** Group that may use a gateway's socket as it may use ours; undefined: root alone. */
-  groupId?: number | undefined
+export interface SupervisorOptions extends Surroundings {
+  /** In the table from the start. */
+  specs?: readonly PluginSpec[]
   log: Logger
-  logLevel?: LogLevel
   timing?: Partial<Timing>
+  gateLimits?: GateLimits
+}
+
+/** The table, and how it changes while it is in use. */
+export interface Supervisor extends Plugins {
+  readonly journal: CallJournal
+  /** What runs, or may run, under that name. */
+  specOf(kind: PluginKind, id: string): PluginSpec | undefined
+  /** Adds a plugin, or puts another version of one in place (slot.ts). FAILED_PRECONDITION: it is no good. */
+  apply(spec: PluginSpec): Promise<void>
+  /** Takes a plugin out of the table and stops it. */
+  drop(kind: PluginKind, id: string): Promise<void>
 }
 
 const name = (kind: PluginKind, id: string) => `${kind}/${id}`
 
 /** Makes the plugin table; starts nothing. */
-export function createSupervisor(options: SupervisorOptions): Plugins {
-  const timing = { ...defaultTiming, ...options.timing }
-  let starts = 0
-  const nextStart = () => ++starts
-  const table = new Map<string, SupervisedPlugin>()
-  for (const spec of options.specs) table.set(name(spec.kind, spec.id), supervise(spec, options, timing, nextStart))
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const supervisor = new PluginSupervisor(options)
+  for (const spec of options.specs ?? []) supervisor.add(spec)
+  return supervisor
+}
 
-  const rows = () => Array.from(table.values(), plugin => plugin.status()).sort(byKindAndId)
-  const ids = (kind: PluginKind) => rows().flatMap(row => (row.kind === kind ? [row.id] : []))
-  const find = (kind: PluginKind, id: string) => {
-    const plugin = table.get(name(kind, id))
-    if (plugin) return plugin
-    throw notFound(`${kind} plugin "${id}" (there are: ${ids(kind).join(', ') || 'none'})`)
+class PluginSupervisor implements Supervisor {
+  readonly journal = new CallJournal()
+  readonly #options: SupervisorOptions
+  readonly #timing: Timing
+  readonly #table = new Map<string, PluginSlot>()
+  #starts = 0
+  /** The core serves: what starts with it starts when it is added. */
+  #gatewaysOpen = false
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#timing = { ...defaultTiming, ...options.timing }
   }
-  const plugins: Plugins = {
-    ids,
-    list: rows,
-    channelFor: async (kind, id) => find(kind, id).channel(),
-    suspect: async (kind, id) => find(kind, id).suspect(),
-    snapshotter(id) {
-      find('snapshotter', id)
-      return snapshotterBackend(plugins, id)
-    },
-    network(id) {
-      find('network', id)
-      return networkClient(plugins, id)
-    },
-    startGateways() {
-      const gateways = [...table.values()].filter(plugin => startsWithUs(plugin))
-      for (const gateway of gateways) gateway.channel().catch(() => {})
-      return { [Symbol.asyncDispose]: () => stopAll(gateways, timing) }
-    },
-    stop: () => stopAll([...table.values()], timing),
+
+  add(spec: PluginSpec): void {
+    const { log, gateLimits } = this.#options
+    const slot = new PluginSlot(spec, {
+      surroundings: this.#options,
+      timing: this.#timing,
+      ...(gateLimits && { gateLimits }),
+      journal: this.journal,
+      log,
+      nextStart: () => ++this.#starts,
+    })
+    this.#table.set(name(spec.kind, spec.id), slot)
+    if (this.#gatewaysOpen && startsWithUs(slot)) slot.channel().catch(() => {})
   }
-  return plugins
-}
 
-function startsWithUs(plugin: SupervisedPlugin): boolean {
-  return kindTraits[plugin.status().kind].starts === 'with gantryd'
-}
-
-function supervise(
-  spec: PluginSpec,
-  options: SupervisorOptions,
-  timing: Timing,
-  nextStart: () => number,
-): SupervisedPlugin {
-  if ('address' in spec.source) return new ExternalPlugin(spec, spec.source.address)
-  const log = options.log.child({ plugin: name(spec.kind, spec.id) })
-  return new ManagedPlugin({ spec, argv: spec.source.argv, home: homeOf(spec, options), timing, log, nextStart })
-}
-
-function homeOf({ kind, id, config }: PluginSpec, options: SupervisorOptions): PluginHome {
-  const { folder } = kindTraits[kind]
-  const root = join(options.root, folder, id)
-  const runDirectory = join(options.state, folder)
-  const state = join(runDirectory, id)
-  const address = join(runDirectory, `${id}.sock`)
-  const env = {
-    ...inherited(),
-    GANTRY_PLUGIN_ID: id,
-    GANTRY_PLUGIN_KIND: kind,
-    GANTRY_PLUGIN_ADDRESS: address,
-    GANTRY_PLUGIN_ROOT: root,
-    GANTRY_PLUGIN_STATE: state,
-    GANTRY_PLUGIN_CONFIG: JSON.stringify(config),
-    GANTRY_PLUGIN_WATCH_STDIN: '1',
-    GANTRY_INSTANCE: options.instance,
-    GANTRY_LOG_LEVEL: options.logLevel ?? 'info',
-    ...(kind === 'gateway' && gatewayEnv(id, options)),
+  #find(kind: PluginKind, id: string): PluginSlot {
+    const slot = this.#table.get(name(kind, id))
+    if (slot) return slot
+    throw notFound(`${kind} plugin "${id}" (there are: ${this.ids(kind).join(', ') || 'none'})`)
   }
-  return { address, pidFile: join(runDirectory, `${id}.pid`), env, directories: [root, state] }
-}
 
-/** What a gateway needs beside: whom to call, and where its own clients look for it. */
-function gatewayEnv(id: string, { coreAddress, state, groupId }: SupervisorOptions): Record<string, string> {
-  return {
-    GANTRY_CORE_ADDRESS: coreAddress,
-    GANTRY_GATEWAY_SOCKET: join(state, `${id}.sock`),
-    ...(groupId !== undefined && { GANTRY_GATEWAY_GROUP: String(groupId) }),
+  ids(kind: PluginKind): string[] {
+    const usable = Array.from(this.#table.values(), slot => slot.spec).filter(
+      spec => spec.kind === kind && isAllowed(spec),
+    )
+    return usable.map(spec => spec.id).sort()
+  }
+
+  list() {
+    return Array.from(this.#table.values(), slot => slot.status()).sort(byKindAndId)
+  }
+
+  methods(kind: PluginKind, id: string) {
+    return this.journal.methods(kind, id).map(method => ({ method, ...this.journal.summary(kind, id, method) }))
+  }
+
+  async channelFor(kind: PluginKind, id: string) {
+    return await this.#find(kind, id).channel()
+  }
+
+  async suspect(kind: PluginKind, id: string) {
+    return await this.#find(kind, id).suspect()
+  }
+
+  call: Plugins['call'] = async (kind, id, method, perform, again) =>
+    await this.#find(kind, id).call(method, perform, again)
+
+  snapshotter(id: string) {
+    this.#find('snapshotter', id)
+    return snapshotterBackend(this, id)
+  }
+
+  network(id: string) {
+    this.#find('network', id)
+    return networkClient(this, id)
+  }
+
+  async *logs(kind: PluginKind, id: string, count: number, signal?: AbortSignal) {
+    const { ring } = this.#find(kind, id)
+    yield* signal === undefined ? ring.last(count) : ring.follow(count, signal)
+  }
+
+  trace(signal: AbortSignal) {
+    return this.journal.follow(signal)
+  }
+
+  specOf(kind: PluginKind, id: string) {
+    return this.#table.get(name(kind, id))?.spec
+  }
+
+  async apply(spec: PluginSpec) {
+    const slot = this.#table.get(name(spec.kind, spec.id))
+    if (slot === undefined) this.add(spec)
+    else await slot.change(spec)
+  }
+
+  async drop(kind: PluginKind, id: string) {
+    const slot = this.#table.get(name(kind, id))
+    this.#table.delete(name(kind, id))
+    await slot?.stop(this.#timing.stopMs)
+  }
+
+  startGateways(): AsyncDisposable {
+    this.#gatewaysOpen = true
+    const gateways = () => [...this.#table.values()].filter(startsWithUs)
+    for (const gateway of gateways()) gateway.channel().catch(() => {})
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#gatewaysOpen = false
+        await this.#stopAll(gateways())
+      },
+    }
+  }
+
+  async stop() {
+    await this.#stopAll([...this.#table.values()])
+  }
+
+  /** Backwards, since a later one may use an earlier one's work; each gets what is left of the common time. */
+  async #stopAll(slots: PluginSlot[]): Promise<void> {
+    const { stopMs, stopAllMs } = this.#timing
+    const deadline = Date.now() + stopAllMs
+    slots.sort((a, b) => b.startedAs - a.startedAs)
+    for (const slot of slots) await slot.stop(Math.max(0, Math.min(stopMs, deadline - Date.now())))
   }
 }
 
-function inherited(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(process.env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
-  )
+function isAllowed({ source }: PluginSpec): boolean {
+  return !('unusable' in source) || source.state !== 'disabled'
 }
 
-function byKindAndId(a: { kind: string; id: string }, b: { kind: string; id: string }): number {
-  return name(a.kind as PluginKind, a.id) < name(b.kind as PluginKind, b.id) ? -1 : 1
+function startsWithUs({ spec }: PluginSlot): boolean {
+  return kindTraits[spec.kind].starts === 'with gantryd'
 }
 
-/** Backwards, since a later one may use an earlier one's work; each gets what is left of the common time. */
-async function stopAll(plugins: SupervisedPlugin[], { stopMs, stopAllMs }: Timing): Promise<void> {
-  const deadline = Date.now() + stopAllMs
-  plugins.sort((a, b) => b.startedAs - a.startedAs)
-  for (const plugin of plugins) await plugin.stop(Math.max(0, Math.min(stopMs, deadline - Date.now())))
+function byKindAndId(a: { kind: PluginKind; id: string }, b: { kind: PluginKind; id: string }): number {
+  return name(a.kind, a.id) < name(b.kind, b.id) ? -1 : 1
 }

@@ -19,6 +19,14 @@ export interface Timing {
   readonly stopMs: number
   /** The same for all of them together. */
   readonly stopAllMs: number
+  /** Calls in a row without an answer that open the breaker. */
+  readonly breakerThreshold: number
+  /** Between two questions whether a plugin with an open breaker answers again; an answer may take as long. */
+  readonly breakerProbeMs: number
+  /** How long a change of process waits for the calls under way. */
+  readonly drainMs: number
+  /** The same while the new process waits for the root; below its own patience (8 s in the SDK). */
+  readonly drainEarlyMs: number
 }
 
 export const defaultTiming: Timing = {
@@ -32,6 +40,10 @@ export const defaultTiming: Timing = {
   checkMs: 10_000,
   stopMs: 6_000,
   stopAllMs: 9_000,
+  breakerThreshold: 3,
+  breakerProbeMs: 1_000,
+  drainMs: 60_000,
+  drainEarlyMs: 4_000,
 }
 
 /** Delay before the next start after so many failures in a row (1 is the first). */

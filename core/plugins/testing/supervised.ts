@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '#api/log/log.ts'
+import type { GateLimits } from '../call-gate.ts'
 import type { PluginKind, PluginSpec, PluginStatus } from '../plugins.ts'
 import { createSupervisor } from '../supervisor.ts'
 import type { Timing } from '../timing.ts'
@@ -33,6 +34,8 @@ export interface SpecWish {
   argv?: readonly string[]
   address?: string
   config?: Record<string, unknown>
+  /** What else is different. */
+  more?: Partial<PluginSpec>
 }
 
 /** A spec of the sample plugin, unless told otherwise. */
@@ -42,15 +45,24 @@ export function spec({
   argv = [process.execPath, samplePlugin],
   address,
   config = {},
+  more = {},
 }: SpecWish): PluginSpec {
-  return { kind, id, source: address === undefined ? { argv } : { address }, config, version: '', capabilities: [] }
+  return {
+    kind,
+    id,
+    source: address === undefined ? { argv } : { address },
+    config,
+    version: '',
+    capabilities: [],
+    ...more,
+  }
 }
 
 export const overlayfs: SpecWish = { kind: 'snapshotter', id: 'overlayfs', argv: [process.execPath, overlayfsMain] }
 
 export async function supervise(
   wishes: readonly SpecWish[],
-  { timing = {}, home: given }: { timing?: Partial<Timing>; home?: string } = {},
+  { timing = {}, home: given, gateLimits }: { timing?: Partial<Timing>; home?: string; gateLimits?: GateLimits } = {},
 ) {
   const home = given ?? (await mkdtemp(join(tmpdir(), 'gantry-sup-')))
   const lines: LogLine[] = []
@@ -59,9 +71,11 @@ export async function supervise(
     root: join(home, 'root'),
     state: join(home, 'state'),
     instance: '0123abcd',
+    cgroup: `gantry-test-${process.pid}/plugins`,
     coreAddress: join(home, 'core.sock'),
     log: keepingLogger(lines),
     timing: { ...quick, ...timing },
+    ...(gateLimits && { gateLimits }),
   })
   return {
     home,

@@ -24,7 +24,7 @@ const faults: [name: string, text: string, message: RegExp][] = [
   [
     'an unknown key',
     '[containers]\nsnapshoter = "x"',
-    /^f\.toml:2:1: containers\.snapshoter: unknown key; allowed here: snapshotter, runtime, cgroup_driver$/,
+    /^f\.toml:2:1: containers\.snapshoter: unknown key; allowed here: snapshotter, runtime, runtimes, cgroup_driver$/,
   ],
   ['an unknown key of the top', '\nroots = "/x"', /^f\.toml:2:1: roots: unknown key; allowed here: root, /],
   ['a wrong type', 'root = 1', /^f\.toml:1:1: root: must be of type string$/],

@@ -29,7 +29,7 @@ import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
 import { describeTask } from './process-state.ts'
 import { RunningTask } from './running-task.ts'
-import { resolveShim, type ShimPlaces } from './runtime-name.ts'
+import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { followShimLog } from './shim-log.ts'
 import { type ShimSurroundings, startShim } from './shim-process.ts'
@@ -90,7 +90,9 @@ export class TaskManagerImpl implements TaskManager {
   async create(ns: string, request: CreateTask, signal?: AbortSignal): Promise<Task> {
     const id = request.containerId
     const container = await this.#parts.containers.get(ns, id)
-    const shimPath = await resolveShim(request.runtimePath || container.runtime.name, this.#parts.shims)
+    const { name, options = request.options } = container.runtime
+    const runtime = request.runtimePath || servingRuntime(name, options, this.#parts.shims)
+    const shimPath = await resolveShim(runtime, this.#parts.shims)
     await using undo = new UndoSteps(this.#parts.logger)
     this.#table.reserve(ns, id)
     undo.defer(() => this.#table.release(ns, id))

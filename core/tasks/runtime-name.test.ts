@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { resolveShim } from './runtime-name.ts'
+import { Options } from '#api/gen/containerd/runc/v1/options.ts'
+import { resolveShim, servingRuntime } from './runtime-name.ts'
 
 const dir = await mkdtemp(join(tmpdir(), 'gantry-runtime-name-'))
 after(() => rm(dir, { recursive: true, force: true }))
@@ -40,4 +41,17 @@ test('what is no name, or no executable, is refused with it', async () => {
     message: /containerd-shim-plain-v1/,
   })
   await assert.rejects(resolveShim(plain, places), { code: 'NOT_FOUND', message: /not an executable/ })
+})
+
+test('a stand-in serves a name, but not where the options name an OCI runtime of their own', () => {
+  const standIns = { 'io.containerd.runc.v2': 'io.containerd.gantry.v1' }
+  const served = (options?: { binaryName: string }, name = 'io.containerd.runc.v2') => {
+    const value = Buffer.from(Options.encode(Options.fromPartial(options ?? {})).finish())
+    return servingRuntime(name, options && { typeUrl: 'containerd.runc.v1.Options', value }, { ...places, standIns })
+  }
+  assert.equal(served(), 'io.containerd.gantry.v1')
+  for (const binaryName of ['', 'runc']) assert.equal(served({ binaryName }), 'io.containerd.gantry.v1')
+  for (const binaryName of ['crun', '/usr/sbin/runc']) assert.equal(served({ binaryName }), 'io.containerd.runc.v2')
+  assert.equal(served(undefined, '/usr/bin/containerd-shim-runc-v2'), '/usr/bin/containerd-shim-runc-v2')
+  assert.equal(servingRuntime('constructor', undefined, places), 'constructor')
 })

@@ -3,6 +3,8 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { invalidArgument, notFound } from '#api/errors/errors.ts'
+import { Options } from '#api/gen/containerd/runc/v1/options.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
 
 export interface ShimPlaces {
   /** Folders searched before PATH: where the daemon's own executables are. */
@@ -11,6 +13,21 @@ export interface ShimPlaces {
   path: string
   /** Executables by file name that go before everything, for development. */
   overrides?: Readonly<Record<string, string>>
+  /** Runtimes by name that are served by another one. */
+  standIns?: Readonly<Record<string, string>>
+}
+
+/** Values of `BinaryName` that say no more than the runtime's name: none, and the default that dockerd always sends. */
+const plainBinaryNames = ['', 'runc']
+
+/**
+ * The runtime that serves a wish: the stand-in of its name, unless its options name an OCI runtime's executable, which
+ * only the runtime asked for knows how to call.
+ */
+export function servingRuntime(wished: string, options: Any | undefined, { standIns = {} }: ShimPlaces): string {
+  const standIn = Object.hasOwn(standIns, wished) ? standIns[wished] : undefined
+  if (standIn === undefined || options?.typeUrl !== 'containerd.runc.v1.Options') return standIn ?? wished
+  return plainBinaryNames.includes(Options.decode(options.value).binaryName) ? standIn : wished
 }
 
 /**

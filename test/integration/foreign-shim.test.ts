@@ -15,7 +15,7 @@ const shim = '/usr/bin/containerd-shim-runc-v2'
 const skip = existsSync(shim) && existsSync('/usr/sbin/runc') ? false : `${shim} and runc are not installed`
 
 test('runc’s shim runs a launched container, survives us, and is told apart when it dies', { skip }, async () => {
-  await using daemon = await Daemon.start()
+  await using daemon = await Daemon.start({ config: '[containers]\nruntimes = {}\n' })
   const image = await daemon.importBusybox()
   const client = new ContainerClient(daemon)
   const config = { image, runtime: 'io.containerd.runc.v2', networks: [{ network: 'none' }] }

@@ -3,11 +3,13 @@ import { failedPrecondition, invalidArgument, messageOf } from '../errors/errors
 import { validateIdentifier } from '../types/identifiers.ts'
 import { type CallContext, leaseHeader, namespaceHeader } from './definition.ts'
 
-/** `header` answers the first value of a lower-case name. */
-export function callContext(signal: AbortSignal, header: (name: string) => string | undefined): CallContext {
+/** `header` answers the first value of a lower-case name; `signal` is asked for when the handler does. */
+export function callContext(signal: () => AbortSignal, header: (name: string) => string | undefined): CallContext {
   return {
-    signal,
     header,
+    get signal() {
+      return signal()
+    },
     get namespace() {
       const namespace = namespaceOf(header)
       if (namespace === undefined) throw failedPrecondition('namespace is required')

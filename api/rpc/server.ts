@@ -1,15 +1,20 @@
 /**
- * gRPC servers. The one place where grpc-js' callbacks become `async (request, context)`, and where errors
- * become statuses: a {@link GantryError} keeps its code, anything else is INTERNAL with a log line, never a stack.
+ * gRPC servers over node:http2 (docs/adr/0008): services are `async (request, context)`, and errors become statuses: a
+ * {@link GantryError} keeps its code, anything else is INTERNAL with a log line, never a stack.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import * as grpc from '@grpc/grpc-js'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
-import { callContext } from './context.ts'
 import {
   type CallContext,
   type Codec,
@@ -18,7 +23,7 @@ import {
   type ServiceDefinition,
   type ServiceImpl,
 } from './definition.ts'
-import { nameUnknownMethods } from './unknown-method.ts'
+import { ServerCall, type Status } from './server-call.ts'
 
 export type { CallContext, ServiceImpl } from './definition.ts'
 
@@ -44,138 +49,118 @@ export interface RpcServer {
 
 // biome-ignore lint/suspicious/noExplicitAny: the types of a table's methods are erased here and checked in ServiceImpl
 type AnyHandler = (request: any, context: CallContext) => any
-// biome-ignore lint/suspicious/noExplicitAny: as above
-type AnyCall = grpc.ServerUnaryCall<any, any> & grpc.ServerWritableStream<any, any> & grpc.ServerDuplexStream<any, any>
+
+interface Route {
+  method: MethodDefinition
+  handler: AnyHandler
+  logger: Logger
+}
+
+/** Bytes that a client may send ahead of us, per stream and per connection: layers come this way. */
+const streamWindowBytes = 1024 * 1024
+const connectionWindowBytes = 8 * 1024 * 1024
 
 /** A server without services. */
 export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageBytes }: RpcServerOptions): RpcServer {
-  const server = new grpc.Server({
-    'grpc.max_receive_message_length': maxMessageBytes,
-    'grpc.max_send_message_length': maxMessageBytes,
-  })
+  const routes = new Map<string, Route>()
   const services = new Set<string>()
   const calls = new CallsInFlight()
-  nameUnknownMethods(server, services)
+  const sessions = new Set<ServerHttp2Session>()
+  const server = createServer({
+    settings: { initialWindowSize: streamWindowBytes },
+    // Node would refuse streams when many large messages are under way; each message is bounded by itself.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  })
+  server.on('session', session => admit(session, sessions))
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _: number, raw: string[]) => {
+    const call = new ServerCall(stream, headers, raw, maxMessageBytes)
+    const path = headers[':path'] ?? ''
+    const route = routes.get(path)
+    const refusal = refusalOf(headers) ?? (route === undefined ? unknownMethod(path, services) : undefined)
+    if (refusal !== undefined) call.end(refusal)
+    else if (route !== undefined) calls.track(serve(route, call))
+  })
   return {
     add(definition, implementation) {
       services.add(definition.fullName)
-      addService(server, logger, calls, definition, implementation)
+      for (const [path, route] of routesOf(definition, implementation, logger)) routes.set(path, route)
     },
     listen: (address, options) => listen(server, address, options),
-    shutdown: graceMs => shutdown(server, calls, graceMs),
+    shutdown: graceMs => shutdown(server, sessions, calls, graceMs),
   }
 }
 
-function addService(
-  server: grpc.Server,
-  logger: Logger,
-  calls: CallsInFlight,
-  definition: ServiceDefinition,
-  implementation: object,
-): void {
-  const description: Record<string, grpc.MethodDefinition<unknown, unknown>> = {}
-  const handlers: Record<string, grpc.UntypedHandleCall> = {}
+function admit(session: ServerHttp2Session, sessions: Set<ServerHttp2Session>): void {
+  sessions.add(session)
+  session.setLocalWindowSize(connectionWindowBytes)
+  // A connection that breaks is told by its calls.
+  session.on('error', () => {})
+  session.on('close', () => sessions.delete(session))
+}
+
+function* routesOf(definition: ServiceDefinition, implementation: object, logger: Logger): Generator<[string, Route]> {
   for (const [key, method] of Object.entries(definition.methods)) {
     const handler: AnyHandler | undefined = Reflect.get(implementation, key)
     if (handler === undefined) continue
-    description[key] = describe(definition, method)
-    handlers[key] = handle(
-      method,
-      handler.bind(implementation),
-      logger.child({ rpc: `${definition.fullName}/${method.name}` }),
-      calls,
-    )
-  }
-  server.addService(description, handlers)
-}
-
-function describe(definition: ServiceDefinition, method: MethodDefinition): grpc.MethodDefinition<unknown, unknown> {
-  return {
-    path: `/${definition.fullName}/${method.name}`,
-    requestStream: method.requestStream,
-    responseStream: method.responseStream,
-    requestSerialize: serializer(method.requestType),
-    requestDeserialize: bytes => method.requestType.decode(bytes),
-    responseSerialize: serializer(method.responseType),
-    responseDeserialize: bytes => method.responseType.decode(bytes),
+    const rpc = `${definition.fullName}/${method.name}`
+    yield [`/${rpc}`, { method, handler: handler.bind(implementation), logger: logger.child({ rpc }) }]
   }
 }
 
-function serializer(codec: Codec<unknown>): (message: unknown) => Buffer {
-  return message => {
-    const bytes = codec.encode(codec.fromPartial(message)).finish()
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+/** What no method could answer. */
+function refusalOf(headers: IncomingHttpHeaders): Status | undefined {
+  const encoding = headers['grpc-encoding'] ?? 'identity'
+  if (encoding === 'identity') return undefined
+  return refused(`grpc: Decompressor is not installed for grpc-encoding "${encoding}"`)
+}
+
+/** In the words of Go's gRPC: containerd's clients read them to find out what a daemon can do. */
+function unknownMethod(path: string, services: ReadonlySet<string>): Status {
+  const [, service = '', method = ''] = path.split('/')
+  return refused(
+    services.has(service) ? `unknown method ${method} for service ${service}` : `unknown service ${service}`,
+  )
+}
+
+const refused = (message: string): Status => ({ grpc: errorTable.NOT_IMPLEMENTED.grpc, message })
+
+async function serve({ method, handler, logger }: Route, call: ServerCall): Promise<void> {
+  const startMs = performance.now()
+  try {
+    const request = method.requestStream
+      ? decoded(call, method.requestType)
+      : method.requestType.decode(await call.request())
+    const answer = handler(request, call.context)
+    if (method.responseStream) await pump(answer, call, method.responseType)
+    else call.finish(encoded(method.responseType, await answer))
+  } catch (error) {
+    call.end(statusOf(error, logger))
   }
+  // For whoever looks at debug level for what is slow.
+  logger.debug({ tookMs: Number((performance.now() - startMs).toFixed(2)) }, 'answered')
 }
 
-function handle(
-  method: MethodDefinition,
-  handler: AnyHandler,
-  logger: Logger,
-  calls: CallsInFlight,
-): grpc.UntypedHandleCall {
-  const invoke = (call: AnyCall, context: CallContext) =>
-    handler(method.requestStream ? requestsOf(call) : call.request, context)
-  return (
-    method.responseStream ? streaming(invoke, logger, calls) : single(invoke, logger, calls)
-  ) as grpc.UntypedHandleCall
-}
-
-function single(invoke: AnyHandler, logger: Logger, calls: CallsInFlight) {
-  const answer = async (call: AnyCall, callback: grpc.sendUnaryData<unknown>) => {
-    try {
-      callback(null, await invoke(call, contextOf(call)))
-    } catch (error) {
-      callback(statusError(error, logger))
-    }
-  }
-  return (call: AnyCall, callback: grpc.sendUnaryData<unknown>) => calls.track(answer(call, callback))
-}
-
-function streaming(invoke: AnyHandler, logger: Logger, calls: CallsInFlight) {
-  const answer = async (call: AnyCall) => {
-    try {
-      const context = contextOf(call)
-      await pump(invoke(call, context), call, context.signal)
-      call.end()
-    } catch (error) {
-      // Emitted, not destroyed: grpc-js then sends what was written before, and the status after it.
-      call.emit('error', statusError(error, logger))
-    }
-  }
-  return (call: AnyCall) => calls.track(answer(call))
-}
-
-/** The request messages; a handler that stops reading early must not take the answer's side down with it. */
-function requestsOf(call: AnyCall): AsyncIterable<unknown> {
-  return { [Symbol.asyncIterator]: () => call.iterator({ destroyOnReturn: false }) }
-}
-
-function contextOf(call: AnyCall): CallContext {
-  const controller = new AbortController()
-  call.on('cancelled', () => controller.abort(new GantryError('CANCELED', 'the client withdrew the call')))
-  return callContext(controller.signal, name => call.metadata.get(name)[0]?.toString())
+async function* decoded(call: ServerCall, codec: Codec<unknown>): AsyncGenerator<unknown> {
+  for await (const bytes of call.requests()) yield codec.decode(bytes)
 }
 
 /** Sends each message, waiting whenever the client reads slower than we write. */
-async function pump(messages: AsyncIterable<unknown>, call: AnyCall, signal: AbortSignal): Promise<void> {
+async function pump(messages: AsyncIterable<unknown>, call: ServerCall, codec: Codec<unknown>): Promise<void> {
   for await (const message of messages) {
-    if (signal.aborted) return
-    if (!call.write(message)) await drained(call, signal)
+    if (call.isGone) return
+    await call.write(encoded(codec, message))
   }
+  call.end({ grpc: 0, message: '' })
 }
 
-function drained(call: AnyCall, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  call.once('drain', resolve)
-  signal.addEventListener('abort', () => resolve(), { once: true })
-  return promise
+function encoded(codec: Codec<unknown>, message: unknown): Uint8Array {
+  return codec.encode(codec.fromPartial(message)).finish()
 }
 
 /** What goes on the wire for whatever was thrown. */
-function statusError(error: unknown, logger: Logger): Partial<grpc.StatusObject> & Error {
-  const known = isGantryError(error) ? error : unexpected(error, logger)
-  return Object.assign(new Error(known.message), { code: errorTable[known.code].grpc, details: known.message })
+function statusOf(error: unknown, logger: Logger): Status {
+  const { code, message } = isGantryError(error) ? error : unexpected(error, logger)
+  return { grpc: errorTable[code].grpc, message }
 }
 
 function unexpected(error: unknown, logger: Logger): GantryError {
@@ -184,38 +169,45 @@ function unexpected(error: unknown, logger: Logger): GantryError {
   return new GantryError('INTERNAL', `${messageOf(error)}: internal`)
 }
 
-async function listen(server: grpc.Server, address: string, { mode = 0o600 }: ListenOptions = {}): Promise<void> {
+async function listen(server: Http2Server, address: string, { mode = 0o600 }: ListenOptions = {}): Promise<void> {
   const path = address.replace(/^unix:(\/\/)?/, '')
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await rm(path, { force: true })
   const umask = process.umask(0o177)
   try {
-    await bind(server, `unix:${path}`)
+    await bind(server, path)
   } finally {
     process.umask(umask)
   }
   await chmod(path, mode)
 }
 
-function bind(server: grpc.Server, address: string): Promise<void> {
+function bind(server: Http2Server, path: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  server.bindAsync(address, grpc.ServerCredentials.createInsecure(), error => (error ? reject(error) : resolve()))
+  server.once('error', reject)
+  server.listen({ path, backlog: 511 }, () => {
+    server.off('error', reject)
+    resolve()
+  })
   return promise
 }
 
 /** Long enough for the last answer to leave. */
 const flushMs = 100
 
-/**
- * grpc-js tells when all connections have closed, but forgets about one that breaks at that moment: so we count the
- * calls ourselves, and give the connections a moment after the last.
- */
-async function shutdown(server: grpc.Server, calls: CallsInFlight, graceMs: number): Promise<void> {
+/** Clients are told to go (GOAWAY); we count the calls ourselves, and give the connections a moment after the last. */
+async function shutdown(
+  server: Http2Server,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  calls: CallsInFlight,
+  graceMs: number,
+): Promise<void> {
   const done = new AbortController()
   const after = (ms: number) => sleep(ms, undefined, { signal: done.signal }).catch(() => {})
   const { promise: closed, resolve } = Promise.withResolvers<void>()
-  server.tryShutdown(() => resolve())
+  server.close(() => resolve())
+  for (const session of sessions) session.close()
   await Promise.race([closed, calls.ended().then(() => after(flushMs)), after(graceMs)])
   done.abort()
-  server.forceShutdown()
+  for (const session of sessions) session.destroy()
 }

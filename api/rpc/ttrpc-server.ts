@@ -133,10 +133,13 @@ async function respond(
 }
 
 function contextOf(request: TtrpcRequest, signal: AbortSignal): CallContext {
-  return callContext(signal, name => {
-    const key = name === namespaceHeader ? ttrpcNamespaceKey : name
-    return request.metadata.find(([candidate]) => candidate === key)?.[1]
-  })
+  return callContext(
+    () => signal,
+    name => {
+      const key = name === namespaceHeader ? ttrpcNamespaceKey : name
+      return request.metadata.find(([candidate]) => candidate === key)?.[1]
+    },
+  )
 }
 
 function statusOf(error: unknown, logger: Logger): NonNullable<TtrpcResponse['status']> {

@@ -1,6 +1,7 @@
 import { type Info, Kind, SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
 import { type CallOptions, type Channel, createClient } from '#api/rpc/client.ts'
-import type { SnapshotInfo, SnapshotKind, SnapshotterBackend } from './snapshots.ts'
+import { RecentAnswers } from './recent-answers.ts'
+import type { Mount, SnapshotInfo, SnapshotKind, SnapshotterBackend } from './snapshots.ts'
 
 const kinds = new Map<number, SnapshotKind>([
   [Kind.ACTIVE, 'active'],
@@ -18,23 +19,42 @@ const namespace = 'default'
 export function proxyBackend(snapshotter: string, channel: Channel): SnapshotterBackend {
   const client = createClient(SnapshotsDefinition, channel)
   const call = (signal?: AbortSignal): CallOptions => ({ signal, namespace })
+  const committed = new RecentAnswers<SnapshotInfo>()
+  const mounted = new RecentAnswers<Mount[]>()
+  const forget = (key: string) => {
+    committed.forget(key)
+    mounted.forget(key)
+  }
+  const remember = (key: string, mounts: Mount[]) => {
+    mounted.set(key, mounts, channel.session())
+    return mounts
+  }
   return {
     async prepare(key, parent, labels, signal) {
-      return (await client.prepare({ snapshotter, key, parent, labels }, call(signal))).mounts
+      return remember(key, (await client.prepare({ snapshotter, key, parent, labels }, call(signal))).mounts)
     },
     async view(key, parent, labels, signal) {
-      return (await client.view({ snapshotter, key, parent, labels }, call(signal))).mounts
+      return remember(key, (await client.view({ snapshotter, key, parent, labels }, call(signal))).mounts)
     },
     async commit(name, key, { labels, parent }) {
+      forget(key)
       await client.commit({ snapshotter, name, key, labels, parent }, call())
+      forget(key)
     },
     async remove(key) {
+      forget(key)
       await client.remove({ snapshotter, key }, call())
+      forget(key)
     },
     async stat(key, signal) {
-      return infoOf((await client.stat({ snapshotter, key }, call(signal))).info)
+      const recent = committed.get(key, channel.session())
+      if (recent !== undefined) return recent
+      const info = infoOf((await client.stat({ snapshotter, key }, call(signal))).info)
+      if (info.kind === 'committed') committed.set(key, info, channel.session())
+      return info
     },
     async update(info, fieldPaths) {
+      forget(info.name)
       const updateMask = fieldPaths.length === 0 ? undefined : [...fieldPaths]
       return infoOf((await client.update({ snapshotter, info, updateMask }, call())).info)
     },
@@ -43,7 +63,8 @@ export function proxyBackend(snapshotter: string, channel: Channel): Snapshotter
         yield* info.map(infoOf)
     },
     async mounts(key, signal) {
-      return (await client.mounts({ snapshotter, key }, call(signal))).mounts
+      const recent = mounted.get(key, channel.session())
+      return recent ?? remember(key, (await client.mounts({ snapshotter, key }, call(signal))).mounts)
     },
     async usage(key, signal) {
       const { size, inodes } = await client.usage({ snapshotter, key }, call(signal))

@@ -4,21 +4,34 @@ import type { Logger } from '#api/log/log.ts'
 import { connectCore } from './core-client/core.ts'
 import type { Engine } from './engine/engine.ts'
 import type { EngineSettings } from './engine/settings.ts'
+import { EventLog } from './events/event-log.ts'
+import { eventRoutes } from './events/routes.ts'
+import { noSuchContainer } from './http/http-error.ts'
 import { pingRoutes } from './http/ping.ts'
 import type { Routes } from './http/routes.ts'
 import { createHttpServer } from './http/server.ts'
+import { dockerImages } from './images/docker-images.ts'
+import { openImages } from './images/open-images.ts'
+import { imageRoutes } from './images/routes.ts'
+import { RegistryHosts } from './registry/host-files.ts'
+import { registryRoutes } from './registry/routes.ts'
 
 export interface RunningGateway {
   close(): Promise<void>
 }
 
-/** Each noun's routes. */
-const routes: readonly Routes[] = [pingRoutes]
-
 /** Listening on the settings' socket when it resolves. */
 export async function openGateway(settings: EngineSettings, log: Logger): Promise<RunningGateway> {
   const core = connectCore(settings.coreAddress)
-  const engine = { core, settings, log } as Engine
+  const { registry_mirrors: mirrors, registry_upstreams: upstreams, insecure_registries: insecure } = settings.config
+  const registries = await RegistryHosts.write(settings.state, { mirrors, upstreams, insecure })
+  const events = new EventLog(settings.root, log)
+  const engine = { core, settings, log, events } as unknown as { -readonly [K in keyof Engine]: Engine[K] }
+  // None can be made yet.
+  engine.containers = { find: async name => Promise.reject(noSuchContainer(name)), list: async () => [] }
+  const images = openImages(engine, registries)
+  engine.images = dockerImages(images)
+  const routes: readonly Routes[] = [pingRoutes, imageRoutes(images), registryRoutes(registries), eventRoutes(events)]
   const app = createHttpServer({ apiVersion: settings.apiVersion, version: settings.version, log })
   for (const add of routes) add(app, engine)
   await rm(settings.socket, { force: true })
@@ -28,6 +41,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     async close() {
       await app.close()
       core.close()
+      events.close()
     },
   }
 }

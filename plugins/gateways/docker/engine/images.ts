@@ -53,6 +53,8 @@ export interface CommitImage {
   createdBy: string
   /** `name:tag`, normalised or not; undefined: no name. */
   reference: string | undefined
+  /** Dockerfile instructions that change `config`, such as `CMD ["sh"]`. */
+  changes?: readonly string[]
 }
 
 export interface EngineImages {

@@ -12,6 +12,10 @@ export const settingsSchema = z.strictObject({
     .record(z.string(), z.array(z.string()))
     .default({})
     .describe('registry → base URLs tried before it, such as { "docker.io" = ["http://127.0.0.1:5000"] }'),
+  registry_upstreams: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('registry → base URL of the server to use in its place, where the registry itself cannot be reached'),
   insecure_registries: z.array(z.string()).default([]).describe('hosts that may be spoken to without TLS'),
 })
 

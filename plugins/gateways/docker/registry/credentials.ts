@@ -1,0 +1,91 @@
+/** Who a client is to a registry: the `X-Registry-Auth` and `X-Registry-Config` headers, and answers to the core's questions. */
+import { AuthRequest, AuthResponse, AuthType } from '#api/gen/containerd/types/transfer/registry.ts'
+import type { Core } from '../core-client/core.ts'
+import { anyOf, type OpenStream, openStream } from '../core-client/streams.ts'
+import type { Request } from '../http/routes.ts'
+
+/** Docker's AuthConfig. Empty members mean nothing. */
+export interface RegistryAuth {
+  username: string
+  password: string
+  /** OAuth 2 refresh token, in place of a password. */
+  identityToken: string
+  /** A bearer token to be sent as it is. */
+  registryToken: string
+  serverAddress: string
+}
+
+const nobody: RegistryAuth = { username: '', password: '', identityToken: '', registryToken: '', serverAddress: '' }
+
+/** The header is base64 (usually of the URL-safe kind) of JSON. One that cannot be read is as if it were not there, as in Docker. */
+export function authHeader(request: Pick<Request, 'headers'>): RegistryAuth {
+  const header = request.headers['x-registry-auth']
+  return decodeAuth(Array.isArray(header) ? (header[0] ?? '') : (header ?? ''))
+}
+
+export function decodeAuth(text: string): RegistryAuth {
+  try {
+    return authOf(JSON.parse(Buffer.from(text, 'base64url').toString('utf8')))
+  } catch {
+    return nobody
+  }
+}
+
+/** From the JSON of a client: names in any case, as Go reads them; `auth` is base64 of `user:password`. */
+export function authOf(value: unknown): RegistryAuth {
+  if (typeof value !== 'object' || value === null) return nobody
+  const members = new Map(Object.entries(value).map(([key, member]) => [key.toLowerCase(), member]))
+  const text = (name: string) => {
+    const member: unknown = members.get(name)
+    return typeof member === 'string' ? member : ''
+  }
+  const [user = '', ...password] = Buffer.from(text('auth'), 'base64').toString('utf8').split(':')
+  return {
+    username: text('username') || user,
+    password: text('password') || password.join(':'),
+    identityToken: text('identitytoken'),
+    registryToken: text('registrytoken'),
+    serverAddress: text('serveraddress'),
+  }
+}
+
+export function isAnonymous({ username, password, identityToken, registryToken }: RegistryAuth): boolean {
+  return [username, password, identityToken, registryToken].every(member => member === '')
+}
+
+/** Answers the core when a registry asks who we are. Its id goes into a transfer's resolver; dispose of it after that. */
+export async function answerCredentials(core: Core, auth: RegistryAuth): Promise<AsyncDisposable & { id: string }> {
+  const stream = await openStream(core, 'auth')
+  void answerAll(stream, auth)
+  return stream
+}
+
+async function answerAll(stream: OpenStream, auth: RegistryAuth): Promise<void> {
+  try {
+    for await (const { value } of stream.received) {
+      const answer = AuthResponse.fromPartial(answerFor(AuthRequest.decode(value), auth))
+      stream.send(anyOf('containerd.types.transfer.AuthResponse', AuthResponse, answer))
+    }
+  } catch {
+    // The transfer is over.
+  }
+}
+
+function answerFor(
+  { host }: AuthRequest,
+  auth: RegistryAuth,
+): { authType: AuthType; username?: string; secret: string } {
+  if (!isFor(auth, host)) return { authType: AuthType.NONE, secret: '' }
+  if (auth.registryToken !== '') return { authType: AuthType.HEADER, secret: `Bearer ${auth.registryToken}` }
+  if (auth.identityToken !== '') return { authType: AuthType.REFRESH, secret: auth.identityToken }
+  return { authType: AuthType.CREDENTIALS, username: auth.username, secret: auth.password }
+}
+
+const dockerHub = /^(https?:\/\/)?((index|registry-1|registry)\.)?docker\.io(\/|$)/
+
+/** Credentials go to the registry that they were given for, never to a mirror of it; those without an address to any. */
+function isFor({ serverAddress }: RegistryAuth, host: string): boolean {
+  if (serverAddress === '') return true
+  if (dockerHub.test(serverAddress)) return dockerHub.test(host)
+  return serverAddress.replace(/^https?:\/\//, '').replace(/\/.*$/, '') === host
+}

@@ -47,6 +47,11 @@ export function createHttpServer({ apiVersion, version, log }: ServerOptions): F
     const asked = (request.raw as Versioned)[versionKey]
     request.apiVersion = asked === undefined ? apiVersion : checkVersion(asked)
   })
+  // The docker command compares this header with its bare form.
+  app.addHook('onSend', async (_request, reply) => {
+    if (reply.getHeader('content-type') === 'application/json; charset=utf-8')
+      reply.header('content-type', 'application/json')
+  })
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ message: 'page not found' }))
   app.setErrorHandler((error, request, reply) => {
     const { status, message, isOurs } = describeError(error)

@@ -48,8 +48,7 @@ async function recordsToSave(
 ): Promise<SavedRecord[]> {
   const image = await catalog.find(text)
   if (image !== undefined) await catalog.resolve(text, platform)
-  const isId = image !== undefined && image.id.replace('sha256:', '').startsWith(text.replace('sha256:', ''))
-  if (isId) {
+  if (image?.id.replace('sha256:', '').startsWith(text.replace('sha256:', ''))) {
     const record = danglingName(image.target.digest)
     const isTemporary = !image.records.some(({ name }) => name === record)
     if (isTemporary) await putRecord(core, record, image.target)

@@ -63,17 +63,14 @@ async function storeLayer(core: Core, archive: Readable, lease: string): Promise
   const compressed = createGzip({ level: 1 })
   const packing = pipeline(await unpacked(archive), hashing(diffId), compressed)
   packing.catch(error => compressed.destroy(error))
-  let uncompressed = ''
-  const labels = () => ({ 'containerd.io/uncompressed': (uncompressed = `sha256:${diffId.copy().digest('hex')}`) })
-  const blob = await writeStream(core, compressed, {
-    ref: `docker-import-${crypto.randomUUID()}`,
-    lease,
-    labels,
-  }).catch((cause: unknown) => {
+  const diffIdNow = () => `sha256:${diffId.copy().digest('hex')}`
+  const labels = () => ({ 'containerd.io/uncompressed': diffIdNow() })
+  const ref = `docker-import-${crypto.randomUUID()}`
+  const blob = await writeStream(core, compressed, { ref, lease, labels }).catch((cause: unknown) => {
     throw badRequest(messageOf(cause), { cause })
   })
   await packing
-  return { mediaType: mediaTypes.ociLayerGzip, ...blob, diffId: uncompressed }
+  return { mediaType: mediaTypes.ociLayerGzip, ...blob, diffId: diffIdNow() }
 }
 
 function hashing(hash: Hash): Transform {

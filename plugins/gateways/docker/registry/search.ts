@@ -51,7 +51,7 @@ async function bySearch(client: RegistryClient, term: string, limit: number): Pr
 }
 
 async function byCatalog(client: RegistryClient, domain: string, term: string, limit: number): Promise<Found[]> {
-  const answer = await client.get('/v2/_catalog?n=10000', { scope: 'registry:catalog:*' })
+  const answer = await client.get('/v2/_catalog?n=1000', { scope: 'registry:catalog:*' })
   if (answer.status !== 200) throw refused(`registry ${domain} does not offer a search`, answer)
   const { repositories } = parseJson(answer.body) as { repositories?: string[] | null }
   const names = (repositories ?? []).filter(name => typeof name === 'string' && name.includes(term)).slice(0, limit)

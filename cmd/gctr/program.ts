@@ -20,6 +20,7 @@ const branches: [names: string[], add: (program: Command) => void][] = [
   [['networks', 'network'], networks],
   [['plugins', 'plugin'], plugins],
   [['gc'], gc],
+  [['doctor'], doctor],
   [['events'], events],
   [['version'], version],
 ]
@@ -449,6 +450,15 @@ function gc(program: Command): void {
     .command('run')
     .description('collect now')
     .action(lazily(async () => (await of()).collect))
+}
+
+function doctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('what does not fit together; exits with 1 when something is damaged')
+    .option('--deep', 'read every blob and compare its digest')
+    .option('--repair', 'mend what can be mended without losing anything')
+    .action(lazily(async () => (await import('./commands/doctor.ts')).doctor))
 }
 
 function events(program: Command): void {

@@ -79,6 +79,10 @@ export class IngestFiles {
     }
   }
 
+  has(internalRef: string): boolean {
+    return existsSync(join(this.#path(internalRef), 'data'))
+  }
+
   /** Notes when a writer left; for people and tools that look at the folder. */
   async noteUpdate(internalRef: string): Promise<void> {
     await writeFile(join(this.#path(internalRef), 'updatedat'), new Date().toISOString())

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { invalidArgument, notFound, resourceExhausted, unavailable } from '#api/errors/errors.ts'
 import { mapField, parseFilters } from '#api/filters/filters.ts'
 import { ContentDelete } from '#api/gen/containerd/events/content.ts'
@@ -186,6 +188,23 @@ export class LocalContentStore implements ContentStore {
   /** Ingest folders no record knows. */
   async strayIngests(): Promise<FileSize[]> {
     return await this.#ingestFiles.stray(() => this.#metadata.read(allInternalRefs))
+  }
+
+  /** A sweep will look for files no record knows. */
+  get isSweepDue(): boolean {
+    return this.#dirty
+  }
+
+  /** Reads a blob's file through. ENOENT. */
+  async digestOf(digest: Digest): Promise<Digest> {
+    const hash = createHash('sha256')
+    for await (const chunk of createReadStream(this.#blobs.path(digest), { highWaterMark: 1 << 20 })) hash.update(chunk)
+    return `sha256:${hash.digest('hex')}` as Digest
+  }
+
+  /** Whether there is a folder for an ingest. */
+  hasIngestData(internalRef: string): boolean {
+    return this.#ingestFiles.has(internalRef)
   }
 
   /** Bytes of a blob's file; undefined when there is none. */

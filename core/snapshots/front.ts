@@ -181,6 +181,24 @@ export class SnapshotterFront implements NamespacedSnapshotter {
     return backend
   }
 
+  /** The backend was needed in this life of the daemon. */
+  get isUsed(): boolean {
+    return this.#used
+  }
+
+  /** A sweep will look for what no record knows. */
+  get isSweepDue(): boolean {
+    return this.#dirty
+  }
+
+  /** What the backend holds, by its keys. Starts it. */
+  async held(): Promise<Map<string, SnapshotInfo>> {
+    const backend = await this.#backend()
+    const held = new Map<string, SnapshotInfo>()
+    for await (const info of backend.list()) held.set(info.name, info)
+    return held
+  }
+
   /** What {@link sweep} would remove now, by backend key, with its bytes. Nothing while it would not look. */
   async leftovers(): Promise<{ name: string; sizeBytes: number }[]> {
     if (!this.#dirty || !this.#used) return []

@@ -13,7 +13,6 @@ import { ContainerStore, type Containers } from '#core/containers/containers.ts'
 import { LocalContentStore } from '#core/content/content.ts'
 import { type Diffs, LocalDiffs } from '#core/diff/diff.ts'
 import { allChecks, Doctor } from '#core/doctor/doctor.ts'
-import { allChecks, Doctor } from '#core/doctor/doctor.ts'
 import { type EventExchange, Exchange } from '#core/events/events.ts'
 import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
 import { ImageStore, type Images } from '#core/images/images.ts'
@@ -77,7 +76,6 @@ export const tokens = {
   snapshots: token<SnapshotterFronts>('snapshots'),
   gc: token<GcScheduler>('gc'),
   collector: token<GarbageCollector>('collector'),
-  doctor: token<Doctor>('doctor'),
   doctor: token<Doctor>('doctor'),
   plugins: token<Supervisor>('plugins'),
   metrics: token<Registry>('metrics'),
@@ -174,21 +172,6 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       logger: log('networks'),
     })
   })
-  add(
-    t.doctor,
-    get =>
-      new Doctor(
-        allChecks({
-          metadata,
-          content,
-          snapshots: get(t.snapshots),
-          tasks: get(t.tasks),
-          networks: get(t.networks),
-          roots: { root, state },
-          collect: collectNow,
-        }),
-      ),
-  )
   add(
     t.doctor,
     get =>

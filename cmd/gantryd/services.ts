@@ -14,7 +14,6 @@ import { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/tra
 import { VersionDefinition } from '#api/gen/containerd/services/version/v1/version.ts'
 import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { DoctorServiceDefinition } from '#api/gen/gantry/services/doctor/v1/doctor.ts'
-import { DoctorServiceDefinition } from '#api/gen/gantry/services/doctor/v1/doctor.ts'
 import { GcServiceDefinition } from '#api/gen/gantry/services/gc/v1/gc.ts'
 import { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
 import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
@@ -25,7 +24,6 @@ import { hostPlatform } from '#api/types/platform.ts'
 import { containersService } from '#core/containers/containers.ts'
 import { contentService } from '#core/content/content.ts'
 import { diffService } from '#core/diff/diff.ts'
-import { doctorService } from '#core/doctor/doctor.ts'
 import { doctorService } from '#core/doctor/doctor.ts'
 import { eventsService } from '#core/events/events.ts'
 import { gcService } from '#core/gc/gc.ts'
@@ -75,7 +73,6 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
   serve(TransferDefinition, transferService(get(tokens.transfers), streams))
   serve(VersionDefinition, versionService({ version: apiLevel, revision: '' }))
   serve(ContainersServiceDefinition, launchService(get(tokens.launcher)))
-  serve(DoctorServiceDefinition, doctorService(get(tokens.doctor)))
   serve(DoctorServiceDefinition, doctorService(get(tokens.doctor)))
   serve(
     GcServiceDefinition,

@@ -1,0 +1,52 @@
+/** Entries of a COPY as a layer archive, and as a digest for the cache. */
+import { createHash } from 'node:crypto'
+import { pipeline } from 'node:stream/promises'
+import { type Header, type Pack, pack } from 'tar-stream'
+import type { CopyEntry } from './copy-entries.ts'
+
+/** A tar archive of the entries, as it is read. `latest`: no entry is younger (SOURCE_DATE_EPOCH). */
+export function layerArchive(entries: readonly CopyEntry[], latest?: Date): { archive: Pack; written: Promise<void> } {
+  const archive = pack()
+  const written = write(archive, entries, latest)
+  written.catch(error => archive.destroy(error))
+  return { archive, written }
+}
+
+async function write(archive: Pack, entries: readonly CopyEntry[], latest: Date | undefined): Promise<void> {
+  for (const one of entries) {
+    const header = headerOf(one, latest)
+    if (one.tree === undefined || one.entry.size === 0) archive.entry(header, '')
+    else await pipeline(one.tree.read(one.entry), archive.entry(header))
+  }
+  archive.finalize()
+}
+
+function headerOf({ path, entry }: CopyEntry, latest: Date | undefined): Header {
+  const mtime = latest !== undefined && entry.mtime > latest ? latest : entry.mtime
+  const pax = Object.fromEntries(
+    [...entry.xattrs].map(([name, value]) => [`SCHILY.xattr.${name}`, value.toString('latin1')]),
+  )
+  return {
+    name: path.slice(1) + (entry.type === 'directory' ? '/' : ''),
+    ...{ type: entry.type, mode: entry.mode, uid: entry.uid, gid: entry.gid, mtime, size: entry.size },
+    ...{ linkname: entry.type === 'symlink' ? entry.linkTarget : null },
+    ...{ devmajor: entry.deviceMajor, devminor: entry.deviceMinor },
+    ...(Object.keys(pax).length > 0 && { pax }),
+  } as Header
+}
+
+/**
+ * Identifies what is copied as Docker counts it: paths, kinds, modes, owners, contents, link targets, extended
+ * attributes. Times do not count.
+ */
+export async function entriesDigest(entries: readonly CopyEntry[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const { path, entry, tree } of entries) {
+    const content = tree === undefined ? '' : await tree.digest(entry)
+    const xattrs = [...entry.xattrs].map(([name, value]) => [name, value.toString('hex')])
+    const { type, mode, uid, gid, linkTarget, deviceMajor, deviceMinor } = entry
+    hash.update(JSON.stringify([path, type, mode, uid, gid, linkTarget, deviceMajor, deviceMinor, content, xattrs]))
+    hash.update('\n')
+  }
+  return hash.digest('hex')
+}

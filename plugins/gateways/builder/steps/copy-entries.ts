@@ -1,0 +1,127 @@
+/** What a COPY puts where: sources and a destination in, entries of a layer out. */
+import { posix } from 'node:path'
+import { invalidArgument } from '#api/errors/errors.ts'
+import type { Ignore } from '../files/ignore.ts'
+import { descend, type Entry, resolvePath, type SourceTree } from '../files/source-tree.ts'
+import { type Selected, selectSources } from './select-sources.ts'
+
+/** One entry of the layer: what, from where, and under which path. */
+export interface CopyEntry {
+  /** Absolute path in the image. */
+  readonly path: string
+  readonly entry: Entry
+  /** Where a file's bytes are read from; undefined for what has none. */
+  readonly tree: SourceTree | undefined
+}
+
+export interface CopyOptions {
+  /** WORKDIR: a relative destination starts there. */
+  readonly workingDir: string
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined
+  readonly chmod: number | undefined
+  readonly parents: boolean
+  readonly exclude: Ignore
+  /** Sources must not climb out of their tree. */
+  readonly confined: boolean
+}
+
+/** The keyword is for messages. */
+export interface CopyRequest {
+  readonly keyword: 'COPY' | 'ADD'
+  readonly sources: readonly string[]
+  readonly destination: string
+}
+
+/**
+ * Entries in an order in which they can be unpacked: directories that are missing on the way first. `image`: the root
+ * they go to, whose links are followed. NOT_FOUND: a source is not there; INVALID_ARGUMENT: they do not fit the
+ * destination.
+ */
+export async function copyEntries(
+  tree: SourceTree,
+  image: Pick<SourceTree, 'at'>,
+  { keyword, sources, destination }: CopyRequest,
+  options: CopyOptions,
+): Promise<CopyEntry[]> {
+  const selected = (await Promise.all(sources.map(source => selectSources(tree, source, options.confined)))).flat()
+  const target = await resolveDestination(image, destination, options.workingDir)
+  if (selected.length > 1 && !target.isDirectory)
+    throw invalidArgument(
+      `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
+    )
+  const placed: CopyEntry[] = []
+  for (const source of selected) placed.push(...(await place(tree, source, target, options)))
+  return [...(await missingParents(image, placed)), ...unique(placed)]
+}
+
+export interface Destination {
+  readonly path: string
+  /** It is one, or is written as one. */
+  readonly isDirectory: boolean
+}
+
+/** Where a destination leads in the image. */
+export async function resolveDestination(
+  image: Pick<SourceTree, 'at'>,
+  destination: string,
+  workingDir: string,
+): Promise<Destination> {
+  const path = await resolvePath(image, posix.resolve('/', workingDir, destination))
+  const written = destination.endsWith('/') || destination === '.' || destination.endsWith('/.')
+  return { path, isDirectory: written || (await image.at(path))?.type === 'directory' }
+}
+
+async function place(tree: SourceTree, source: Selected, target: Destination, options: CopyOptions) {
+  const { entry, path } = source
+  const changed = (one: Entry, at: string) => copied(tree, one, at, options)
+  const below = options.parents ? posix.join(target.path, pivoted(path)) : target.path
+  if (entry.type !== 'directory') {
+    const isInside = target.isDirectory || options.parents
+    const at = options.parents ? below : isInside ? posix.join(target.path, posix.basename(path)) : target.path
+    return options.exclude(path.slice(1)) ? [] : [changed(entry, at)]
+  }
+  const placed: CopyEntry[] = [changed(entry, below)]
+  for await (const child of descend(tree, entry.path)) {
+    const inside = posix.relative(entry.path, child.path)
+    if (!options.exclude(posix.join(path.slice(1), inside))) placed.push(changed(child, posix.join(below, inside)))
+  }
+  return placed
+}
+
+/** `--parents` keeps a source's directories, from a `/./` in it on when there is one. */
+function pivoted(path: string): string {
+  return path.split('/./').at(-1) ?? path
+}
+
+function copied(tree: SourceTree, entry: Entry, path: string, { owner, chmod }: CopyOptions): CopyEntry {
+  // A link has no mode of its own.
+  const mode = chmod !== undefined && entry.type !== 'symlink' ? chmod : entry.mode
+  return { path, entry: { ...entry, ...owner, mode }, tree: entry.type === 'file' ? tree : undefined }
+}
+
+/** Directories above the entries that the image lacks: root's, 0755, as Docker makes them. */
+async function missingParents(image: Pick<SourceTree, 'at'>, placed: readonly CopyEntry[]): Promise<CopyEntry[]> {
+  const made = new Map<string, CopyEntry>()
+  const own = new Set(placed.filter(({ entry }) => entry.type === 'directory').map(({ path }) => path))
+  for (const { path } of placed)
+    for (
+      let parent = posix.dirname(path);
+      parent !== '/' && !own.has(parent) && !made.has(parent);
+      parent = posix.dirname(parent)
+    ) {
+      if ((await image.at(parent))?.type === 'directory') break
+      made.set(parent, { path: parent, entry: madeDirectory(parent), tree: undefined })
+    }
+  return [...made.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+/** A directory of a build's own making. */
+export function madeDirectory(path: string): Entry {
+  const none = { size: 0, linkTarget: '', deviceMajor: 0, deviceMinor: 0, xattrs: new Map<string, Buffer>() }
+  return { path, type: 'directory', mode: 0o755, uid: 0, gid: 0, mtime: new Date(0), ...none }
+}
+
+/** Two sources with one name: the later one counts. */
+function unique(placed: readonly CopyEntry[]): CopyEntry[] {
+  return [...new Map(placed.map(one => [one.path, one])).values()]
+}

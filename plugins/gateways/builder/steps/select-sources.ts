@@ -1,0 +1,54 @@
+/** Which files of a tree the sources of COPY and ADD mean. */
+import { posix } from 'node:path'
+import { invalidArgument, notFound } from '#api/errors/errors.ts'
+import { componentMatcher, isPattern } from '../files/pattern.ts'
+import { type Entry, resolvePath, type SourceTree } from '../files/source-tree.ts'
+
+/** A source as it was found. */
+export interface Selected {
+  /** What is there, links resolved. */
+  readonly entry: Entry
+  /** Path as it was asked for: its last name is the destination's, whatever a link resolved to. */
+  readonly path: string
+}
+
+/**
+ * Files and directories that `source` means in `tree`, links followed. `confined`: a path that climbs out of the tree is
+ * refused, as Docker does for contexts. NOT_FOUND: nothing is there; INVALID_ARGUMENT: it climbs out, or is no pattern.
+ */
+export async function selectSources(tree: SourceTree, source: string, confined: boolean): Promise<Selected[]> {
+  if (confined && climbsOut(source))
+    throw invalidArgument(`forbidden path outside the build context: ${source}: a source must lie in the context`)
+  const path = posix.resolve('/', source)
+  const paths = isPattern(path) ? await matching(tree, path) : [path]
+  const selected = await Promise.all(paths.map(async found => ({ path: found, entry: await followed(tree, found) })))
+  const there = selected.filter((one): one is Selected => one.entry !== undefined)
+  if (there.length > 0) return there
+  throw notFound(`"${source}": file not found in build context or excluded by .dockerignore`, { bare: true })
+}
+
+function climbsOut(source: string): boolean {
+  const normal = posix.normalize(source.replace(/^\/+/, ''))
+  return normal === '..' || normal.startsWith('../')
+}
+
+async function followed(tree: SourceTree, path: string): Promise<Entry | undefined> {
+  return tree.at(await resolvePath(tree, path))
+}
+
+/** Component by component: a directory is read only where a component has a pattern. */
+async function matching(tree: SourceTree, pattern: string): Promise<string[]> {
+  let paths = ['/']
+  for (const component of pattern.split('/').slice(1)) {
+    const matches = componentMatcher(component)
+    const deeper = paths.map(async path => {
+      if (!isPattern(component)) return [posix.join(path, component)]
+      const directory = await followed(tree, path)
+      if (directory?.type !== 'directory') return []
+      const names = (await tree.children(directory.path)).map(child => posix.basename(child.path))
+      return names.filter(matches).map(name => posix.join(path, name))
+    })
+    paths = (await Promise.all(deeper)).flat()
+  }
+  return paths
+}

@@ -3,7 +3,8 @@ import { invalidArgument } from '../errors/errors.ts'
 
 const pattern = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/
 const maxIdentifierLength = 76
-const maxLabelBytes = 4096
+/** Of a label's key and value together. */
+export const maxLabelBytes = 4096
 
 /**
  * Checks a tenant namespace, container, task or exec id, or a topic component.

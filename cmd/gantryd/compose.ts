@@ -31,6 +31,7 @@ import { Metadata } from '#core/metadata/metadata.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
 import { Connections, createNetworks, type Networks } from '#core/networks/networks.ts'
 import { PluginAdministration } from '#core/plugins/administration.ts'
+import { layerProviders } from '#core/plugins/layer-providers.ts'
 import { pluginMetrics } from '#core/plugins/metrics.ts'
 import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
 import { PluginRegistry } from '#core/plugins/registry.ts'
@@ -204,6 +205,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         },
         {
           defaultSnapshotter: config.containers.snapshotter,
+          mayProvideLayers: layerProviders(get(t.plugins)),
           maxDownloads: config.registry.max_downloads,
           maxUploads: config.registry.max_uploads,
           maxUnpacks: config.registry.max_unpacks,

@@ -13,6 +13,12 @@ const kinds = new Map<number, SnapshotKind>([
 const namespace = 'default'
 
 /**
+ * Holds what we make against the collections of a server that has some of its own (a containerd): to it, nothing else
+ * refers to our snapshots. Other servers keep it as any label; callers never see it.
+ */
+const root = { 'containerd.io/gc.root': 'gantry' }
+
+/**
  * A snapshotter process behind the snapshots protocol. `snapshotter` goes into each request; a server of many (a
  * containerd) chooses by it, others ignore it. Errors are the server's, UNAVAILABLE when nobody answers.
  */
@@ -31,14 +37,20 @@ export function proxyBackend(snapshotter: string, channel: Channel): Snapshotter
   }
   return {
     async prepare(key, parent, labels, signal) {
-      return remember(key, (await client.prepare({ snapshotter, key, parent, labels }, call(signal))).mounts)
+      return remember(
+        key,
+        (await client.prepare({ snapshotter, key, parent, labels: rooted(labels) }, call(signal))).mounts,
+      )
     },
     async view(key, parent, labels, signal) {
-      return remember(key, (await client.view({ snapshotter, key, parent, labels }, call(signal))).mounts)
+      return remember(
+        key,
+        (await client.view({ snapshotter, key, parent, labels: rooted(labels) }, call(signal))).mounts,
+      )
     },
     async commit(name, key, { labels, parent }) {
       forget(key)
-      await client.commit({ snapshotter, name, key, labels, parent }, call())
+      await client.commit({ snapshotter, name, key, labels: rooted(labels), parent }, call())
       forget(key)
     },
     async remove(key) {
@@ -56,7 +68,8 @@ export function proxyBackend(snapshotter: string, channel: Channel): Snapshotter
     async update(info, fieldPaths) {
       forget(info.name)
       const updateMask = fieldPaths.length === 0 ? undefined : [...fieldPaths]
-      return infoOf((await client.update({ snapshotter, info, updateMask }, call())).info)
+      const kept = { ...info, labels: rooted(info.labels) }
+      return infoOf((await client.update({ snapshotter, info: kept, updateMask }, call())).info)
     },
     async *list(filters = [], signal) {
       for await (const { info } of client.list({ snapshotter, filters: [...filters] }, call(signal)))
@@ -76,9 +89,14 @@ export function proxyBackend(snapshotter: string, channel: Channel): Snapshotter
   }
 }
 
+function rooted(labels: Readonly<Record<string, string>> | undefined): Record<string, string> {
+  return { ...labels, ...root }
+}
+
 const epoch = { seconds: 0n, nanos: 0 }
 
 function infoOf(info: Info | undefined): SnapshotInfo {
   const { name = '', parent = '', kind = Kind.UNKNOWN, createdAt = epoch, updatedAt = epoch, labels = {} } = info ?? {}
-  return { name, parent, kind: kinds.get(kind) ?? 'active', createdAt, updatedAt, labels }
+  const own = Object.fromEntries(Object.entries(labels).filter(([key]) => !(key in root)))
+  return { name, parent, kind: kinds.get(kind) ?? 'active', createdAt, updatedAt, labels: own }
 }

@@ -26,6 +26,11 @@ export interface TransferParts {
 export interface TransferConfig {
   /** For unpacks that name none. */
   readonly defaultSnapshotter: string
+  /**
+   * True of a snapshotter that may have layers before anybody downloads them (a remote snapshotter): it is asked first,
+   * and a layer it has is not fetched. Default: none is.
+   */
+  readonly mayProvideLayers?: (snapshotter: string) => boolean
   /** Blobs downloaded at once, for the whole daemon; default 3. */
   readonly maxDownloads?: number
   /** Blobs uploaded at once; default 3. */

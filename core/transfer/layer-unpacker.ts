@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { failedPrecondition, invalidArgument, isGantryError } from '#api/errors/errors.ts'
 import { type ChainID, chainIDs, type DiffID } from '#api/types/digest.ts'
 import { layerCompression, type OciDescriptor } from '#api/types/oci.ts'
-import type { NamespacedSnapshotter } from '#core/snapshots/snapshots.ts'
+import type { Mount, NamespacedSnapshotter } from '#core/snapshots/snapshots.ts'
 import { isDiskFull } from './blob-writing.ts'
 import { addLabels, type TransferConfig, type TransferParts } from './context.ts'
 import { Limiter } from './limiter.ts'
 import { snapshotResource, uncompressedLabel } from './object-names.ts'
+import { type LayerOrigin, remoteLayerLabels } from './remote-layers.ts'
 import { SingleFlight } from './single-flight.ts'
 
 /** One image's layers, to unpack. */
@@ -22,12 +23,16 @@ export interface LayerStack {
   readonly signal: AbortSignal
   /** Fulfilled when the blob of layer `i` is in the content store. */
   readonly ready?: (i: number) => Promise<void>
-  readonly onLayer?: (event: 'extracting' | 'extracted', layer: OciDescriptor) => void
+  /** For a remote snapshotter: where it may find the layers itself. */
+  readonly origin?: LayerOrigin | undefined
+  readonly onLayer?: (event: 'extracting' | 'extracted' | 'provided', layer: OciDescriptor) => void
 }
 
 interface Step {
   readonly stack: LayerStack
   readonly snapshots: NamespacedSnapshotter
+  /** Which layer of the stack. */
+  readonly index: number
   readonly layer: OciDescriptor
   readonly diffID: DiffID
   readonly chainID: ChainID
@@ -56,17 +61,10 @@ export class LayerUnpacker {
     const present = await this.#topmostPresent(snapshots, stack, chain)
     for (const [i, layer] of layers.entries()) {
       if (i <= present) continue
-      await stack.ready?.(i)
-      const chainID = chain[i] as ChainID
-      const step = {
-        stack,
-        snapshots,
-        layer,
-        diffID: diffIDs[i] as DiffID,
-        chainID,
-        parent: chain[i - 1] ?? '',
-      } as const
-      await this.#shared(step)
+      // A remote snapshotter is asked before anything is downloaded.
+      if (stack.origin === undefined) await stack.ready?.(i)
+      const [diffID, chainID] = [diffIDs[i] as DiffID, chain[i] as ChainID]
+      await this.#shared({ stack, snapshots, index: i, layer, diffID, chainID, parent: chain[i - 1] ?? '' })
     }
     return chain.at(-1) ?? ''
   }
@@ -102,18 +100,43 @@ export class LayerUnpacker {
   }
 
   async #once(step: Step, signal: AbortSignal): Promise<void> {
-    const { stack, snapshots, chainID } = step
+    const { stack, snapshots, chainID, index } = step
     if (await isCommitted(snapshots, stack.ns, chainID, signal)) return
-    await this.#limiter.run(signal, () => this.#unpackLayer(step, signal))
+    const key = `extract-${randomBytes(6).toString('hex')} ${chainID}`
+    await using undo = new AsyncDisposableStack()
+    const prepare = async () => {
+      const mounts = await this.#prepare(step, key, signal)
+      if (mounts !== undefined) undo.defer(() => snapshots.remove(stack.ns, key))
+      return mounts
+    }
+    const early = stack.origin === undefined ? undefined : await prepare()
+    if (stack.origin !== undefined) {
+      if (early === undefined) return stack.onLayer?.('provided', step.layer)
+      await stack.ready?.(index)
+    }
+    const work = async () => this.#apply(step, key, early ?? (await prepare()) ?? [], signal)
+    if (await this.#limiter.run(signal, work)) undo.move()
   }
 
-  async #unpackLayer({ stack, snapshots, layer, diffID, chainID, parent }: Step, signal: AbortSignal): Promise<void> {
+  /** Undefined: the snapshotter has the layer, and has committed it. */
+  async #prepare(step: Step, key: string, signal: AbortSignal): Promise<Mount[] | undefined> {
+    const { stack, snapshots, chainID, parent, index } = step
+    const { ns, lease, origin, layers } = stack
+    const labels = origin && remoteLayerLabels(origin, chainID, layers.slice(index))
+    try {
+      return await snapshots.prepare(ns, key, parent, { lease, signal, labels })
+    } catch (error) {
+      const provided = origin !== undefined && isGantryError(error, 'ALREADY_EXISTS')
+      if (!provided || !(await isCommitted(snapshots, ns, chainID, signal))) throw error
+      return undefined
+    }
+  }
+
+  /** False when somebody else had committed the same by now. */
+  async #apply(step: Step, key: string, mounts: readonly Mount[], signal: AbortSignal): Promise<boolean> {
+    const { stack, snapshots, layer, diffID, chainID } = step
     const { ns, what, lease } = stack
-    const key = `extract-${randomBytes(6).toString('hex')} ${chainID}`
     stack.onLayer?.('extracting', layer)
-    const mounts = await snapshots.prepare(ns, key, parent, { lease, signal })
-    await using undo = new AsyncDisposableStack()
-    undo.defer(() => snapshots.remove(ns, key))
     const sync = this.#config.syncLayers ?? true
     const applied = await this.#parts.diffs.apply(ns, layer, mounts, { sync, signal }).catch(async error => {
       if (isDiskFull(error)) await this.#parts.diffs.discard(mounts)
@@ -123,10 +146,10 @@ export class LayerUnpacker {
       throw failedPrecondition(
         `${what}: layer ${layer.digest} unpacks to diffID ${applied.diffID}, but the image's configuration says ${diffID}`,
       )
-    if (!(await committed(snapshots, ns, chainID, key, lease))) return
-    undo.move()
+    if (!(await committed(snapshots, ns, chainID, key, lease))) return false
     await addLabels(this.#parts.content, ns, layer.digest, { [uncompressedLabel]: diffID })
     stack.onLayer?.('extracted', layer)
+    return true
   }
 }
 

@@ -13,6 +13,7 @@ import type { ImageUnpacker } from './image-unpacker.ts'
 import type { Limiter } from './limiter.ts'
 import { indexLabels, manifestLabels, refKey, sourceLabel, withSource } from './object-names.ts'
 import { ProgressTracker } from './progress.ts'
+import type { LayerOrigin } from './remote-layers.ts'
 import type { SingleFlight } from './single-flight.ts'
 import { storeImages } from './store-images.ts'
 import type { RegistryImage, StoredImage, TransferContext } from './transfer.ts'
@@ -58,6 +59,13 @@ interface RunOptions {
   readonly progress: ProgressTracker
 }
 
+interface PlannedUnpack {
+  readonly node: ImageNode
+  readonly snapshotter: string
+  /** Set when the snapshotter may have the layers itself. */
+  readonly origin: LayerOrigin | undefined
+}
+
 class PullRun {
   readonly #parts: PullParts
   readonly #remote: Remote
@@ -79,9 +87,15 @@ class PullRun {
 
   async fetchAndUnpack(root: OciDescriptor, stop: AbortController): Promise<void> {
     const tree = await readTree(this.#name, root, this.#to, descriptor => this.#manifest(descriptor))
-    const work = [...tree.images.map(node => this.#fetchImage(node)), ...this.#unpacks(tree)]
+    const unpacks = this.#unpacks(tree)
+    const lazy = new Set(unpacks.flatMap(({ node, origin }) => (origin === undefined ? [] : [node])))
+    const work = [
+      ...tree.images.map(node => this.#fetchImage(node, lazy.has(node))),
+      ...unpacks.map(unpack => this.#unpack(unpack)),
+    ]
     // The rest stops, and has cleaned up behind itself before we go on.
     await Promise.allSettled(work.map(part => part.catch(error => stop.abort(error))))
+    await Promise.allSettled(this.#blobs.values())
     if (stop.signal.aborted) throw stop.signal.reason
   }
 
@@ -128,11 +142,19 @@ class PullRun {
     return { [this.#sourceLabel]: withSource(known?.labels[this.#sourceLabel], this.#remote.reference.repository) }
   }
 
-  async #fetchImage({ descriptor, manifest, wanted }: ImageNode): Promise<void> {
+  /** `lazy`: its layers are fetched when a snapshotter turns out not to have them. */
+  async #fetchImage({ descriptor, manifest, wanted }: ImageNode, lazy: boolean): Promise<void> {
     const { config, layers } = manifest
     const blobs = [config, ...(wanted ? layers.filter(layer => !isLeftOut(layer)) : [])]
     this.#options.progress.adopt(descriptor, blobs)
-    await Promise.all(blobs.map(blob => this.#blob(blob)))
+    await Promise.all((lazy ? [config] : blobs).map(blob => this.#blob(blob)))
+  }
+
+  /** Layer `from`; those above it will be wanted next, and come beside it. */
+  #layersFrom(layers: readonly OciDescriptor[], from: number): Promise<void> {
+    const [wanted, ...next] = layers.slice(from).map(layer => this.#blob(layer))
+    for (const layer of next) layer.catch(() => {})
+    return wanted ?? Promise.resolve()
   }
 
   /** The blob in the content store: there, on its way, or started now. */
@@ -180,27 +202,35 @@ class PullRun {
     progress.complete(descriptor)
   }
 
-  #unpacks(tree: ImageTree): Promise<void>[] {
-    return this.#to.unpacks.map(async ({ snapshotter, platform = hostPlatform() }) => {
+  #unpacks(tree: ImageTree): PlannedUnpack[] {
+    const { defaultSnapshotter, mayProvideLayers = () => false } = this.#parts.config
+    return this.#to.unpacks.map(unpack => {
+      const { platform = hostPlatform() } = unpack
+      const snapshotter = unpack.snapshotter || defaultSnapshotter
       const node = imageFor(tree, platform)
       if (node === undefined)
         throw notFound(
           `image "${this.#name}" was pulled without platform ${formatPlatform(platform)}, which is to be unpacked`,
         )
-      await this.#unpack(node, snapshotter || this.#parts.config.defaultSnapshotter)
+      const origin = { imageRef: formatReference(this.#remote.reference), manifest: node.descriptor.digest }
+      return { node, snapshotter, origin: mayProvideLayers(snapshotter) ? origin : undefined }
     })
   }
 
-  async #unpack(node: ImageNode, snapshotter: string): Promise<void> {
+  async #unpack({ node, snapshotter, origin }: PlannedUnpack): Promise<void> {
     const { ns, lease, signal, progress } = this.#options
     const what = `image "${this.#name}"`
     const { config, layers } = node.manifest
     await this.#blob(config)
     const summary = await this.#parts.unpacker.readConfig(ns, what, node)
     await this.#parts.unpacker.unpackNode(node, summary, {
-      ...{ ns, what, snapshotter, lease, signal },
-      ready: i => this.#blob(layers[i] as OciDescriptor),
-      onLayer: (event, layer) => (event === 'extracted' ? progress.extracted(layer) : progress.moving(event, layer, 0)),
+      ...{ ns, what, snapshotter, lease, signal, origin },
+      ready: i => (origin === undefined ? this.#blob(layers[i] as OciDescriptor) : this.#layersFrom(layers, i)),
+      onLayer: (event, layer) => {
+        if (event === 'extracted') progress.extracted(layer)
+        else if (event === 'provided') progress.exists(layer)
+        else progress.moving(event, layer, 0)
+      },
     })
   }
 

@@ -33,6 +33,7 @@ export interface Addon {
     onMessages: (messages: Buffer[], lost: boolean) => void,
     netns: string | undefined,
   ): { close(): void }
+  openServerSocket(netns: string, protocol: 'tcp' | 'udp', address: string, port: number): Promise<number>
   applyLayer(request: ApplyLayerRequest, cancel: CancelToken): Promise<ApplyLayerResult>
   createLayer(request: CreateLayerRequest, cancel: CancelToken): Promise<CreateLayerResult>
   CancelToken: new () => CancelToken

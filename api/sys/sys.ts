@@ -94,6 +94,20 @@ export function netlinkSubscribe(
 }
 
 /**
+ * A bound socket of another network namespace, for `net.Server.listen({ fd })` or `dgram.Socket.bind({ fd })`, which own
+ * the descriptor from then on. TCP ones listen already; UDP ones take bursts of some thousand datagrams.
+ * EADDRINUSE; ENOENT, EINVAL: no namespace at `netns`. The namespace lives at least as long as the socket.
+ */
+export function openServerSocket(at: {
+  netns: string
+  protocol: 'tcp' | 'udp'
+  address: string
+  port: number
+}): Promise<number> {
+  return addon().openServerSocket(at.netns, at.protocol, at.address, at.port)
+}
+
+/**
  * Unpacks a layer in one pass: decompress, hash, write. Reads `source` to its end, whatever follows the archive.
  * The caller compares `diffId`. On failure or abort the target holds part of the layer: remove it.
  * No path of the archive reaches outside the target, not through `..` (EUNSAFE_ARCHIVE), absolute names

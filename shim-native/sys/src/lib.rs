@@ -21,6 +21,7 @@ mod netlink;
 mod netns;
 mod process;
 mod remove_tree;
+mod sockets;
 mod spawn;
 mod thread;
 mod usage;

@@ -2,13 +2,10 @@
  * The part of nf_tables' netlink protocol that changes and reads set elements (linux/netfilter/nf_tables.h).
  * npm's `netlink` frames messages and attributes; it does not know this family.
  */
-import { AttrStream, formatMessage, parseAttributes, parseMessage, putString } from 'netlink/dist/structs.js'
+import { parseAttributes, parseMessage, putString } from 'netlink/dist/structs.js'
 import { isSysError, netlinkRequest, netlinkSubscribe, type Subscription } from '#api/sys/sys.ts'
+import { attributes, frame, NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES, NFPROTO_INET, nfgen, sendBatch } from './messages.ts'
 
-const NETLINK_NETFILTER = 12
-const NFNL_SUBSYS_NFTABLES = 10
-const NFPROTO_INET = 1
-const BATCH = { begin: 0x10, end: 0x11 } as const
 const MSG = {
   getTable: 1,
   deleteTable: 2,
@@ -60,7 +57,7 @@ export interface ElementChange {
 export async function changeElements(table: string, changes: readonly ElementChange[]): Promise<void> {
   const messages = changes.flatMap(({ verb, set, elements }) => {
     const type = verb === 'add' ? MSG.newElements : MSG.deleteElements
-    const flags = verb === 'add' ? NLM_F.ack | NLM_F.create : NLM_F.ack
+    const flags = verb === 'add' ? NLM_F.create : 0
     return chunks(elements).map(chunk => ({ type, flags, body: elementList(table, set, chunk) }))
   })
   if (messages.length > 0) await sendBatch(messages)
@@ -68,7 +65,7 @@ export async function changeElements(table: string, changes: readonly ElementCha
 
 /** ENOENT: there is none. */
 export async function deleteTable(table: string): Promise<void> {
-  await sendBatch([{ type: MSG.deleteTable, flags: NLM_F.ack, body: attributes([[TABLE_NAME, putString(table)]]) }])
+  await sendBatch([{ type: MSG.deleteTable, flags: 0, body: attributes([TABLE_NAME, putString(table)]) }])
 }
 
 /** Names of all tables of the family inet, which ours are of. */
@@ -79,10 +76,7 @@ export async function listTables(): Promise<string[]> {
 
 /** All elements of a set or map. ENOENT: no such table or set. */
 export async function listElements(table: string, set: string): Promise<SetElement[]> {
-  const wanted = attributes([
-    [LIST.table, putString(table)],
-    [LIST.set, putString(set)],
-  ])
+  const wanted = attributes([LIST.table, putString(table)], [LIST.set, putString(set)])
   const answers = await request(MSG.getElements, NLM_F.dump, wanted)
   return answers.flatMap(body => {
     const found: SetElement[] = []
@@ -94,7 +88,7 @@ export async function listElements(table: string, set: string): Promise<SetEleme
 /** How many chains, rules and sets a table has; zeros when it is not there. */
 export async function countParts(table: string): Promise<{ chains: number; rules: number; sets: number }> {
   const count = async (type: number) => {
-    const named = attributes([[TABLE_NAME, putString(table)]])
+    const named = attributes([TABLE_NAME, putString(table)])
     const answers = await request(type, NLM_F.dump, named).catch(error => {
       if (isSysError(error, 'ENOENT')) return []
       throw error
@@ -122,55 +116,27 @@ export function subscribeToLosses(table: string, onLoss: (loss: Loss) => void): 
   })
 }
 
-interface NftMessage {
-  readonly type: number
-  readonly flags: number
-  readonly body: Buffer
-}
-
-async function sendBatch(messages: readonly NftMessage[]): Promise<void> {
-  const frames = messages.map(({ type, flags, body }, index) =>
-    frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, index + 2, nfgen(NFPROTO_INET, 0), body),
-  )
-  const begin = frame(BATCH.begin, 0, 1, nfgen(0, NFNL_SUBSYS_NFTABLES))
-  const end = frame(BATCH.end, 0, messages.length + 2, nfgen(0, NFNL_SUBSYS_NFTABLES))
-  await netlinkRequest(NETLINK_NETFILTER, Buffer.concat([begin, ...frames, end]))
-}
-
 async function request(type: number, flags: number, body: Buffer): Promise<Buffer[]> {
   const message = frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, 1, nfgen(NFPROTO_INET, 0), body)
   const answers = await netlinkRequest(NETLINK_NETFILTER, message)
   return answers.map(answer => Buffer.from(parseMessage(answer).x.data.subarray(4)))
 }
 
-function frame(type: number, flags: number, seq: number, ...parts: Buffer[]): Buffer {
-  const data = Buffer.concat(parts)
-  return Buffer.concat([
-    ...formatMessage({ type, flags: flags | NLM_F.request, seq, port: 0, data }),
-    Buffer.alloc(-data.length & 3),
-  ])
-}
-
-/** struct nfgenmsg: family, version, and a resource id in network order. */
-function nfgen(family: number, resource: number): Buffer {
-  return Buffer.from([family, 0, resource >> 8, resource & 255])
-}
-
 function elementList(table: string, set: string, elements: readonly SetElement[]): Buffer {
-  return attributes([
+  return attributes(
     [LIST.table, putString(table)],
     [LIST.set, putString(set)],
-    [LIST.elements, attributes(elements.map(element => [LIST.element, encodeElement(element)] as const))],
-  ])
+    [LIST.elements, attributes(...elements.map(element => [LIST.element, encodeElement(element)] as const))],
+  )
 }
 
 function encodeElement({ key, keyEnd, data, intervalEnd }: SetElement): Buffer {
-  return attributes([
+  return attributes(
     [ELEMENT.key, value(key)],
     ...(keyEnd ? [[ELEMENT.keyEnd, value(keyEnd)] as const] : []),
     ...(data ? [[ELEMENT.data, value(data)] as const] : []),
     ...(intervalEnd ? [[ELEMENT.flags, Buffer.from([0, 0, 0, INTERVAL_END])] as const] : []),
-  ])
+  )
 }
 
 function readElement(bytes: Buffer): SetElement {
@@ -189,13 +155,7 @@ function readElement(bytes: Buffer): SetElement {
 }
 
 function value(bytes: Buffer): Buffer {
-  return attributes([[DATA_VALUE, bytes]])
-}
-
-function attributes(pairs: readonly (readonly [type: number, data: Buffer])[]): Buffer {
-  const out = new AttrStream()
-  for (const [type, data] of pairs) out.push(type, data)
-  return Buffer.concat(out.bufs)
+  return attributes([DATA_VALUE, bytes])
 }
 
 function read(bytes: Buffer): Map<number, Buffer> {

@@ -13,12 +13,15 @@ import { createLogger } from '#api/log/log.ts'
 import { type MetaStore, openMetaStore } from './meta-store.ts'
 import type { PluginDefinition, PluginEnv } from './plugin.ts'
 import { snapshotService } from './snapshot-service.ts'
+import type { StepHook } from './snapshot-storage.ts'
 import type { Snapshotter } from './snapshotter.ts'
 
 /** What a snapshotter is made from: every plugin's surroundings, and a place for its snapshot tree. */
 export interface SnapshotterEnv<Config> extends PluginEnv<Config> {
   /** Opens the durable tree of keys, names and parents below `root`; close it in the snapshotter's `close`. */
   openMetaStore(): Promise<MetaStore>
+  /** To be called where a crash could part two acts. */
+  readonly step: StepHook
 }
 
 export interface SnapshotterDefinition<Config> {
@@ -33,15 +36,15 @@ export interface SnapshotterDefinition<Config> {
 
 /** A defined snapshotter: a plugin for `serve`, and still able to make a bare {@link Snapshotter}. */
 export interface SnapshotterPlugin<Config> extends PluginDefinition<Config> {
-  createSnapshotter(env: PluginEnv<Config>): Promise<Snapshotter>
+  createSnapshotter(env: PluginEnv<Config>, step?: StepHook): Promise<Snapshotter>
 }
 
 export function defineSnapshotter<Config = unknown>(
   definition: SnapshotterDefinition<Config>,
 ): SnapshotterPlugin<Config> {
   const { id, version, capabilities = [], configSchema } = definition
-  const createSnapshotter = (env: PluginEnv<Config>) =>
-    definition.create({ ...env, openMetaStore: async () => openMetaStore(join(env.root, 'metadata')) })
+  const createSnapshotter = (env: PluginEnv<Config>, step: StepHook = () => {}) =>
+    definition.create({ ...env, step, openMetaStore: async () => openMetaStore(join(env.root, 'metadata')) })
   return {
     kind: 'snapshotter',
     id,
@@ -64,7 +67,7 @@ export function defineSnapshotter<Config = unknown>(
 /** A snapshotter without a process around it, for tests and tools; `config` is the raw table. */
 export function openSnapshotter<Config>(
   plugin: SnapshotterPlugin<Config>,
-  { root, config = {} }: { root: string; config?: unknown },
+  { root, config = {}, step }: { root: string; config?: unknown; step?: StepHook },
 ): Promise<Snapshotter> {
   const { kind, id } = plugin
   const log = createLogger({ name: `${kind}/${id}`, level: 'warn' })
@@ -77,5 +80,5 @@ export function openSnapshotter<Config>(
     log,
     draining: new AbortController().signal,
   }
-  return plugin.createSnapshotter({ ...env, config: plugin.parseConfig(config) })
+  return plugin.createSnapshotter({ ...env, config: plugin.parseConfig(config) }, step)
 }

@@ -81,16 +81,28 @@ test('ancestors are told parent first, through commits and rebases', () =>
     assert.deepEqual([...store.ids()], [])
   }))
 
-test('a failed materialization records nothing, and its number is not used again', () =>
+test('what is planned and not recorded is nothing, and its number is not used again', () =>
   withStore(store => {
-    let failed = 0
-    const fail = ({ id }: { id: number }) => {
-      failed = id
-      throw new Error('disk on fire')
-    }
-    assert.throws(() => store.create({ kind: 'active', key: 'a', parent: '' }, fail), /disk on fire/)
+    const planned = store.plan({ kind: 'active', key: 'a', parent: '' })
     assert.throws(() => store.get('a'), { code: 'NOT_FOUND' })
-    assert.ok(store.create({ kind: 'active', key: 'a', parent: '' }).id > failed)
+    assert.deepEqual([...store.ids()], [])
+    assert.ok(store.create({ kind: 'active', key: 'a', parent: '' }).id > planned.id)
+    assert.throws(() => store.record(planned), { code: 'ALREADY_EXISTS' })
+  }))
+
+test('what is recorded has the parent it was planned on', () =>
+  withStore(store => {
+    const makeBase = () => {
+      store.create({ kind: 'active', key: 'base-key', parent: '' })
+      store.commit('base', 'base-key', none)
+    }
+    makeBase()
+    const planned = store.plan({ kind: 'active', key: 'a', parent: 'base' })
+    store.remove('base')
+    assert.throws(() => store.record(planned), { code: 'NOT_FOUND' })
+    makeBase()
+    assert.throws(() => store.record(planned), { code: 'ABORTED' })
+    assert.throws(() => store.checkCommit('x', 'a'), { code: 'NOT_FOUND' })
   }))
 
 test('numbers are never reused, across removals and restarts', () =>

@@ -5,45 +5,32 @@
  *
  * Calls are synchronous transactions of about 0.2 ms. One process owns the store.
  */
-import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '#api/errors/errors.ts'
-import { type Key, openStore, type ReadTransaction, type Store, type WriteTransaction } from '#api/store/store.ts'
+import { failedPrecondition, invalidArgument } from '#api/errors/errors.ts'
+import { type Key, openStore, type Store } from '#api/store/store.ts'
 import { now } from '#api/types/clock.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
 import { applyLabels } from './label-update.ts'
-import type { CommitOptions, Labels, SnapshotInfo, SnapshotKind, SnapshotUsage } from './snapshotter.ts'
+import {
+  activeRow,
+  type CreateRequest,
+  childKey,
+  committedRow,
+  hasChild,
+  newRow,
+  nodeOf,
+  type Row,
+  rowKey,
+  rowOf,
+  type SnapshotNode,
+  sameParent,
+} from './snapshot-rows.ts'
+import type { CommitOptions, SnapshotInfo, SnapshotUsage } from './snapshotter.ts'
+
+export type { CreateRequest, SnapshotNode } from './snapshot-rows.ts'
 
 const layoutVersion = 1
-/** Longest key or name; an LMDB key must hold it with room to spare. */
-const maxNameBytes = 1024
 /** Numbers are reserved in blocks: one extra write per block, and a crash skips the rest of one. */
 const idBlock = 64
-
-/** A snapshot with what its storage needs to know. */
-export interface SnapshotNode {
-  /** Number of its storage, from 1; never reused. */
-  readonly id: number
-  /** Numbers of its ancestors' storage, parent first. */
-  readonly parentIds: readonly number[]
-  readonly info: SnapshotInfo
-}
-
-export interface CreateRequest {
-  kind: Exclude<SnapshotKind, 'committed'>
-  key: string
-  /** Empty: none. */
-  parent: string
-  labels?: Labels
-}
-
-/** As stored under its name. */
-interface Row extends Omit<SnapshotInfo, 'name'> {
-  readonly id: number
-  readonly parentIds: readonly number[]
-  readonly usage?: SnapshotUsage
-}
-
-const rowKey = (name: string): Key => ['snapshot', name]
-const childKey = (parentId: number, child: string): Key => ['child', parentId, child]
 const nextIdKey: Key = ['next-id']
 const versionKey: Key = ['version']
 
@@ -57,31 +44,42 @@ export class MetaStore {
   }
 
   /**
-   * Records a new active snapshot or view. `materialize` makes its storage, synchronously and quickly, inside the
-   * transaction: when it throws nothing is recorded, and when the process dies after it the storage is an orphan
-   * (a number that {@link ids} lacks).
+   * Checks a request and gives it a number that was never used. Nothing is recorded: the storage is made next, then
+   * {@link record}ed. When the process dies in between the storage is an orphan (a number that {@link ids} lacks).
    */
-  create(request: CreateRequest, materialize: (node: SnapshotNode) => void = () => {}): SnapshotNode {
-    const { kind, key, parent, labels = {} } = request
-    checkName(key)
-    validateLabels(labels)
+  plan(request: CreateRequest): SnapshotNode {
     const id = this.#reserveId()
+    return this.#store.read(tx => nodeOf(request.key, newRow(tx, id, request)))
+  }
+
+  /** Records what was planned; its times are those of now. ABORTED: its parent is another one than it was. */
+  record(planned: SnapshotNode): SnapshotNode {
+    const { name: key, kind, parent, labels } = planned.info
+    if (kind === 'committed') throw invalidArgument(`snapshot ${key} cannot begin as committed`)
     return this.#store.write(tx => {
-      const parentIds = parent === '' ? [] : committedParent(tx, parent)
-      if (tx.get<Row>(rowKey(key))) throw alreadyExists(`failed to create snapshot: snapshot ${key}`)
-      const createdAt = now()
-      const row: Row = { id, parentIds, kind, parent, createdAt, updatedAt: createdAt, labels }
-      const node = nodeOf(key, row)
-      materialize(node)
+      const row = newRow(tx, planned.id, { kind, key, parent, labels })
+      sameParent(planned, row)
       tx.put(rowKey(key), row)
-      if (parentIds[0] !== undefined) tx.put(childKey(parentIds[0], key), 1)
-      return node
+      if (row.parentIds[0] !== undefined) tx.put(childKey(row.parentIds[0], key), 1)
+      return nodeOf(key, row)
     })
+  }
+
+  /** For a snapshot that has no storage to be made. */
+  create(request: CreateRequest): SnapshotNode {
+    return this.record(this.plan(request))
   }
 
   /** NOT_FOUND when there is none. */
   get(name: string): SnapshotNode {
     return this.#store.read(tx => nodeOf(name, rowOf(tx, name)))
+  }
+
+  find(name: string): SnapshotNode | undefined {
+    return this.#store.read(tx => {
+      const row = tx.get<Row>(rowKey(name))
+      return row && nodeOf(name, row)
+    })
   }
 
   /** An active snapshot or a view. FAILED_PRECONDITION for a committed one. */
@@ -96,37 +94,20 @@ export class MetaStore {
     return this.#store.read(tx => nodeOf(key, activeRow(tx, key)))
   }
 
+  /** Throws what {@link commit} would; changes nothing. */
+  checkCommit(name: string, key: string, options?: CommitOptions): SnapshotNode {
+    return this.#store.read(tx => nodeOf(name, committedRow(tx, name, key, options)))
+  }
+
   /** See `Snapshotter.commit`. `usage` is what the caller has measured just before. */
-  commit(
-    name: string,
-    key: string,
-    usage: SnapshotUsage,
-    { labels = {}, parent = '' }: CommitOptions = {},
-  ): SnapshotNode {
-    checkName(name)
-    validateLabels(labels)
+  commit(name: string, key: string, usage: SnapshotUsage, options?: CommitOptions): SnapshotNode {
     return this.#store.write(tx => {
-      if (tx.get<Row>(rowKey(name))) throw alreadyExists(`failed to commit snapshot: committed snapshot ${name}`)
-      const active = activeRow(tx, key)
-      const family = parent === '' ? active : rebased(tx, key, active, parent)
-      const createdAt = now()
-      const { id } = active
-      const { parentIds } = family
-      const row: Row = {
-        id,
-        parentIds,
-        kind: 'committed',
-        parent: family.parent,
-        createdAt,
-        updatedAt: createdAt,
-        labels,
-        usage,
-      }
+      const row: Row = { ...committedRow(tx, name, key, options), usage }
       tx.delete(rowKey(key))
       tx.put(rowKey(name), row)
-      if (parentIds[0] !== undefined) {
-        tx.delete(childKey(parentIds[0], key))
-        tx.put(childKey(parentIds[0], name), 1)
+      if (row.parentIds[0] !== undefined) {
+        tx.delete(childKey(row.parentIds[0], key))
+        tx.put(childKey(row.parentIds[0], name), 1)
       }
       return nodeOf(name, row)
     })
@@ -136,8 +117,7 @@ export class MetaStore {
   remove(name: string): SnapshotNode {
     return this.#store.write(tx => {
       const row = rowOf(tx, name)
-      for (const _child of tx.list(['child', row.id], { limit: 1 }))
-        throw failedPrecondition(`failed to remove snapshot ${name}: cannot remove snapshot with child`)
+      for (const _child of tx.list(['child', row.id], { limit: 1 })) throw hasChild(name)
       tx.delete(rowKey(name))
       if (row.parentIds[0] !== undefined) tx.delete(childKey(row.parentIds[0], name))
       return nodeOf(name, row)
@@ -203,48 +183,4 @@ export function openMetaStore(folder: string): MetaStore {
     )
   if (found === undefined) store.write(tx => tx.put(versionKey, layoutVersion))
   return new MetaStore(store)
-}
-
-function checkName(name: string): void {
-  if (name === '') throw invalidArgument('snapshot key must not be empty')
-  if (name.includes('\0')) throw invalidArgument(`snapshot key ${JSON.stringify(name)} has a NUL character`)
-  if (Buffer.byteLength(name) > maxNameBytes)
-    throw invalidArgument(`snapshot key "${name.slice(0, 40)}…" is longer than ${maxNameBytes} bytes`)
-}
-
-function nodeOf(name: string, { id, parentIds, usage: _usage, ...info }: Row): SnapshotNode {
-  return { id, parentIds, info: { name, ...info } }
-}
-
-function rowOf(tx: ReadTransaction, name: string): Row {
-  const row = tx.get<Row>(rowKey(name))
-  if (row === undefined) throw notFound(`snapshot ${name} does not exist`)
-  return row
-}
-
-function activeRow(tx: ReadTransaction, key: string): Row {
-  const row = tx.get<Row>(rowKey(key))
-  if (row === undefined) throw notFound(`failed to commit snapshot: failed to get active snapshot "${key}"`)
-  if (row.kind !== 'active') throw failedPrecondition(`failed to commit snapshot: snapshot "${key}" is not active`)
-  return row
-}
-
-/** Storage numbers of a parent and its ancestors, checked to be committed. */
-function committedParent(tx: ReadTransaction, parent: string): number[] {
-  const row = tx.get<Row>(rowKey(parent))
-  if (row === undefined) throw notFound(`failed to create snapshot: parent snapshot ${parent} does not exist`)
-  if (row.kind !== 'committed')
-    throw invalidArgument(`failed to create snapshot: parent "${parent}" is not committed snapshot`)
-  return [row.id, ...row.parentIds]
-}
-
-function rebased(tx: WriteTransaction, key: string, active: Row, parent: string): Pick<Row, 'parent' | 'parentIds'> {
-  if (active.parent === parent) return active
-  if (active.parent !== '')
-    throw invalidArgument(`failed to commit snapshot: cannot change parent of active snapshot "${key}" on commit`)
-  const row = tx.get<Row>(rowKey(parent))
-  if (row === undefined) throw notFound(`failed to commit snapshot: missing parent "${parent}" of snapshot "${key}"`)
-  if (row.kind !== 'committed')
-    throw failedPrecondition(`failed to commit snapshot: parent "${parent}" is not committed`)
-  return { parent, parentIds: [row.id, ...row.parentIds] }
 }

@@ -6,22 +6,35 @@
  * Each check gets a snapshotter on an empty root of its own. Run it in-process and over a socket: the second shows that
  * nothing is lost on the wire.
  */
+import { tmpdir } from 'node:os'
 import { describe, test } from 'node:test'
 import { Bench, type SnapshotterFactory } from './suite/bench.ts'
-import { type ContentTraits, contentChecks } from './suite/content-checks.ts'
+import { contentChecks } from './suite/content-checks.ts'
 import { descriptionChecks } from './suite/description-checks.ts'
 import { lifecycleChecks } from './suite/lifecycle-checks.ts'
+import { type Traits, traitChecks } from './suite/trait-checks.ts'
 
 export type { SnapshotterFactory } from './suite/bench.ts'
 
-/** Declares the tests, under `name`. Traits default to what a plain copy of directories can do. */
-export function snapshotterSuite(name: string, factory: SnapshotterFactory, traits: Partial<ContentTraits> = {}): void {
+interface Home {
+  /** Where the roots are made; asked when a check begins. Default: the directory for temporary files. */
+  home?: () => string
+  /** How a root is deleted that the snapshotter has let go of. Default: as a tree of files. */
+  erase?: (root: string) => Promise<void>
+}
+
+/** Declares the tests, under `name`. */
+export function snapshotterSuite(
+  name: string,
+  factory: SnapshotterFactory,
+  { home = tmpdir, erase, ...traits }: Traits & Home = {},
+): void {
   const skip = process.getuid?.() === 0 ? false : 'needs root: it mounts'
-  const checks = { ...lifecycleChecks, ...descriptionChecks, ...contentChecks({ renamesDirectories: true, ...traits }) }
+  const checks = { ...lifecycleChecks, ...descriptionChecks, ...contentChecks(), ...traitChecks(traits) }
   describe(`snapshotter ${name}`, { skip }, () => {
     for (const [title, check] of Object.entries(checks))
       test(title, async () => {
-        await using bench = await Bench.open(factory)
+        await using bench = await Bench.open(factory, { home: home(), erase })
         await check(bench)
       })
   })

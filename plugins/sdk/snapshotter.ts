@@ -104,7 +104,8 @@ export interface Snapshotter {
    * Afterwards the key is free.
    *
    * ALREADY_EXISTS: the name is taken. FAILED_PRECONDITION: it is not active, or the new parent is not committed.
-   * INVALID_ARGUMENT: `parent` given for a snapshot that has another one.
+   * INVALID_ARGUMENT: `parent` given for a snapshot that has another one. NOT_IMPLEMENTED: `parent` given for one that
+   * has none, by a snapshotter without the capability `rebase`.
    */
   commit(name: string, key: string, options?: CommitOptions): Promise<void>
 

@@ -12,27 +12,42 @@ import { applySteps, type Step } from './tree-steps.ts'
 /** Makes the snapshotter to be checked, keeping everything below `root`; called again on the same root after `close`. */
 export type SnapshotterFactory = (root: string) => Promise<Snapshotter>
 
+type Erase = (root: string) => Promise<void>
+
+export interface BenchPlace {
+  home?: string | undefined
+  erase?: Erase | undefined
+}
+
+const rmAll: Erase = root => rm(root, { recursive: true, force: true })
+
 export class Bench {
   readonly work: string
   readonly root: string
   snapshotter: Snapshotter
   readonly #home: string
   readonly #factory: SnapshotterFactory
+  readonly #erase: Erase
 
-  private constructor(home: string, factory: SnapshotterFactory, snapshotter: Snapshotter) {
+  private constructor(home: string, factory: SnapshotterFactory, erase: Erase, snapshotter: Snapshotter) {
     this.#home = home
     this.#factory = factory
+    this.#erase = erase
     this.root = join(home, 'root')
     this.work = join(home, 'work')
     this.snapshotter = snapshotter
   }
 
-  static async open(factory: SnapshotterFactory): Promise<Bench> {
+  /** Below `home`, an existing directory; `erase` deletes what the snapshotter's root holds. */
+  static async open(
+    factory: SnapshotterFactory,
+    { home: where = tmpdir(), erase = rmAll }: BenchPlace = {},
+  ): Promise<Bench> {
     await using undo = new AsyncDisposableStack()
-    const home = await mkdtemp(join(tmpdir(), 'gantry-snapshots-'))
+    const home = await mkdtemp(join(where, 'gantry-snapshots-'))
     undo.defer(() => rm(home, { recursive: true, force: true }))
     for (const name of ['root', 'work']) mkdirSync(join(home, name), { mode: 0o700 })
-    const bench = new Bench(home, factory, await factory(join(home, 'root')))
+    const bench = new Bench(home, factory, erase, await factory(join(home, 'root')))
     undo.move()
     return bench
   }
@@ -45,6 +60,7 @@ export class Bench {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.snapshotter.close()
+    await this.#erase(this.root)
     await rm(this.#home, { recursive: true, force: true })
   }
 

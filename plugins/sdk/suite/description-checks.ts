@@ -115,18 +115,6 @@ export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> 
     assert.deepEqual((await bench.list()).map(info => info.name).sort(), names.sort())
   },
 
-  'usage counts a snapshot without its parents': async bench => {
-    const s = bench.snapshotter
-    await bench.layer('base', '', [file('big', 'x'.repeat(1 << 20))])
-    const base = await s.usage('base')
-    assert.ok(base.bytes >= 1 << 20 && base.bytes < 2 << 20, `${base.bytes} bytes`)
-    const mounts = await s.prepare('child', 'base')
-    const empty = await s.usage('child')
-    assert.ok(empty.bytes < 1 << 19 && empty.inodes >= 1, `an untouched child takes ${empty.bytes} bytes`)
-    await bench.mounted(mounts, place => file('more', 'y'.repeat(1 << 20))(place))
-    assert.ok((await s.usage('child')).bytes >= 1 << 20, 'the figure of an active one is taken now')
-  },
-
   'cleanup frees nothing that lives': async bench => {
     await bench.layer('base', '', [file('kept', 'yes')])
     await bench.snapshotter.prepare('dead', 'base')

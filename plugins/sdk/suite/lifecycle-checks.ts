@@ -130,19 +130,6 @@ export const lifecycleChecks: Record<string, (bench: Bench) => Promise<void>> = 
     await refused('FAILED_PRECONDITION', s.mounts('base'))
   },
 
-  'commit can put a layer on a parent': async bench => {
-    const { snapshotter: s } = bench
-    await bench.layer('base', '', [file('low', '1')])
-    await bench.layer('top', '', [file('high', '2')], { parent: 'base' })
-    assert.equal((await s.stat('top')).parent, 'base')
-    await bench.viewed('top', place => assert.deepEqual(Object.keys(describeTree(place)), ['.', 'high', 'low']))
-    await refused('FAILED_PRECONDITION', s.remove('base'), /remove/)
-    await s.prepare('other', 'base')
-    await refused('INVALID_ARGUMENT', s.commit('never', 'other', { parent: 'top' }))
-    await s.prepare('orphan', '')
-    await refused('NOT_FOUND', s.commit('never', 'orphan', { parent: 'nobody' }))
-  },
-
   'a restart changes nothing': async bench => {
     await bench.layer('base', '', [file('kept', 'yes')])
     await bench.snapshotter.prepare('active', 'base', { labels: { 'containerd.io/snapshot/x': 'y' } })

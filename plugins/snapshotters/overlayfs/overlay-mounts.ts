@@ -1,13 +1,18 @@
 /** How a snapshot of overlayfs is mounted: overlay(5) as data. */
 import type { Mount } from '#api/types/mount.ts'
 import type { SnapshotNode } from '#sdk/meta-store.ts'
-import type { Storage } from './storage.ts'
+
+/** Where a snapshot's parts lie. */
+export interface OverlayPaths {
+  tree(id: number): string
+  work(id: number): string
+}
 
 /**
  * The mounts of an active snapshot or a view. Overlay needs two layers to merge: a snapshot without a parent, and a
  * view of a single layer, is a bind mount.
  */
-export function overlayMounts(node: SnapshotNode, storage: Storage, extraOptions: readonly string[]): Mount[] {
+export function overlayMounts(node: SnapshotNode, storage: OverlayPaths, extraOptions: readonly string[]): Mount[] {
   const { id, parentIds, info } = node
   const [parent, ...ancestors] = parentIds
   if (parent === undefined) return [bind(storage.tree(id), info.kind === 'view' ? 'ro' : 'rw')]

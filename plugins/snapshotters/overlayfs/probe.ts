@@ -6,23 +6,32 @@ import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import { isSysError, mount, unmount } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
 
-const wholeIdRange = /^\s*0\s+0\s+4294967295\s*$/
-
-/** True inside a user namespace, where trusted.* attributes are refused and overlay must use user.overlay.*. */
-export async function needsUserXattr(): Promise<boolean> {
-  return !wholeIdRange.test(await readFile('/proc/self/uid_map', 'utf8'))
+/**
+ * Mounts a small overlay below `root` with one set of options after the other, and answers the first that works.
+ * FAILED_PRECONDITION when none does: `root` on overlayfs, on a file system without d_type or extended attributes, or
+ * no right to mount.
+ */
+export async function firstThatMounts(root: string, sets: readonly (readonly string[])[]): Promise<readonly string[]> {
+  const verdict = join(root, 'overlay-checked')
+  const facts = `${release()} ${(await stat(root)).dev} ${sets.join(' ')}`
+  const known = (await readFile(verdict, 'utf8').catch(() => '')).split('\n')
+  const remembered = known[0] === facts ? sets[Number(known[1])] : undefined
+  if (remembered) return remembered
+  const index = await firstWorking(root, sets)
+  await writeFile(verdict, `${facts}\n${index}\n`, { mode: 0o600 })
+  return sets[index] ?? []
 }
 
-/**
- * Mounts a small overlay below `root`. FAILED_PRECONDITION when that fails: `root` on overlayfs, on a file system
- * without d_type or extended attributes, or no right to mount.
- */
-export async function checkOverlay(root: string, options: readonly string[]): Promise<void> {
-  const verdict = join(root, 'overlay-checked')
-  const facts = `${release()} ${(await stat(root)).dev} ${options.join(',')}\n`
-  if ((await readFile(verdict, 'utf8').catch(() => '')) === facts) return
-  await tryOverlay(root, options)
-  await writeFile(verdict, facts, { mode: 0o600 })
+async function firstWorking(root: string, sets: readonly (readonly string[])[]): Promise<number> {
+  for (const [index, options] of sets.entries()) {
+    try {
+      await tryOverlay(root, options)
+      return index
+    } catch (error) {
+      if (index === sets.length - 1) throw error
+    }
+  }
+  throw new TypeError('no set of options to try')
 }
 
 async function tryOverlay(root: string, options: readonly string[]): Promise<void> {

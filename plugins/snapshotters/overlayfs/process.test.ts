@@ -61,7 +61,7 @@ async function startForSuite(root: string): Promise<Snapshotter> {
   return { ...snapshotter, close }
 }
 
-snapshotterSuite('overlayfs, over its socket', startForSuite, { renamesDirectories: false })
+snapshotterSuite('overlayfs, over its socket', startForSuite)
 
 test('SIGKILL at any instant loses nothing and leaves only rubbish that goes', {
   skip: needsRoot,

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { openSnapshotter } from '#sdk/define-snapshotter.ts'
+import { type CrashSubject, crashOnce, crashSuite } from '#sdk/suite/crash-suite.ts'
+import { vfs } from './vfs.ts'
+
+const subject: CrashSubject = {
+  module: import.meta.resolve('./vfs.ts'),
+  plugin: 'vfs',
+  open: root => openSnapshotter(vfs, { root }),
+  // A view of something shows that one's tree.
+  ownsStorage: ({ kind, parent }) => kind !== 'view' || parent === '',
+}
+
+describe('vfs', { skip: process.getuid?.() === 0 ? false : 'needs root: it mounts' }, () => {
+  crashSuite(subject)
+
+  test('killed in the middle of a copy, and of a deletion', async () => {
+    const died: string[] = []
+    for (const delayMs of [1, 4]) {
+      const large = { ...subject, files: 400 }
+      died.push((await crashOnce(large, { verb: 'prepare', at: 'copying', delayMs })) ?? 'lived')
+      died.push((await crashOnce(large, { verb: 'remove', at: 'deleting', delayMs })) ?? 'lived')
+    }
+    assert.ok(died.includes('copying') && died.includes('deleting'), died.join(' '))
+  })
+})

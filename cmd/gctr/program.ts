@@ -1,6 +1,7 @@
 /** The tree of commands. Each action is a module of its own, loaded when it is run. */
 import { Command, CommanderError, Option } from 'commander'
 import { runtimeFailed } from './exit.ts'
+import { plugins } from './plugins-program.ts'
 import { defaultAddress, lazily } from './session.ts'
 
 const collect = (value: string, earlier: string[] = []) => [...earlier, value]
@@ -423,15 +424,6 @@ function networks(program: Command): void {
     .command('rm <network...>')
     .description('remove')
     .action(lazily(async () => (await of()).remove))
-}
-
-function plugins(program: Command): void {
-  const noun = program.command('plugins').alias('plugin').description('the processes gantryd is made of')
-  noun
-    .command('ls')
-    .alias('list')
-    .description('state, pid, restarts, last error')
-    .action(lazily(async () => (await import('./commands/plugins.ts')).list))
 }
 
 function gc(program: Command): void {

@@ -71,7 +71,8 @@ export class PluginAdministration implements Disposable {
 
   /** Finishes what a crash interrupted, fills the table, and from then on follows the directories. */
   async open(): Promise<void> {
-    const { directory, directories, registry } = this.#options
+    const { supervisor, directory, directories, registry } = this.#options
+    await supervisor.sweepLeftovers()
     await directory.open()
     for (const decided of registry.list()) if (decided.removing) await this.#finishRemoval(decided)
     await this.refresh()

@@ -5,7 +5,7 @@
  * - version 2: https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.max, pids.max, cpu.max)
  * - version 1: memory.limit_in_bytes, pids.max, cpu.cfs_quota_us of https://docs.kernel.org/admin-guide/cgroup-v1/
  */
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
@@ -61,6 +61,22 @@ export function createCgroup(name: string, limits: Limits, log: Logger): PluginC
       for (const folder of folders) await empty(folder)
       for (const folder of folders) removeEmpty(folder, name)
     },
+  }
+}
+
+/** Takes away the empty cgroups in `name`, which nobody is in charge of any more. */
+export function sweepCgroups(name: string): void {
+  for (const { mountPoint } of hierarchies())
+    for (const child of foldersIn(join(mountPoint, name)))
+      removeEmpty(join(mountPoint, name, child), `${name}/${child}`)
+}
+
+function foldersIn(path: string): string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap(entry => (entry.isDirectory() ? [entry.name] : []))
+  } catch {
+    // There is none.
+    return []
   }
 }
 

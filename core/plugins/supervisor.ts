@@ -5,6 +5,7 @@ import type { GateLimits } from './call-gate.ts'
 import { CallJournal } from './call-journal.ts'
 import type { Surroundings } from './home.ts'
 import { kindTraits, type PluginKind } from './kinds.ts'
+import { sweepLeftovers } from './leftovers.ts'
 import { networkClient } from './network-client.ts'
 import type { Plugins } from './plugins.ts'
 import { PluginSlot } from './slot.ts'
@@ -23,6 +24,8 @@ export interface SupervisorOptions extends Surroundings {
 /** The table, and how it changes while it is in use. */
 export interface Supervisor extends Plugins {
   readonly journal: CallJournal
+  /** Ends and sweeps what an earlier gantryd left. Before anything starts. */
+  sweepLeftovers(): Promise<void>
   /** What runs, or may run, under that name. */
   specOf(kind: PluginKind, id: string): PluginSpec | undefined
   /** Adds a plugin, or puts another version of one in place (slot.ts). FAILED_PRECONDITION: it is no good. */
@@ -117,6 +120,10 @@ class PluginSupervisor implements Supervisor {
 
   trace(signal: AbortSignal) {
     return this.journal.follow(signal)
+  }
+
+  async sweepLeftovers() {
+    await sweepLeftovers(this.#options, this.#options.log)
   }
 
   specOf(kind: PluginKind, id: string) {

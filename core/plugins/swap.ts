@@ -16,7 +16,7 @@ import type { Logger } from '#api/log/log.ts'
 import type { CallGate } from './call-gate.ts'
 import { type Surroundings, trialHomeOf } from './home.ts'
 import type { LogRing } from './log-ring.ts'
-import { ManagedPlugin } from './managed-plugin.ts'
+import { ManagedPlugin, type PluginHome } from './managed-plugin.ts'
 import { checkAtWork, checkOnTrial } from './sanity.ts'
 import type { PluginSpec } from './spec.ts'
 import type { SupervisedPlugin } from './supervised.ts'
@@ -34,6 +34,7 @@ export async function tryOut(spec: PluginSpec, { surroundings, timing, log, ring
   if (!('argv' in spec.source)) return
   const home = trialHomeOf(spec, surroundings)
   const { argv } = spec.source
+  await clear(home)
   const trial = new ManagedPlugin({
     spec,
     argv,
@@ -49,9 +50,13 @@ export async function tryOut(spec: PluginSpec, { surroundings, timing, log, ring
     throw failedPrecondition(`${nameOf(spec)} failed its trial: ${messageOf(cause)}`, { cause })
   } finally {
     await trial.stop(timing.stopMs)
-    for (const directory of home.directories) await rm(directory, { recursive: true, force: true })
-    await rm(home.address, { force: true })
+    await clear(home)
   }
+}
+
+async function clear({ directories, address }: PluginHome): Promise<void> {
+  for (const directory of directories) await rm(directory, { recursive: true, force: true })
+  await rm(address, { force: true })
 }
 
 interface Holder {

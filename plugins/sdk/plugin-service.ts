@@ -1,21 +1,30 @@
 /** The two services every plugin has: the standard health check, and who it is. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { notFound } from '#api/errors/errors.ts'
 import { PluginServiceDefinition } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import { HealthDefinition, HealthCheckResponse_ServingStatus as Status } from '#api/gen/grpc/health/v1/health.ts'
 import { type PluginIdentity, type PluginInstance, type ServedService, service } from './plugin.ts'
 
-/** Health of a whole process: SERVING until it drains, for each of its services alike. */
-export function healthService(known: ReadonlySet<string>, draining: AbortSignal): ServedService {
-  const status = () => (draining.aborted ? Status.NOT_SERVING : Status.SERVING)
+/** Between two looks whether a process that waits serves now. */
+const pollMs = 50
+
+/** Health of a whole process, for each of its services alike: from when it serves until it drains. */
+export function healthService(known: ReadonlySet<string>, serves: () => boolean, draining: AbortSignal): ServedService {
+  const status = () => (serves() ? Status.SERVING : Status.NOT_SERVING)
   return service(HealthDefinition, {
     async check({ service: name }) {
       if (name !== '' && !known.has(name)) throw notFound(`health of service "${name}"`)
       return { status: status() }
     },
     async *watch({ service: name }, context) {
-      yield { status: name === '' || known.has(name) ? status() : Status.SERVICE_UNKNOWN }
-      await ended(AbortSignal.any([draining, context.signal]))
-      if (!context.signal.aborted) yield { status: Status.NOT_SERVING }
+      let told: Status | undefined
+      while (!context.signal.aborted) {
+        const now = name === '' || known.has(name) ? status() : Status.SERVICE_UNKNOWN
+        if (now !== told) yield { status: now }
+        told = now
+        if (draining.aborted) return
+        await (serves() ? ended(AbortSignal.any([draining, context.signal])) : sleep(pollMs))
+      }
     },
   })
 }

@@ -4,7 +4,9 @@
  *     await serve(overlayfs)
  *
  * It reads where to live (plugin-env.ts), locks its root so that two processes never share one, makes the plugin,
- * and listens with its services, the health check and gantry.plugin.v1. SIGTERM, SIGINT and the death of the gantryd
+ * and listens with its services, the health check and gantry.plugin.v1. While another process still holds the root it
+ * answers health checks already, with NOT_SERVING: so it can be started before the one it replaces has ended (a
+ * manifest says so with `waits_for_root = true`). SIGTERM, SIGINT and the death of the gantryd
  * that started it end it: calls in flight get five seconds, then `close()`, then exit code 0. What goes wrong before
  * it serves is one line on stderr and exit code 1.
  */
@@ -15,7 +17,7 @@ import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import { createLogger, type Logger } from '#api/log/log.ts'
 import { createRpcServer, type RpcServer } from '#api/rpc/server.ts'
 import { type FileLock, lockFile } from '#api/sys/sys.ts'
-import type { PluginDefinition, PluginEnv, PluginIdentity, PluginInstance } from './plugin.ts'
+import type { PluginDefinition, PluginEnv, PluginIdentity, PluginInstance, ServedService } from './plugin.ts'
 import { type ProcessSettings, readInvocation } from './plugin-env.ts'
 import { healthService, pluginService } from './plugin-service.ts'
 
@@ -44,10 +46,11 @@ async function run<Config>(definition: PluginDefinition<Config>, settings: Proce
   void stopped.then(() => serving || process.exit(0))
 
   const config = definition.parseConfig(settings.rawConfig)
-  const lock = await prepareDirectories(settings)
+  const front = new Front(definition, log, draining.signal, settings.address)
+  const lock = await prepareDirectories(settings, () => front.open())
   const env: PluginEnv<Config> = { ...identity(definition, settings), config, log, draining: draining.signal }
   const instance = await definition.create(env)
-  const server = await listen(definition, instance, env, settings.address)
+  const server = await front.serve(instance)
   serving = true
   log.info({ address: settings.address, root: settings.root, version: definition.version }, 'serving')
 
@@ -77,12 +80,14 @@ function stopRequest({ watchStdin }: ProcessSettings): Promise<string> {
   return promise
 }
 
-async function prepareDirectories({ root, state }: ProcessSettings): Promise<FileLock> {
+/** The root's lock; `whenTaken` is called when it has to be waited for. */
+async function prepareDirectories({ root, state }: ProcessSettings, whenTaken: () => Promise<void>): Promise<FileLock> {
   for (const directory of [root, state]) await mkdir(directory, { recursive: true, mode: 0o700 })
   const path = join(root, '.lock')
   for (const deadline = Date.now() + lockWaitMs; ; await sleep(20)) {
     const lock = await lockFile(path)
     if (lock) return lock
+    await whenTaken()
     if (Date.now() > deadline)
       throw failedPrecondition(
         `root "${root}" is in use by another process (it holds ${path}): give each instance its own root`,
@@ -90,18 +95,42 @@ async function prepareDirectories({ root, state }: ProcessSettings): Promise<Fil
   }
 }
 
-async function listen(
-  definition: PluginIdentity,
-  instance: PluginInstance,
-  env: PluginEnv,
-  address: string,
-): Promise<RpcServer> {
-  const server = createRpcServer({ logger: env.log })
-  const known = new Set(instance.services.map(served => served.definition.fullName))
-  const all = [...instance.services, pluginService(definition, instance), healthService(known, env.draining)]
-  for (const served of all) server.add(served.definition, served.implementation)
-  await server.listen(address)
-  return server
+/** The socket: opened early only when there is something to wait for, else with everything on it. */
+class Front {
+  readonly #definition: PluginIdentity
+  readonly #address: string
+  readonly #draining: AbortSignal
+  readonly #server: RpcServer
+  readonly #known = new Set<string>()
+  #open = false
+  #serving = false
+
+  constructor(definition: PluginIdentity, log: Logger, draining: AbortSignal, address: string) {
+    this.#definition = definition
+    this.#address = address
+    this.#draining = draining
+    this.#server = createRpcServer({ logger: log })
+  }
+
+  /** Answers health checks, from now on. */
+  async open(): Promise<void> {
+    if (this.#open) return
+    this.#open = true
+    this.#add(healthService(this.#known, () => this.#serving && !this.#draining.aborted, this.#draining))
+    await this.#server.listen(this.#address)
+  }
+
+  async serve(instance: PluginInstance): Promise<RpcServer> {
+    for (const served of instance.services) this.#known.add(served.definition.fullName)
+    for (const served of [...instance.services, pluginService(this.#definition, instance)]) this.#add(served)
+    this.#serving = true
+    await this.open()
+    return this.#server
+  }
+
+  #add({ definition, implementation }: ServedService): void {
+    this.#server.add(definition, implementation)
+  }
 }
 
 /** Backwards: no new calls, the plugin's own end, and the root is free for a successor at the very last. */

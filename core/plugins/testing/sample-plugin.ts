@@ -5,11 +5,13 @@
  * - `sayId`: the id it claims; `silent`: listens to nothing; `unhealthy`: health says NOT_SERVING; `bare`: no service at all
  * - `deaf`: ignores SIGTERM and the end of stdin
  * - `journal`: file to which it appends `<id> start` and `<id> end`
+ * - `network`: serves as a network plugin that can only say its status
  * - `asGateway`: listens on GANTRY_GATEWAY_SOCKET too, answering each connection with GANTRY_CORE_ADDRESS
  * - `print`: lines to write to stdout at its start
  */
 import { appendFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
 import { PluginServiceDefinition } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import { HealthDefinition, HealthCheckResponse_ServingStatus as Status } from '#api/gen/grpc/health/v1/health.ts'
 import { createLogger } from '#api/log/log.ts'
@@ -24,6 +26,7 @@ interface Behaviour {
   journal?: string
   print?: string[]
   asGateway?: boolean
+  network?: boolean
 }
 
 const { GANTRY_PLUGIN_ID: id = '', GANTRY_PLUGIN_KIND: kind = '', GANTRY_PLUGIN_ADDRESS: address = '' } = process.env
@@ -59,5 +62,6 @@ async function serve(): Promise<void> {
       getInfo: async () => ({ id: behaviour.sayId ?? id, kind, version: '9.9.9', capabilities: ['sampled'] }),
     })
   }
+  if (behaviour.network) server.add(NetworkPluginServiceDefinition, { status: async () => ({}) })
   await server.listen(address)
 }

@@ -1,0 +1,64 @@
+/** The branch `plugins` of the tree of commands. */
+import type { Command } from 'commander'
+import { lazily } from './session.ts'
+
+/** `NAME` is an id, or `kind/id` where several kinds have one. */
+export function plugins(program: Command): void {
+  const noun = program.command('plugins').alias('plugin').description('the processes gantryd is made of')
+  watching(noun)
+  const changes = async () => await import('./commands/plugin-changes.ts')
+  noun
+    .command('add <path>')
+    .option('--link', 'link to the folder in place of copying it: for one that is being worked on')
+    .option('--config <json>', 'its configuration table')
+    .description('install a plugin: a folder with a plugin.toml')
+    .action(lazily(async () => (await changes()).add))
+  noun
+    .command('enable <name>')
+    .description('allow one that was disabled')
+    .action(lazily(async () => (await changes()).enable))
+  noun
+    .command('disable <name>')
+    .description('stop it and refuse further calls')
+    .action(lazily(async () => (await changes()).disable))
+  noun
+    .command('upgrade <path-or-name>')
+    .option('--to <version>', 'NAME to a version that is installed')
+    .option('--link', 'link to the folder in place of copying it')
+    .description('put another version in place while it is in use')
+    .action(lazily(async () => (await changes()).upgrade))
+  noun
+    .command('rollback <name>')
+    .description('back to the version before the last upgrade')
+    .action(lazily(async () => (await changes()).rollback))
+  noun
+    .command('rm <name>')
+    .alias('remove')
+    .option('--purge', 'delete its data too')
+    .description('stop and uninstall one that was added')
+    .action(lazily(async () => (await changes()).remove))
+}
+
+function watching(noun: Command): void {
+  const of = async () => await import('./commands/plugins.ts')
+  noun
+    .command('ls')
+    .alias('list')
+    .description('state, version, pid, memory, calls, latency, last error')
+    .action(lazily(async () => (await of()).list))
+  noun
+    .command('inspect <name>')
+    .description('one of them, and its calls by method')
+    .action(lazily(async () => (await of()).inspect))
+  noun
+    .command('logs <name>')
+    .option('-f, --follow', 'and what it writes from now on')
+    .option('--tail <lines>', 'so many of the last lines', '200')
+    .description('what it wrote')
+    .action(lazily(async () => (await of()).logs))
+  noun
+    .command('trace')
+    .argument('[name]')
+    .description('calls to plugins, as they end')
+    .action(lazily(async () => (await of()).trace))
+}

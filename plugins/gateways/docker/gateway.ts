@@ -15,6 +15,8 @@ import { openImages } from './images/open-images.ts'
 import { imageRoutes } from './images/routes.ts'
 import { RegistryHosts } from './registry/host-files.ts'
 import { registryRoutes } from './registry/routes.ts'
+import { volumeRoutes } from './volumes/routes.ts'
+import { Volumes } from './volumes/volumes.ts'
 
 export interface RunningGateway {
   close(): Promise<void>
@@ -31,7 +33,16 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   engine.containers = { find: async name => Promise.reject(noSuchContainer(name)), list: async () => [] }
   const images = openImages(engine, registries)
   engine.images = dockerImages(images)
-  const routes: readonly Routes[] = [pingRoutes, imageRoutes(images), registryRoutes(registries), eventRoutes(events)]
+  const volumes = new Volumes(engine)
+  await volumes.open()
+  engine.volumes = volumes
+  const routes: readonly Routes[] = [
+    pingRoutes,
+    imageRoutes(images),
+    registryRoutes(registries),
+    eventRoutes(events),
+    volumeRoutes(volumes),
+  ]
   const app = createHttpServer({ apiVersion: settings.apiVersion, version: settings.version, log })
   for (const add of routes) add(app, engine)
   await rm(settings.socket, { force: true })

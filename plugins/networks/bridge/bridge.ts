@@ -26,6 +26,7 @@ import type {
 import type { PluginEnv } from '#sdk/plugin.ts'
 import { Attachments } from './attachments.ts'
 import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
+import { Resolvers } from './dns/resolvers.ts'
 import { HostPorts } from './host-ports.ts'
 import { describe, Ledger, textOf } from './ledger.ts'
 import { BridgeNetworks, firewallNetwork } from './networks.ts'
@@ -37,7 +38,11 @@ export const bridge = defineNetwork({
   capabilities: ['port-map', 'mac', 'static-address', 'ipv6', 'update', 'names', 'check', 'gc'],
   parseConfig,
   configSchema,
-  create: async env => new BridgeNetwork(env),
+  async create(env) {
+    const network = new BridgeNetwork(env)
+    await network.resume()
+    return network
+  },
 })
 
 export class BridgeNetwork implements NetworkPlugin {
@@ -48,6 +53,7 @@ export class BridgeNetwork implements NetworkPlugin {
   readonly #attachments: Attachments
   readonly #lock = new KeyedLock()
   readonly #watches = new DisposableStack()
+  readonly #resolvers: Resolvers
 
   constructor(env: PluginEnv<BridgeConfig>) {
     const { config, instance, log } = env
@@ -64,9 +70,16 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#ledger = ledger
     this.#firewall = firewall
     this.#networks = networks
-    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: silent })
+    const resolvers = new Resolvers({ ledger, log })
+    this.#resolvers = resolvers
+    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers })
     this.#attachments.resumeRemovals()
     this.#watches.use(firewall.watch())
+  }
+
+  /** What containers have had since an earlier process works again when this resolves. */
+  resume(): Promise<void> {
+    return this.#resolvers.resume()
   }
 
   createNetwork(network: Network): Promise<Network> {
@@ -113,6 +126,7 @@ export class BridgeNetwork implements NetworkPlugin {
 
   async close(): Promise<void> {
     this.#watches.dispose()
+    this.#resolvers.close()
     await this.#attachments.settled()
     await this.#networks.retire().catch(error => this.#env.log.warn({ err: error }, 'idle networks stay in the kernel'))
     await this.#ledger.close()
@@ -125,5 +139,3 @@ export class BridgeNetwork implements NetworkPlugin {
     })
   }
 }
-
-const silent = { attached: async () => {}, detached: () => {} }

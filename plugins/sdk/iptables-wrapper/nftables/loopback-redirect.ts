@@ -10,7 +10,7 @@
  */
 import { isSysError } from '#api/sys/sys.ts'
 import { addressBytes } from '../../network-addresses.ts'
-import { attributes, type NftMessage, NFPROTO_IPV4, number, sendBatch, text } from './messages.ts'
+import { attributes, NFPROTO_IPV4, type NftMessage, number, sendBatch, text } from './messages.ts'
 
 const MSG = { newTable: 0, newChain: 3, newRule: 6 } as const
 const NLM_F = { exclusive: 0x200, create: 0x400, append: 0x800 } as const

@@ -4,7 +4,15 @@
  */
 import { parseAttributes, parseMessage, putString } from 'netlink/dist/structs.js'
 import { isSysError, netlinkRequest, netlinkSubscribe, type Subscription } from '#api/sys/sys.ts'
-import { attributes, frame, NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES, NFPROTO_INET, nfgen, sendBatch } from './messages.ts'
+import {
+  attributes,
+  frame,
+  NETLINK_NETFILTER,
+  NFNL_SUBSYS_NFTABLES,
+  NFPROTO_INET,
+  nfgen,
+  sendBatch,
+} from './messages.ts'
 
 const MSG = {
   getTable: 1,

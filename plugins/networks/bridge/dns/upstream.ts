@@ -1,0 +1,97 @@
+/** Asks other name servers, from the host's network namespace: bytes there, bytes back. */
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { connect } from 'node:net'
+import { unavailable } from '#api/errors/errors.ts'
+import { familyOf } from '#sdk/network-addresses.ts'
+import { readFrames, writeFrame } from './tcp-frames.ts'
+
+const port = 53
+/** For one server; a client waits five seconds (resolv.conf(5)). */
+const patienceMs = 2000
+/** Each costs a socket: more at once are refused, which a client takes as "ask again". */
+const mostAtOnce = 2000
+
+export type Transport = 'udp' | 'tcp'
+
+export class Upstream {
+  readonly #port: number
+  #running = 0
+
+  constructor(options: { port?: number } = {}) {
+    this.#port = options.port ?? port
+  }
+
+  /**
+   * Asks one server after another until one answers, whatever it says. The identifier in the answer is the query's.
+   * UNAVAILABLE: none answered in time, or too many wait.
+   */
+  async ask(query: Buffer, servers: readonly string[], transport: Transport): Promise<Buffer> {
+    if (this.#running >= mostAtOnce) throw unavailable(`${this.#running} queries wait for name servers already`)
+    this.#running++
+    try {
+      // Another identifier than the client's, from another port each time: what an outsider cannot guess.
+      const own = Buffer.from(query)
+      own.writeUInt16BE(randomInt(0x10000))
+      const answer = await this.#first(own, servers, transport)
+      answer.writeUInt16BE(query.readUInt16BE(0))
+      return answer
+    } finally {
+      this.#running--
+    }
+  }
+
+  async #first(query: Buffer, servers: readonly string[], transport: Transport): Promise<Buffer> {
+    const refusals: string[] = []
+    for (const server of servers) {
+      try {
+        return await (transport === 'udp' ? this.#byUdp(query, server) : this.#byTcp(query, server))
+      } catch (error) {
+        refusals.push(`${server} (${error instanceof Error ? error.message : error})`)
+      }
+    }
+    throw unavailable(`no name server answers: ${refusals.join(', ') || 'none is configured'}`)
+  }
+
+  #byUdp(query: Buffer, server: string): Promise<Buffer> {
+    const socket = createSocket(familyOf(server) === 4 ? 'udp4' : 'udp6')
+    return settled(
+      (resolve, reject) => {
+        socket.on('error', reject)
+        socket.on('message', answer => isAnswerTo(answer, query) && resolve(answer))
+        // Connected: the kernel takes answers of that server alone, and reports a port that is closed.
+        socket.connect(this.#port, server, () => socket.send(query))
+      },
+      () => socket.close(),
+    )
+  }
+
+  #byTcp(query: Buffer, server: string): Promise<Buffer> {
+    const socket = connect({ host: server, port: this.#port })
+    return settled(
+      (resolve, reject) => {
+        socket.on('error', reject).on('close', () => reject(new Error('closed')))
+        readFrames(socket, answer => isAnswerTo(answer, query) && resolve(answer))
+        socket.on('connect', () => writeFrame(socket, query))
+      },
+      () => socket.destroy(),
+    )
+  }
+}
+
+function settled<T>(
+  begin: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+  end: () => void,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => reject(new Error(`no answer in ${patienceMs} ms`)), patienceMs)
+  begin(resolve, reject)
+  return promise.finally(() => {
+    clearTimeout(timer)
+    end()
+  })
+}
+
+function isAnswerTo(answer: Buffer, query: Buffer): boolean {
+  return answer.length >= 12 && answer.readUInt16BE(0) === query.readUInt16BE(0) && (answer.readUInt8(2) & 0x80) !== 0
+}

@@ -5,7 +5,7 @@
  * - `sayId`: the id it claims; `silent`: listens to nothing; `unhealthy`: health says NOT_SERVING; `bare`: no service at all
  * - `deaf`: ignores SIGTERM and the end of stdin
  * - `journal`: file to which it appends `<id> start` and `<id> end`
- * - `network`: serves as a network plugin that can only say its status
+ * - `network`: serves as a network plugin whose networks are nothing but their records
  * - `asGateway`: listens on GANTRY_GATEWAY_SOCKET too, answering each connection with GANTRY_CORE_ADDRESS
  * - `print`: lines to write to stdout at its start
  */
@@ -15,6 +15,7 @@ import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/netwo
 import { PluginServiceDefinition } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import { HealthDefinition, HealthCheckResponse_ServingStatus as Status } from '#api/gen/grpc/health/v1/health.ts'
 import { createLogger } from '#api/log/log.ts'
+import type { ServiceImpl } from '#api/rpc/definition.ts'
 import { createRpcServer } from '#api/rpc/server.ts'
 
 interface Behaviour {
@@ -32,6 +33,14 @@ interface Behaviour {
 const { GANTRY_PLUGIN_ID: id = '', GANTRY_PLUGIN_KIND: kind = '', GANTRY_PLUGIN_ADDRESS: address = '' } = process.env
 const behaviour: Behaviour = JSON.parse(process.env.GANTRY_PLUGIN_CONFIG ?? '{}')
 const note = (what: string) => behaviour.journal && appendFileSync(behaviour.journal, `${id} ${what}\n`)
+
+const paperNetworks: ServiceImpl<typeof NetworkPluginServiceDefinition> = {
+  status: async () => ({}),
+  createNetwork: async ({ network }) => ({ network }),
+  removeNetwork: async () => ({}),
+  listNetworks: async () => ({ networks: [] }),
+  gc: async () => ({ removed: [] }),
+}
 
 const end = () => {
   if (behaviour.deaf) return
@@ -62,6 +71,6 @@ async function serve(): Promise<void> {
       getInfo: async () => ({ id: behaviour.sayId ?? id, kind, version: '9.9.9', capabilities: ['sampled'] }),
     })
   }
-  if (behaviour.network) server.add(NetworkPluginServiceDefinition, { status: async () => ({}) })
+  if (behaviour.network) server.add(NetworkPluginServiceDefinition, paperNetworks)
   await server.listen(address)
 }

@@ -13,6 +13,7 @@ import { createHttpServer } from './http/server.ts'
 import { dockerImages } from './images/docker-images.ts'
 import { openImages } from './images/open-images.ts'
 import { imageRoutes } from './images/routes.ts'
+import { networkRoutes } from './networks/routes.ts'
 import { RegistryHosts } from './registry/host-files.ts'
 import { registryRoutes } from './registry/routes.ts'
 import { volumeRoutes } from './volumes/routes.ts'
@@ -42,6 +43,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     registryRoutes(registries),
     eventRoutes(events),
     volumeRoutes(volumes),
+    networkRoutes,
   ]
   const app = createHttpServer({ apiVersion: settings.apiVersion, version: settings.version, log })
   for (const add of routes) add(app, engine)

@@ -7,7 +7,16 @@ import { removeNetns } from '#api/sys/sys.ts'
 import type { AddRequest, Network, NetworkPlugin } from '#sdk/network.ts'
 import { inPrivateHost } from '#sdk/network-private.ts'
 import { fails } from '#sdk/network-suite.ts'
-import { kernelState, listen, openNetwork, type PluginProcess, run, until, World } from './networks-world.ts'
+import {
+  hostAddress,
+  kernelState,
+  listen,
+  openNetwork,
+  type PluginProcess,
+  run,
+  until,
+  World,
+} from './networks-world.ts'
 
 const tcp = (hostPort: number, hostIp = '') => ({ protocol: 'tcp', hostPort, containerPort: 80, hostIp, count: 1 })
 
@@ -137,27 +146,47 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await other.kill('SIGTERM')
   })
 
-  test('what others took away is made again', async () => {
+  test('what others take away is back by itself, soon', async t => {
     const container = await world.attach(plugin, network, 'c1', [tcp(8080)])
     await world.serve(container.netns, 80)
-    const reached = () => world.ask(undefined, 'tcp', '127.0.0.1', 8080) === network.subnets[0]?.gateway
-    assert.ok(reached())
-    run('nft', 'flush', 'ruleset')
-    await assert.rejects(
-      plugin.check({ ...container.request, previous: container.result }),
-      fails('FAILED_PRECONDITION', /8080/),
-    )
-    await plugin.createNetwork(network)
-    assert.ok(reached(), 'after nft flush ruleset')
-    run('ip', 'link', 'del', container.result.interfaces[0]?.name ?? '')
-    await assert.rejects(plugin.check(container.request), fails('FAILED_PRECONDITION', /bridge is missing/))
-    await plugin.createNetwork(network)
-    await plugin.add(container.request)
-    assert.ok(reached(), 'after ip link del of the bridge')
+    const bridge = container.result.interfaces[0]?.name ?? ''
+    const isWell = () =>
+      plugin.check({ ...container.request, previous: container.result }).then(
+        () => true,
+        () => false,
+      )
+    assert.ok(await isWell())
+    const whole = kernelState()
+    const losses = [
+      ['nft', 'flush', 'ruleset'],
+      ['iptables', '-t', 'nat', '-F'],
+      ['ip', 'link', 'del', bridge],
+      ['ip', 'link', 'set', bridge, 'down'],
+      ['ip', 'addr', 'flush', 'dev', bridge],
+    ]
+    for (const argv of losses) {
+      run(...argv)
+      const startedMs = performance.now()
+      await until(async () => (await isWell()) && kernelState() === whole).catch(() =>
+        assert.equal(kernelState(), whole, argv.join(' ')),
+      )
+      t.diagnostic(`after ${argv.join(' ')}: whole within ${Math.round(performance.now() - startedMs)} ms`)
+      assert.equal(world.ask(undefined, 'tcp', '127.0.0.1', 8080), network.subnets[0]?.gateway, argv.join(' '))
+    }
     world.in(container.netns, 'ip', 'link', 'del', 'eth0')
     await plugin.add(container.request)
-    assert.ok(reached(), 'after ip link del of the interface')
-    await plugin.check(container.request)
+    assert.ok(await isWell(), 'after ip link del of the interface')
+  })
+
+  test('a connection that is under way outlives a flush of the rules', async () => {
+    const container = await world.attach(plugin, network, 'c1', [{ ...tcp(8081), containerPort: 81 }])
+    const echo = await world.start(container.netns, 'echo', '81')
+    const talk = await world.start(world.outside, 'talk', hostAddress, '8081')
+    assert.equal(await talk.say('hello'), 'hello')
+    run('nft', 'flush', 'ruleset')
+    await until(() => run('nft', 'list', 'ruleset').includes('8081'))
+    assert.equal(await talk.say('still there?'), 'still there?')
+    for (const end of [talk, echo]) end.stop()
   })
 
   test('killed at any instant: a repeat succeeds, gc leaves nothing', async t => {

@@ -3,6 +3,8 @@
  *
  *     serve PORT                  answers each client, TCP and UDP, with the address it came from
  *     ask tcp|udp HOST PORT       prints that answer, or "no answer" after a second, or the errno
+ *     echo PORT                   sends back what it gets, by TCP
+ *     talk HOST PORT              connects, sends its standard input, prints what comes back
  */
 import { createSocket } from 'node:dgram'
 import { connect, createServer } from 'node:net'
@@ -10,6 +12,8 @@ import { connect, createServer } from 'node:net'
 const patienceMs = 1000
 const [verb, ...rest] = process.argv.slice(2)
 if (verb === 'serve') serve(Number(rest[0]))
+else if (verb === 'echo') echo(Number(rest[0]))
+else if (verb === 'talk') talk(String(rest[0]), Number(rest[1]))
 else ask(String(rest[0]), String(rest[1]), Number(rest[2]))
 
 function serve(port: number): void {
@@ -20,6 +24,15 @@ function serve(port: number): void {
   const udp = createSocket('udp4')
   udp.on('message', (_, from) => udp.send(from.address, from.port, from.address))
   tcp.listen(port, '0.0.0.0', () => udp.bind(port, '0.0.0.0', () => process.stdout.write('ready\n')))
+}
+
+function echo(port: number): void {
+  createServer(socket => socket.on('error', () => {}).pipe(socket)).listen(port, () => process.stdout.write('ready\n'))
+}
+
+function talk(host: string, port: number): void {
+  const socket = connect({ host, port }, () => process.stdout.write('ready\n'))
+  process.stdin.pipe(socket).pipe(process.stdout)
 }
 
 function ask(protocol: string, host: string, port: number): void {

@@ -150,6 +150,23 @@ export class World implements AsyncDisposable {
     await new Promise(resolve => child.stdout?.once('data', resolve))
   }
 
+  /** Starts a peer (networks-peer.ts) that stays; `say` sends it a line and answers what it prints next. */
+  async start(netns: string, ...argv: string[]): Promise<Peer> {
+    const child = spawn('nsenter', [`--net=${netns}`, process.execPath, peerMain, ...argv], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#children.push(child)
+    const printed = () =>
+      new Promise<string>(resolve => child.stdout.once('data', text => resolve(String(text).trim())))
+    await printed()
+    const say = (line: string) => {
+      const answer = printed()
+      child.stdin.write(line)
+      return answer
+    }
+    return { say, stop: () => child.kill('SIGKILL') }
+  }
+
   /** The address that the server at `host:port` sees when asked from a namespace (absent: from the host), or why it is not reached. */
   ask(netns: string | undefined, protocol: 'tcp' | 'udp', host: string, port: number): string {
     const enter = netns === undefined ? [] : ['nsenter', `--net=${netns}`]
@@ -165,6 +182,11 @@ export class World implements AsyncDisposable {
   }
 }
 
+export interface Peer {
+  say(line: string): Promise<string>
+  stop(): void
+}
+
 /** What the kernel holds of links, firewall, routes and addresses: equal before and after. */
 export function kernelState(): string {
   const links = run('ip', '-o', 'link')
@@ -172,11 +194,21 @@ export function kernelState(): string {
     .map(line => line.split(':')[1]?.trim())
     .filter(name => name && !name.startsWith('wire0'))
   return [
-    links.join(' '),
+    links.sort().join(' '),
     run('nft', 'list', 'ruleset'),
-    run('ip', 'route'),
-    run('ip', '-4', '-o', 'addr').replace(/^\d+: /gm, ''),
+    sorted(run('ip', 'route')),
+    sorted(run('ip', '-6', 'route', 'show', 'table', 'main')),
+    sorted(run('ip', '-4', '-o', 'addr').replace(/^\d+: /gm, '')),
+    sorted(run('ip', '-6', '-o', 'addr', 'show', 'scope', 'global').replace(/^\d+: /gm, '')),
   ].join('\n---\n')
+}
+
+function sorted(lines: string): string {
+  return lines
+    .split('\n')
+    .filter(line => !line.startsWith('fe80'))
+    .sort()
+    .join('\n')
 }
 
 /** Holds a TCP port of the host, as a foreign program would. */

@@ -29,6 +29,7 @@ import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
 import { Resolvers } from './dns/resolvers.ts'
 import { HostPorts } from './host-ports.ts'
 import { describe, Ledger, textOf } from './ledger.ts'
+import { LinkWatch } from './link-watch.ts'
 import { BridgeNetworks, firewallNetwork } from './networks.ts'
 import { sweep } from './sweep.ts'
 
@@ -75,6 +76,14 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers })
     this.#attachments.resumeRemovals()
     this.#watches.use(firewall.watch())
+    this.#watches.use(
+      new LinkWatch({
+        networkOf: bridge => networks.withBridge(bridge),
+        isWhole: id => networks.isWhole(id),
+        repair: id => this.#lock.run('networks', () => this.#repair(id)),
+        log,
+      }),
+    )
   }
 
   /** What containers have had since an earlier process works again when this resolves. */
@@ -130,6 +139,12 @@ export class BridgeNetwork implements NetworkPlugin {
     await this.#attachments.settled()
     await this.#networks.retire().catch(error => this.#env.log.warn({ err: error }, 'idle networks stay in the kernel'))
     await this.#ledger.close()
+  }
+
+  async #repair(networkId: string): Promise<void> {
+    if (this.#ledger.network(networkId) === undefined) return
+    this.#networks.forget(networkId)
+    await this.#attachments.rejoinAll(networkId)
   }
 
   #detach(key: Pick<DelRequest, 'networkId' | 'containerId' | 'interfaceName'>): Promise<void> {

@@ -7,7 +7,7 @@ import type { Firewall, FirewallNetwork } from '#sdk/iptables-wrapper/firewall.t
 import type { Network } from '#sdk/network.ts'
 import { type Family, familyOf, formatSubnet } from '#sdk/network-addresses.ts'
 import type { PluginEnv } from '#sdk/plugin.ts'
-import { findLink, type LinkInfo, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
+import { findLink, type LinkInfo, listAddresses, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
 import { ensureBridge, foreignLink, mtuOfDefaultRoute, removeBridge } from './bridge-link.ts'
 import { type BridgeConfig, privatePrefix, type SubnetPool } from './config.ts'
 import { hasIpv6 } from './host-settings.ts'
@@ -86,6 +86,21 @@ export class BridgeNetworks {
     const idle = this.#ledger.networks().filter(({ network }) => this.#ledger.attachments(network.id).length === 0)
     if (this.#ledger.attachments().length === 0) await this.#firewall.remove()
     for (const row of idle) await this.#unmake(row)
+  }
+
+  /** The network whose bridge has that name, while it is (or is being) made; undefined: none of ours. */
+  withBridge(name: string): string | undefined {
+    const row = this.#ledger.networks().find(({ bridge }) => bridge === name)
+    return row && this.#bridges.has(row.network.id) ? row.network.id : undefined
+  }
+
+  /** Whether the bridge is there, up, and has its addresses. */
+  async isWhole(id: string): Promise<boolean> {
+    const row = this.get(id)
+    const link = await findLink(row.bridge)
+    if (!link?.up) return false
+    const own = (await listAddresses()).filter(({ index }) => index === link.index).map(({ address }) => address)
+    return planOf(row.network.subnets).every(({ gateway }) => own.includes(gateway))
   }
 
   /** Told when the kernel does not know a bridge any more. */

@@ -1,12 +1,14 @@
 /** The composition root of the gateway: who is given to whom. */
 import { chmod, chown, rm } from 'node:fs/promises'
 import type { Logger } from '#api/log/log.ts'
+import { attachRoutes } from './containers/attach.ts'
+import { openContainers } from './containers/containers.ts'
+import { containerRoutes } from './containers/routes.ts'
 import { connectCore } from './core-client/core.ts'
 import type { Engine } from './engine/engine.ts'
 import type { EngineSettings } from './engine/settings.ts'
 import { EventLog } from './events/event-log.ts'
 import { eventRoutes } from './events/routes.ts'
-import { noSuchContainer } from './http/http-error.ts'
 import { pingRoutes } from './http/ping.ts'
 import type { Routes } from './http/routes.ts'
 import { createHttpServer } from './http/server.ts'
@@ -30,8 +32,8 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   const registries = await RegistryHosts.write(settings.state, { mirrors, upstreams, insecure })
   const events = new EventLog(settings.root, log)
   const engine = { core, settings, log, events } as unknown as { -readonly [K in keyof Engine]: Engine[K] }
-  // None can be made yet.
-  engine.containers = { find: async name => Promise.reject(noSuchContainer(name)), list: async () => [] }
+  const containers = openContainers(engine)
+  engine.containers = containers.store
   const images = openImages(engine, registries)
   engine.images = dockerImages(images)
   const volumes = new Volumes(engine)
@@ -44,6 +46,8 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     eventRoutes(events),
     volumeRoutes(volumes),
     networkRoutes,
+    containerRoutes(containers),
+    attachRoutes(containers),
   ]
   const app = createHttpServer({ apiVersion: settings.apiVersion, version: settings.version, log })
   for (const add of routes) add(app, engine)
@@ -53,6 +57,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   return {
     async close() {
       await app.close()
+      containers.close()
       core.close()
       events.close()
     },

@@ -1,14 +1,17 @@
 /** Request bodies. They arrive as streams, so that an archive is never held in memory; JSON is read from one here. */
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type * as z from 'zod'
 import { badRequest, HttpError } from './http-error.ts'
+import { upgradedBody } from './upgrade.ts'
 
 /** No configuration is larger. */
 const maxJsonBytes = 4 * 1024 * 1024
 
 /** The body as it comes; undefined when there is none. */
 export function bodyStream(request: FastifyRequest): Readable | undefined {
+  const early = upgradedBody(request)
+  if (early) return early.length === 0 ? undefined : Readable.from([early])
   return (request.body as Readable | undefined) ?? undefined
 }
 
@@ -26,7 +29,7 @@ export async function readJson<S extends z.ZodType>(
     if (whenEmpty === undefined) throw badRequest('invalid JSON: got EOF while reading request body')
     return schema.parse(whenEmpty)
   }
-  const type = request.headers['content-type'] ?? ''
+  const type = upgradedBody(request) ? 'application/json' : (request.headers['content-type'] ?? '')
   if (!/^(application|text)\/([\w.-]+\+)?json\b/i.test(type))
     throw badRequest(`unsupported Content-Type header (${type}): must be 'application/json'`)
   return checkJson(parseJson(text), schema)

@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from '#api/log/log.ts'
 import { type ApiVersion, checkVersion, splitVersion } from './api-version.ts'
 import { describeError } from './http-error.ts'
+import { acceptUpgrades } from './upgrade.ts'
 import './routes.ts'
 
 export interface ServerOptions {
@@ -34,6 +35,7 @@ export function createHttpServer({ apiVersion, version, log }: ServerOptions): F
     bodyLimit: Number.MAX_SAFE_INTEGER,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
   })
+  acceptUpgrades(app.server as Server, app)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   app.decorateRequest('apiVersion', apiVersion)

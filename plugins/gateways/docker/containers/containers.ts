@@ -1,0 +1,43 @@
+/** All that serves containers, wired: what the routes and the other nouns are given. */
+import type { Logger } from '#api/log/log.ts'
+import { CoreEvents } from '../core-client/core-events.ts'
+import type { Engine } from '../engine/engine.ts'
+import { AttachHub } from './attach-hub.ts'
+import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
+import { EventTeller } from './event-teller.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { ContainerStore } from './store.ts'
+import { Waiting } from './waiting.ts'
+
+export interface ContainerParts {
+  engine: Engine
+  store: ContainerStore
+  hub: AttachHub
+  events: CoreEvents
+  waiting: Waiting
+  lifecycle: Lifecycle
+  filler: VolumeFiller
+  log: Logger
+  close(): void
+}
+
+/** `engine` may still be incomplete: its members are used by calls alone. */
+export function openContainers(engine: Engine): ContainerParts {
+  const { core, log } = engine
+  const store = new ContainerStore(core)
+  const events = new CoreEvents(core, log)
+  const hub = new AttachHub()
+  const lifecycle = new Lifecycle({ engine, store, hub })
+  const teller = new EventTeller({ engine, store, lifecycle })
+  events.listen(event => {
+    // Started by somebody else, such as a restart policy: clients that wait to attach are joined all the same.
+    if (event.kind === 'task-create') void hub.created(event.containerId)
+    teller.take(event)
+  })
+  return {
+    ...{ engine, store, hub, events, lifecycle, log },
+    waiting: new Waiting(store, events),
+    filler: new ImageFiller(engine),
+    close: () => events.close(),
+  }
+}

@@ -1,0 +1,167 @@
+/** `POST /containers/create`. */
+import { randomBytes } from 'node:crypto'
+import type * as z from 'zod'
+import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import { now } from '#api/types/clock.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ResolvedImage } from '../../engine/images.ts'
+import { badRequest, conflict, notFound } from '../../http/http-error.ts'
+import { publishContainerEvent } from '../actor.ts'
+import { type DockerRecord, encodeRecord, type MountPoint } from '../record.ts'
+import type { ContainerStore } from '../store.ts'
+import { timeText } from '../times.ts'
+import type { Config, createSchema, EndpointWish, HostConfig } from './body.ts'
+import { hostConfigSchema } from './body.ts'
+import { checkConfig, checkHostConfig } from './check.ts'
+import { mergeImage } from './merge-image.ts'
+import { resolveMounts } from './mounts.ts'
+import { modeOf } from './networks.ts'
+import { generateName } from './random-name.ts'
+import { translate } from './translate.ts'
+import type { VolumeFiller } from './volume-filler.ts'
+
+export interface CreateParts {
+  engine: Pick<Engine, 'core' | 'images' | 'volumes' | 'events'>
+  store: ContainerStore
+  filler: VolumeFiller
+}
+
+export interface Created {
+  Id: string
+  Warnings: string[]
+}
+
+export type CreateBody = z.output<typeof createSchema>
+
+export async function createContainer(
+  parts: CreateParts,
+  body: CreateBody,
+  { name, platform }: { name: string; platform: string },
+): Promise<Created> {
+  const wanted = name.replace(/^\//, '')
+  if (wanted !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(wanted))
+    throw badRequest(`Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
+  const { HostConfig: hostWish, NetworkingConfig, ...wish } = body
+  if (wish.Image === '') throw badRequest('no image specified')
+  const host = completeHost(hostWish ?? hostConfigSchema.parse({}))
+  checkConfig(wish)
+  checkHostConfig(host)
+  const image = await parts.engine.images.resolve(wish.Image, platform || undefined)
+  const id = randomBytes(32).toString('hex')
+  const config = mergeImage(completeHostname(wish, host, id), image.config)
+  checkConfig(config)
+  const resolved = await resolveReferences(parts.store, host)
+  const mounts = await resolveMounts(mountParts(parts), config, host)
+  await parts.filler.fill(image, mounts)
+  const record = recordOf({
+    config,
+    host,
+    image,
+    mounts,
+    endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
+  })
+  const warnings = await recordContainer(parts, { id, wanted, record, image, host: resolved, platform })
+  return { Id: id, Warnings: warnings }
+}
+
+function mountParts({ engine, store }: CreateParts) {
+  return {
+    volumes: engine.volumes,
+    mountsOf: async (reference: string) => (await store.get(reference)).record.mounts,
+  }
+}
+
+interface Recording {
+  id: string
+  wanted: string
+  record: DockerRecord
+  image: ResolvedImage
+  /** With the ids of the containers it refers to. */
+  host: HostConfig
+  platform: string
+}
+
+/** A random name that is taken is drawn again. */
+async function recordContainer(parts: CreateParts, wish: Recording): Promise<string[]> {
+  const { id, wanted, record, image, host, platform } = wish
+  for (let attempt = 0; ; attempt++) {
+    const name = wanted || generateName(attempt)
+    const config = translate({
+      ...{ id, name, image: image.recordName, platform, config: record.config, host, mounts: record.mounts },
+      networks: { mode: modeOf(host), endpoints: record.endpoints },
+    })
+    try {
+      const { warnings } = await parts.engine.core.containers.create({ config, extensions: encodeRecord(record) })
+      publishContainerEvent(parts.engine.events, { id, name, record }, 'create')
+      return warnings
+    } catch (error) {
+      if (isGantryError(error, 'ALREADY_EXISTS') && wanted === '' && attempt < 20) continue
+      throw await translateFailure(parts.store, error, name)
+    }
+  }
+}
+
+async function translateFailure(store: ContainerStore, error: unknown, name: string): Promise<unknown> {
+  if (isGantryError(error, 'ALREADY_EXISTS')) {
+    const holder = await store.peek(name)
+    return conflict(
+      `Conflict. The container name "/${name}" is already in use by container "${holder?.id ?? ''}". You have to remove (or rename) that container to be able to reuse that name.`,
+    )
+  }
+  if (isGantryError(error, 'NOT_FOUND') && /network/.test(messageOf(error)))
+    return notFound(messageOf(error), { cause: error })
+  return error
+}
+
+/** What Docker fills in. */
+function completeHost(host: HostConfig): HostConfig {
+  return {
+    ...host,
+    NetworkMode: host.NetworkMode || 'default',
+    IpcMode: host.IpcMode || 'private',
+    CgroupnsMode: host.CgroupnsMode,
+    ShmSize: host.ShmSize || 64 * 1024 * 1024,
+    Runtime: host.Runtime || 'runc',
+    RestartPolicy: host.RestartPolicy ?? { Name: 'no', MaximumRetryCount: 0 },
+    LogConfig: { Type: host.LogConfig?.Type || 'json-file', Config: host.LogConfig?.Config ?? {} },
+    ConsoleSize: host.ConsoleSize ?? [0, 0],
+  }
+}
+
+function completeHostname(config: Config, host: HostConfig, id: string): Config {
+  const mode = modeOf(host)
+  if (config.Hostname !== '' && mode.startsWith('container:'))
+    throw badRequest('conflicting options: hostname and the network mode')
+  const hasOwn = mode !== 'host' && !mode.startsWith('container:') && host.UTSMode !== 'host'
+  return { ...config, Hostname: config.Hostname || (hasOwn ? id.slice(0, 12) : '') }
+}
+
+/** `container:NAME` becomes `container:ID`: names change hands. */
+async function resolveReferences(store: ContainerStore, host: HostConfig): Promise<HostConfig> {
+  const resolve = async (mode: string) =>
+    mode.startsWith('container:') ? `container:${(await store.get(mode.slice('container:'.length))).id}` : mode
+  const [NetworkMode, PidMode, IpcMode] = await Promise.all([host.NetworkMode, host.PidMode, host.IpcMode].map(resolve))
+  return { ...host, NetworkMode: NetworkMode ?? '', PidMode: PidMode ?? '', IpcMode: IpcMode ?? '' }
+}
+
+const endpointsOf = (wishes: Record<string, EndpointWish>): Record<string, EndpointWish> =>
+  Object.fromEntries(Object.entries(wishes).map(([name, wish]) => [name === 'default' ? 'bridge' : name, wish]))
+
+interface RecordParts {
+  config: Config
+  host: HostConfig
+  image: ResolvedImage
+  mounts: MountPoint[]
+  endpoints: Record<string, EndpointWish>
+}
+
+function recordOf({ config, host, image, mounts, endpoints }: RecordParts): DockerRecord {
+  const [path = '', ...args] = [...(config.Entrypoint ?? []), ...(config.Cmd ?? [])]
+  return {
+    ...{ config, hostConfig: host, endpoints, mounts, path, args },
+    created: timeText(now()),
+    imageId: image.id,
+    manifestDigest: image.manifestDigest,
+    platform: 'linux',
+  }
+}

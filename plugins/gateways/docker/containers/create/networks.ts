@@ -1,0 +1,59 @@
+/** Which networks a container is to be on. */
+import type { NetworkAttachment } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Input } from '#api/rpc/definition.ts'
+import { badRequest } from '../../http/http-error.ts'
+import type { Config, EndpointWish, HostConfig } from './body.ts'
+import { publishedPorts } from './ports.ts'
+
+export interface NetworkChoice {
+  /** `NetworkMode` with container names made into ids. */
+  mode: string
+  /** By network name. */
+  endpoints: Record<string, EndpointWish>
+}
+
+/** "default" and nothing at all are the bridge. */
+export function modeOf({ NetworkMode }: Pick<HostConfig, 'NetworkMode'>): string {
+  return NetworkMode === '' || NetworkMode === 'default' ? 'bridge' : NetworkMode
+}
+
+export interface Naming {
+  id: string
+  name: string
+}
+
+/** 400: ports or addresses where there is no network of the container's own. */
+export function attachments(
+  { id, name }: Naming,
+  { mode, endpoints }: NetworkChoice,
+  config: Config,
+  host: HostConfig,
+): Input<NetworkAttachment>[] {
+  if (mode === 'none' || mode === 'host' || mode.startsWith('container:')) return [{ network: mode }]
+  const names = [mode, ...Object.keys(endpoints).filter(network => network !== mode)]
+  const ports = publishedPorts(config, host)
+  return names.map((network, index) => {
+    const wish = endpoints[network]
+    const isNamed = network !== 'bridge'
+    return {
+      network,
+      addresses: [wish?.IPAMConfig?.IPv4Address ?? '', wish?.IPAMConfig?.IPv6Address ?? ''].filter(text => text !== ''),
+      mac: wish?.MacAddress || (index === 0 ? config.MacAddress : ''),
+      aliases: isNamed ? [...new Set([name, ...(wish?.Aliases ?? []), id.slice(0, 12)])] : [],
+      links: linksOf([...(wish?.Links ?? []), ...(index === 0 ? (host.Links ?? []) : [])]),
+      gatewayPriority: wish?.GwPriority ?? 0,
+      ...(index === 0 && { ports }),
+    }
+  })
+}
+
+/** "container:alias", or "container" alone. */
+function linksOf(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map(text => {
+      const [target = '', alias = target] = text.split(':')
+      if (target === '') throw badRequest(`invalid link: ${text}`)
+      return [alias.replace(/^.*\//, ''), target.replace(/^\//, '')]
+    }),
+  )
+}

@@ -1,0 +1,36 @@
+/** New volumes get what the image has at their place. */
+
+import { readdir } from 'node:fs/promises'
+import type { Engine } from '../../engine/engine.ts'
+import type { ResolvedImage } from '../../engine/images.ts'
+import type { MountPoint } from '../record.ts'
+import { withImageRoot } from '../roots.ts'
+import { sourceOf } from './mounts.ts'
+
+export interface VolumeFiller {
+  /** Nothing is mounted when there is nothing to fill. */
+  fill(image: ResolvedImage, mounts: readonly MountPoint[]): Promise<void>
+}
+
+export class ImageFiller implements VolumeFiller {
+  readonly #engine: Pick<Engine, 'core' | 'volumes' | 'settings' | 'log'>
+
+  constructor(engine: Pick<Engine, 'core' | 'volumes' | 'settings' | 'log'>) {
+    this.#engine = engine
+  }
+
+  async fill(image: ResolvedImage, mounts: readonly MountPoint[]): Promise<void> {
+    const volumes: MountPoint[] = []
+    for (const point of mounts)
+      if (point.Type === 'volume' && point.Name && !point.noCopy && !point.subpath && (await isEmpty(sourceOf(point))))
+        volumes.push(point)
+    if (volumes.length === 0) return
+    await withImageRoot(this.#engine, image, async root => {
+      for (const { Name = '', Destination } of volumes) await this.#engine.volumes.fill(Name, root, Destination)
+    })
+  }
+}
+
+async function isEmpty(directory: string): Promise<boolean> {
+  return (await readdir(directory).catch(() => ['?'])).length === 0
+}

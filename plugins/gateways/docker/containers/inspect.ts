@@ -1,0 +1,212 @@
+/** `docker inspect` of a container. */
+import type { AttachmentRecord } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import { type ApiVersion, atLeast } from '../http/api-version.ts'
+import { modeOf } from './create/networks.ts'
+import { endpointJson, portMapJson } from './network-json.ts'
+import type { Health, MountPoint } from './record.ts'
+import type { Found } from './store.ts'
+import { neverText, timeText } from './times.ts'
+
+export interface InspectContext {
+  version: ApiVersion
+  health: Health | undefined
+  execIds: readonly string[]
+  /** Bytes; undefined: not asked for. */
+  sizes: { rw: number; rootFs: number } | undefined
+  /** Of the network's links, by network id. */
+  networkIds: ReadonlyMap<string, string>
+  /** Of the containers that others call by name. */
+  cgroupDriver?: string
+}
+
+export function inspectJson(found: Found, context: InspectContext): object {
+  const { id, name, record, core } = found
+  const { config, hostConfig } = record
+  const { paths, lastRun } = core
+  const directory = paths?.logFile.replace(/\/[^/]*$/, '') ?? ''
+  return {
+    Id: id,
+    Created: record.created,
+    Path: record.path,
+    Args: record.args,
+    State: stateJson(found, context.health),
+    Image: record.imageId,
+    ResolvConfPath: directory && `${directory}/resolv.conf`,
+    HostnamePath: directory && `${directory}/hostname`,
+    HostsPath: directory && `${directory}/hosts`,
+    LogPath: paths?.logFile ?? '',
+    Name: `/${name}`,
+    RestartCount: restartCountOf(lastRun),
+    Driver: core.config?.snapshotter ?? '',
+    Platform: record.platform,
+    ...(atLeast(context.version, '1.48') && {
+      ImageManifestDescriptor: record.manifestDigest && {
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        digest: record.manifestDigest,
+        size: 0,
+      },
+    }),
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: context.execIds.length === 0 ? null : context.execIds,
+    HostConfig: hostConfigJson(hostConfig),
+    GraphDriver: { Data: null, Name: core.config?.snapshotter ?? '' },
+    ...(context.sizes && { SizeRw: context.sizes.rw, SizeRootFs: context.sizes.rootFs }),
+    Mounts: record.mounts.filter(point => point.Type !== 'tmpfs' || point.Mode === '').map(mountJson),
+    Config: configJson(config, context.version),
+    NetworkSettings: networkSettingsJson(found, context),
+  }
+}
+
+/** The core counts restarts of its policy beside the last run. */
+function restartCountOf(lastRun: Found['core']['lastRun']): number {
+  const count = (lastRun as { restartCount?: number } | undefined)?.restartCount
+  return count ?? 0
+}
+
+function stateJson({ state }: Found, health: Health | undefined): object {
+  const { name, pid, exitCode, error, oomKilled, startedAt, finishedAt } = state
+  return {
+    Status: name,
+    Running: name === 'running' || name === 'paused' || name === 'restarting',
+    Paused: name === 'paused',
+    Restarting: name === 'restarting',
+    OOMKilled: oomKilled,
+    Dead: name === 'dead',
+    Pid: pid,
+    ExitCode: exitCode,
+    Error: error,
+    StartedAt: timeText(startedAt),
+    FinishedAt: finishedAt ? timeText(finishedAt) : neverText,
+    ...(health && { Health: health }),
+  }
+}
+
+function hostConfigJson(host: Found['record']['hostConfig']): object {
+  const { Cgroup: _, ...rest } = host
+  return {
+    ...rest,
+    Cgroup: '',
+    OomKillDisable: host.OomKillDisable ?? null,
+    MemorySwappiness: host.MemorySwappiness ?? null,
+    PidsLimit: host.PidsLimit ?? null,
+    MaskedPaths: host.MaskedPaths ?? (host.Privileged ? null : defaultMaskedPaths),
+    ReadonlyPaths: host.ReadonlyPaths ?? (host.Privileged ? null : defaultReadonlyPaths),
+  }
+}
+
+/** Docker's defaults, which clients compare with (core/spec/system-paths.ts applies them). */
+const defaultMaskedPaths = [
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
+]
+const defaultReadonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+
+function configJson(config: Found['record']['config'], version: ApiVersion): object {
+  const {
+    MacAddress,
+    NetworkDisabled,
+    ArgsEscaped,
+    StopTimeout,
+    StopSignal,
+    Healthcheck,
+    Shell,
+    ExposedPorts,
+    ...rest
+  } = config
+  return {
+    ...rest,
+    Labels: rest.Labels ?? {},
+    ...(ExposedPorts && { ExposedPorts }),
+    ...(Healthcheck && { Healthcheck: withoutZeros(Healthcheck) }),
+    ...(MacAddress && !atLeast(version, '1.44') && { MacAddress }),
+    ...(NetworkDisabled && { NetworkDisabled }),
+    ...(ArgsEscaped && { ArgsEscaped }),
+    ...(StopTimeout !== undefined && { StopTimeout }),
+    ...(StopSignal && { StopSignal }),
+    ...(Shell && { Shell }),
+  }
+}
+
+function withoutZeros(object: object): object {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== 0 && value !== null))
+}
+
+export function mountJson(point: MountPoint): object {
+  const { Type, Name, Source, Destination, Driver, Mode, RW, Propagation } = point
+  return {
+    Type,
+    ...(Name && { Name }),
+    Source,
+    Destination,
+    ...(Driver && { Driver }),
+    Mode,
+    RW,
+    Propagation,
+  }
+}
+
+function networkSettingsJson(found: Found, context: InspectContext): object {
+  const { record, core } = found
+  const networks = networksJson(found, context)
+  const mode = modeOf(record.hostConfig)
+  const sandboxKey = core.attachments[0]?.netnsPath ?? ''
+  const shared = {
+    Bridge: '',
+    SandboxID: sandboxKey === '' ? '' : found.id,
+    SandboxKey: sandboxKey,
+    Ports: portMapJson(found),
+  }
+  if (atLeast(context.version, '1.52')) return { ...shared, Networks: networks }
+  const bridge = networks.bridge
+  return {
+    ...shared,
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: bridge?.EndpointID ?? '',
+    Gateway: bridge?.Gateway ?? '',
+    GlobalIPv6Address: bridge?.GlobalIPv6Address ?? '',
+    GlobalIPv6PrefixLen: bridge?.GlobalIPv6PrefixLen ?? 0,
+    IPAddress: bridge?.IPAddress ?? '',
+    IPPrefixLen: bridge?.IPPrefixLen ?? 0,
+    IPv6Gateway: bridge?.IPv6Gateway ?? '',
+    MacAddress: bridge?.MacAddress ?? '',
+    Networks: mode.startsWith('container:') ? {} : networks,
+  }
+}
+
+/** By network name: those it is on, or when it does not run, those it will be on. */
+export function networksJson({ id, name, record, core }: Found, { networkIds }: Pick<InspectContext, 'networkIds'>) {
+  const byName = new Map<string, AttachmentRecord>(core.attachments.map(made => [made.networkName, made]))
+  const wished = (core.config?.networks ?? [])
+    .map(({ network }) => network)
+    .filter(network => !network.startsWith('container:'))
+  const names = [...new Set([...wished, ...byName.keys()])]
+  return Object.fromEntries(
+    names.map(network => [
+      network,
+      endpointJson({
+        id,
+        name,
+        network,
+        networkId: networkIds.get(network) ?? '',
+        attachment: byName.get(network),
+        wish: record.endpoints[network],
+      }),
+    ]),
+  )
+}

@@ -1,0 +1,197 @@
+/** The verbs that change what a container does: start, stop, kill, restart, pause, remove. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import { Status } from '#api/gen/containerd/types/task/task.ts'
+import type { Engine } from '../engine/engine.ts'
+import { conflict, HttpError, notModified, serverError } from '../http/http-error.ts'
+import { publishContainerEvent } from './actor.ts'
+import type { AttachHub } from './attach-hub.ts'
+import { parseSignal, SIGKILL, SIGTERM } from './signals.ts'
+import { isRunning } from './state.ts'
+import type { ContainerStore, Found } from './store.ts'
+
+/** Docker's. */
+const defaultStopSeconds = 10
+/** How long a killed process may take to be gone. */
+const killMs = 10_000
+
+export interface LifecycleParts {
+  engine: Pick<Engine, 'core' | 'events' | 'volumes' | 'log'>
+  store: ContainerStore
+  hub: AttachHub
+}
+
+export interface StopOptions {
+  signal?: string
+  /** Seconds until SIGKILL; negative: never. Undefined: the container's own. */
+  timeout?: number | undefined
+}
+
+export class Lifecycle {
+  readonly #parts: LifecycleParts
+  readonly #core: Engine['core']
+
+  constructor(parts: LifecycleParts) {
+    this.#parts = parts
+    this.#core = parts.engine.core
+  }
+
+  /** 304 when it runs. What cannot be executed is 400 with the runtime's words, by which the CLI chooses its exit code. */
+  async start(found: Found): Promise<void> {
+    if (found.state.name === 'paused') throw conflict('cannot start a paused container, try unpause instead')
+    if (isRunning(found.state)) throw notModified()
+    const { id } = found
+    await this.#mountVolumes(found)
+    try {
+      await this.#createTask(found)
+      await this.#parts.hub.created(id)
+      await this.#core.tasks.start({ containerId: id })
+    } catch (error) {
+      await this.#core.tasks.delete({ containerId: id }).catch(() => {})
+      // Nobody else will: there is no exit that the core could see.
+      if (found.record.hostConfig.AutoRemove) await this.#deleteRecord(id)
+      throw startFailure(error)
+    }
+  }
+
+  async #mountVolumes({ id, record }: Found): Promise<void> {
+    for (const { Type, Name } of record.mounts)
+      if (Type === 'volume' && Name) await this.#parts.engine.volumes.mount(Name, id)
+  }
+
+  /** A task that was created and never started (a gateway died in between) is used; one that has stopped goes first. */
+  async #createTask({ id, core }: Found): Promise<void> {
+    if (core.task?.status === Status.CREATED) return
+    if (core.task) await this.#forgetTask(id)
+    try {
+      await this.#core.tasks.create({ containerId: id })
+    } catch (error) {
+      if (!isGantryError(error, 'ALREADY_EXISTS')) throw error
+      await this.#forgetTask(id)
+      await this.#core.tasks.create({ containerId: id })
+    }
+  }
+
+  async #forgetTask(containerId: string): Promise<void> {
+    await this.#core.tasks.delete({ containerId }).catch(error => {
+      if (!isGantryError(error, 'NOT_FOUND')) throw error
+    })
+  }
+
+  /** Resolves when it has ended; 304 when it does not run. */
+  async stop(found: Found, { signal = '', timeout }: StopOptions = {}): Promise<void> {
+    const { id, record } = found
+    if (!isRunning(found.state)) throw notModified()
+    const number = signal || record.config.StopSignal ? parseSignal(signal || record.config.StopSignal) : SIGTERM
+    const seconds = timeout ?? record.config.StopTimeout ?? defaultStopSeconds
+    const exited = this.#exit(id)
+    await this.#signal(found, number)
+    const late = Symbol('late')
+    const patience = seconds < 0 ? exited : sleep(seconds * 1000, late, { ref: false })
+    if ((await Promise.race([exited, patience])) === late) {
+      await this.#signal(found, SIGKILL)
+      await exited
+    }
+    publishContainerEvent(this.#parts.engine.events, found, 'stop')
+  }
+
+  /** Resolves when the first process is gone, whoever took it away. */
+  async #exit(containerId: string): Promise<void> {
+    await this.#core.tasks.wait({ containerId }).catch(error => {
+      if (!isGantryError(error, 'NOT_FOUND') && !isGantryError(error, 'UNAVAILABLE')) throw error
+    })
+  }
+
+  async #signal(found: Found, signal: number): Promise<void> {
+    // A frozen process takes no signal.
+    if (found.state.name === 'paused') await this.#core.tasks.resume({ containerId: found.id }).catch(() => {})
+    await this.#core.tasks.kill({ containerId: found.id, signal }).catch(error => {
+      if (!isGantryError(error, 'NOT_FOUND')) throw error
+    })
+    publishContainerEvent(this.#parts.engine.events, found, 'kill', { signal: String(signal) })
+  }
+
+  /** 409 unless it runs. SIGKILL is waited for. */
+  async kill(found: Found, signal: string): Promise<void> {
+    const number = signal === '' ? SIGKILL : parseSignal(signal)
+    if (!isRunning(found.state))
+      throw conflict(`cannot kill container: ${found.name}: container ${found.id} is not running`)
+    const exited = number === SIGKILL ? this.#exit(found.id) : undefined
+    await this.#signal(found, number)
+    if (exited) await Promise.race([exited, sleep(killMs, undefined, { ref: false })])
+  }
+
+  async restart(found: Found, options: StopOptions): Promise<void> {
+    if (isRunning(found.state)) await this.stop(found, options)
+    await this.start(await this.#parts.store.get(found.id))
+    publishContainerEvent(this.#parts.engine.events, found, 'restart')
+  }
+
+  async pause(found: Found): Promise<void> {
+    if (found.state.name === 'paused') throw conflict(`container ${found.id} is already paused`)
+    if (!isRunning(found.state)) throw conflict(`container ${found.id} is not running`)
+    await this.#core.tasks.pause({ containerId: found.id })
+  }
+
+  async unpause(found: Found): Promise<void> {
+    if (found.state.name !== 'paused') throw conflict(`Container ${found.id} is not paused`)
+    await this.#core.tasks.resume({ containerId: found.id })
+  }
+
+  /** 409 when it runs and `force` is not given. */
+  async remove(found: Found, { force, volumes }: { force: boolean; volumes: boolean }): Promise<void> {
+    const { id, name, record } = found
+    if (isRunning(found.state)) {
+      if (!force) {
+        const what =
+          found.state.name === 'paused'
+            ? 'paused and must be unpaused first'
+            : 'running: stop the container before removing or force remove'
+        throw conflict(`cannot remove container "/${name}": container is ${what}`)
+      }
+      await this.kill(found, '')
+    }
+    await this.#forgetTask(id)
+    await this.#deleteRecord(id)
+    await this.releaseVolumes(id, record, volumes || record.hostConfig.AutoRemove)
+  }
+
+  /** Somebody may remove it at the same time, or a stopped task may just be on its way out. */
+  async #deleteRecord(id: string): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#core.records.delete({ id })
+        return
+      } catch (error) {
+        if (isGantryError(error, 'NOT_FOUND')) return
+        if (!isGantryError(error, 'FAILED_PRECONDITION') || attempt > 5) throw error
+        await this.#forgetTask(id)
+      }
+    }
+  }
+
+  async releaseVolumes(id: string, record: Found['record'], removeAnonymous: boolean): Promise<void> {
+    const { volumes, log } = this.#parts.engine
+    const used = record.mounts.filter(({ Type, Name }) => Type === 'volume' && Name)
+    try {
+      for (const { Name = '' } of used) await volumes.unmount(Name, id)
+      const anonymous = used.flatMap(({ Name = '', anonymous: isAnonymous }) => (isAnonymous ? [Name] : []))
+      if (removeAnonymous && anonymous.length > 0) await volumes.removeAnonymous(anonymous)
+    } catch (error) {
+      log.warn({ id, err: error }, 'volumes of a removed container')
+    }
+  }
+}
+
+/** The CLI reads these words: "executable file not found" is exit code 127, "permission denied" 126. */
+function startFailure(error: unknown): Error {
+  if (error instanceof HttpError) return error
+  const text = messageOf(error)
+  const message = `failed to create task for container: ${text}`
+  const isOfTheCommand = /not found|no such file|permission denied|is a directory|exec format|not a directory/i.test(
+    text,
+  )
+  if (isGantryError(error, 'ALREADY_EXISTS') || isGantryError(error, 'UNAVAILABLE'))
+    return serverError(message, { cause: error })
+  return isOfTheCommand ? new HttpError(400, message, { cause: error }) : serverError(message, { cause: error })
+}

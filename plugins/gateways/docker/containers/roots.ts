@@ -1,0 +1,70 @@
+/** Roots mounted for a moment: an image's, read only, to copy from; a container's, to copy from and into. */
+import { randomBytes } from 'node:crypto'
+import { mkdir, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isGantryError } from '#api/errors/errors.ts'
+import type { Mount } from '#api/gen/containerd/types/mount.ts'
+import { mount, unmount } from '#api/sys/sys.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { ResolvedImage } from '../engine/images.ts'
+import type { Found } from './store.ts'
+
+type RootsEngine = Pick<Engine, 'core' | 'settings'>
+
+/** A view of the image, taken away afterwards. The image must be unpacked. */
+export async function withImageRoot<T>(
+  engine: RootsEngine,
+  image: ResolvedImage,
+  body: (root: string) => Promise<T>,
+): Promise<T> {
+  const { snapshotter, chainId } = await unpackedRoot(engine, image)
+  const key = `docker-view-${randomBytes(8).toString('hex')}`
+  const { mounts } = await engine.core.snapshots.view({ snapshotter, key, parent: chainId })
+  try {
+    return await withMounted(engine, mounts, body)
+  } finally {
+    await engine.core.snapshots.remove({ snapshotter, key })
+  }
+}
+
+/** Mounted by nobody else: of a container that does not run. Its snapshot is made when it never ran. */
+export async function withContainerRoot<T>(
+  engine: RootsEngine,
+  { id, core }: Found,
+  body: (root: string) => Promise<T>,
+): Promise<T> {
+  const snapshotter = core.config?.snapshotter ?? ''
+  const mounts = await engine.core.snapshots.mounts({ snapshotter, key: id }).catch(async error => {
+    if (!isGantryError(error, 'NOT_FOUND')) throw error
+    const parent = core.labels[`containerd.io/gc.ref.snapshot.${snapshotter}`] ?? ''
+    return engine.core.snapshots.prepare({ snapshotter, key: id, parent })
+  })
+  return withMounted(engine, mounts.mounts, body)
+}
+
+async function withMounted<T>(
+  { settings }: RootsEngine,
+  mounts: readonly Mount[],
+  body: (root: string) => Promise<T>,
+): Promise<T> {
+  const root = join(settings.state, 'mounts', randomBytes(8).toString('hex'))
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  try {
+    await mount([...mounts], root)
+    try {
+      return await body(root)
+    } finally {
+      await unmount(root, { detach: true })
+    }
+  } finally {
+    await rmdir(root)
+  }
+}
+
+/** Where an image's top layer is. */
+async function unpackedRoot(engine: RootsEngine, image: ResolvedImage) {
+  const { info } = await engine.core.content.info({ digest: image.id })
+  const label = Object.entries(info?.labels ?? {}).find(([key]) => key.startsWith('containerd.io/gc.ref.snapshot.'))
+  const snapshotter = label?.[0].slice('containerd.io/gc.ref.snapshot.'.length) ?? ''
+  return { snapshotter, chainId: label?.[1] ?? '' }
+}

@@ -1,0 +1,122 @@
+/** `/containers/…`: the verbs without streams. */
+
+import { atLeast } from '../http/api-version.ts'
+import { readJson } from '../http/body.ts'
+import { HttpError, notFound } from '../http/http-error.ts'
+import { Query } from '../http/query.ts'
+import { pathParameter, type Request, type Routes } from '../http/routes.ts'
+import type { ContainerParts } from './containers.ts'
+import { createSchema } from './create/body.ts'
+import { createContainer } from './create/create.ts'
+import { pruneContainers } from './prune.ts'
+import { inspectContainer, listContainers } from './queries.ts'
+import { renameContainer } from './rename.ts'
+import { topOf } from './top.ts'
+import { updateContainer } from './update/update.ts'
+import { parseCondition } from './waiting.ts'
+
+export function containerRoutes(parts: ContainerParts): Routes {
+  const { store, lifecycle, engine } = parts
+  const get = (request: Request) => store.get(pathParameter(request, 'id'))
+  return app => {
+    app.get('/containers/json', async request => listContainers(parts, new Query(request), request.apiVersion))
+    app.get('/containers/:id/json', async request =>
+      inspectContainer(parts, await get(request), new Query(request).flag('size'), request.apiVersion),
+    )
+    app.post('/containers/create', async (request, reply) => {
+      const query = new Query(request)
+      const body = await readJson(request, createSchema)
+      const wish = { name: query.text('name'), platform: query.text('platform') }
+      return reply.code(201).send(await createContainer(parts, body, wish))
+    })
+    app.post('/containers/:id/start', async (request, reply) => {
+      await lifecycle.start(await get(request))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/stop', async (request, reply) => {
+      await lifecycle.stop(await get(request), stopOptions(request))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/restart', async (request, reply) => {
+      await lifecycle.restart(await get(request), stopOptions(request))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/kill', async (request, reply) => {
+      await lifecycle.kill(await get(request), new Query(request).text('signal'))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/pause', async (request, reply) => {
+      await lifecycle.pause(await get(request))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/unpause', async (request, reply) => {
+      await lifecycle.unpause(await get(request))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/rename', async (request, reply) => {
+      await renameContainer(parts, await get(request), new Query(request).text('name'))
+      return reply.code(204).send()
+    })
+    app.post('/containers/:id/update', async request => updateContainer(parts, await get(request), request))
+    app.post('/containers/:id/resize', async (request, reply) => {
+      const [height, width] = windowSize(request)
+      const found = await get(request)
+      if (found.state.name !== 'running') throw new HttpError(409, `container ${found.id} is not running`)
+      await engine.core.tasks.resizePty({ containerId: found.id, height, width })
+      return reply.code(200).send()
+    })
+    app.get('/containers/:id/top', async request =>
+      topOf(await get(request), new Query(request).text('ps_args'), engine.core),
+    )
+    app.delete('/containers/:id', async (request, reply) => {
+      const query = new Query(request)
+      const found = await get(request)
+      if (query.flag('link')) throw notFound(`no such link: ${pathParameter(request, 'id')}`)
+      await lifecycle.remove(found, { force: query.flag('force'), volumes: query.flag('v') })
+      return reply.code(204).send()
+    })
+    app.post('/containers/prune', async request => pruneContainers(parts, new Query(request)))
+    app.post('/containers/:id/wait', async (request, reply) => {
+      const query = new Query(request)
+      const condition = parseCondition(query.text('condition'))
+      const found = await get(request)
+      const gone = new AbortController()
+      reply.raw.once('close', () => gone.abort())
+      const exit = parts.waiting.until(found, condition, gone.signal)
+      exit.catch(() => {})
+      // The CLI starts the container when it has seen this head.
+      if (atLeast(request.apiVersion, '1.30')) {
+        reply.hijack()
+        reply.raw.writeHead(200, { ...reply.getHeaders(), 'Content-Type': 'application/json' } as Record<
+          string,
+          string
+        >)
+        reply.raw.flushHeaders()
+        const answer = await exit.then(
+          StatusCode => ({ StatusCode }),
+          (error: Error) => ({ Error: { Message: error.message }, StatusCode: -1 }),
+        )
+        if (!gone.signal.aborted) reply.raw.end(`${JSON.stringify(answer)}\n`)
+        return reply
+      }
+      return { StatusCode: await exit }
+    })
+  }
+}
+
+function stopOptions(request: Request): { signal: string; timeout: number | undefined } {
+  const query = new Query(request)
+  return { signal: query.text('signal'), timeout: query.integer('t') }
+}
+
+/** 400 in Docker's words. */
+export function windowSize(request: Request): [number, number] {
+  const query = new Query(request)
+  const [height, width] = ['h', 'w'].map(name => {
+    const text = query.text(name)
+    if (!/^\d+$/.test(text) || Number(text) > 65_535)
+      throw new HttpError(400, `invalid resize ${name === 'h' ? 'height' : 'width'} "${text}": invalid syntax`)
+    return Number(text)
+  })
+  return [height ?? 0, width ?? 0]
+}

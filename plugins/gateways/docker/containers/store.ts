@@ -1,0 +1,96 @@
+/** Containers as the core has them, found by whatever a client writes. */
+
+import { isGantryError } from '#api/errors/errors.ts'
+import type { InspectResponse } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Core } from '../core-client/core.ts'
+import type { ContainerSummary, EngineContainers } from '../engine/containers.ts'
+import { badRequest, noSuchContainer } from '../http/http-error.ts'
+import { foreignRecord } from './foreign.ts'
+import { type DockerRecord, decodeRecord } from './record.ts'
+import { type ContainerState, stateOf } from './state.ts'
+
+/** A container at one moment. */
+export interface Found {
+  id: string
+  /** Without the slash. */
+  name: string
+  record: DockerRecord
+  core: InspectResponse
+  state: ContainerState
+}
+
+export class ContainerStore implements EngineContainers {
+  readonly #core: Core
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  /** Docker's 404, and its 400 for a prefix that several ids have. */
+  async get(reference: string): Promise<Found> {
+    const wanted = reference.replace(/^\//, '')
+    try {
+      return found(await this.#core.containers.inspect({ id: wanted }))
+    } catch (error) {
+      if (isGantryError(error, 'NOT_FOUND')) throw noSuchContainer(reference, { cause: error })
+      if (isGantryError(error, 'INVALID_ARGUMENT'))
+        throw badRequest(`multiple IDs found with provided prefix: ${reference}`, { cause: error })
+      throw error
+    }
+  }
+
+  /** Undefined instead of 404. */
+  async peek(reference: string): Promise<Found | undefined> {
+    try {
+      return found(await this.#core.containers.inspect({ id: reference }))
+    } catch (error) {
+      if (isGantryError(error, 'NOT_FOUND')) return undefined
+      throw error
+    }
+  }
+
+  /** The newest first. */
+  async all(): Promise<Found[]> {
+    const { containers } = await this.#core.containers.list({})
+    return containers.map(found).sort((a, b) => compareCreated(b, a))
+  }
+
+  async find(reference: string): Promise<ContainerSummary> {
+    return summary(await this.get(reference))
+  }
+
+  async list(): Promise<ContainerSummary[]> {
+    return (await this.all()).map(summary)
+  }
+}
+
+function compareCreated(a: Found, b: Found): number {
+  const [x, y] = [a.core.createdAt, b.core.createdAt]
+  if (!x || !y) return 0
+  return x.seconds === y.seconds ? x.nanos - y.nanos : x.seconds < y.seconds ? -1 : 1
+}
+
+function found(core: InspectResponse): Found {
+  const record = decodeRecord(core.extensions) ?? foreignRecord(core)
+  const { id = '', name = '' } = core.config ?? {}
+  return { id, name: name || id.slice(0, 12), record, core, state: stateOf(core) }
+}
+
+function summary({ id, name, record, core, state }: Found): ContainerSummary {
+  return {
+    id,
+    name,
+    image: record.config.Image,
+    imageId: record.imageId,
+    imageRecord: core.config?.image ?? '',
+    state: state.name,
+    labels: record.config.Labels ?? {},
+    mounts: record.mounts.map(({ Type, Name = '', Source, Destination }) => ({
+      type: Type,
+      name: Name,
+      source: Source,
+      destination: Destination,
+    })),
+    networks: (core.config?.networks ?? []).map(({ network }) => network),
+  }
+}

@@ -1,0 +1,70 @@
+/** `docker update`: limits and the restart policy, of the running container at once, and for its next start. */
+import * as z from 'zod'
+import { isGantryError } from '#api/errors/errors.ts'
+import { readJson } from '../../http/body.ts'
+import { optionalObject } from '../../http/go-json.ts'
+import { badRequest, conflict } from '../../http/http-error.ts'
+import type { Request } from '../../http/routes.ts'
+import { publishContainerEvent } from '../actor.ts'
+import type { ContainerParts } from '../containers.ts'
+import { type HostConfig, resourceShape, restartPolicySchema } from '../create/body.ts'
+import { checkLimits, checkRestart } from '../create/check.ts'
+import { modeOf } from '../create/networks.ts'
+import { translate } from '../create/translate.ts'
+import { encodeRecord } from '../record.ts'
+import { isRunning } from '../state.ts'
+import type { Found } from '../store.ts'
+import { linuxResources } from './linux-resources.ts'
+
+const updateSchema = z.object({ ...resourceShape, RestartPolicy: optionalObject(restartPolicySchema) })
+type UpdateWish = z.output<typeof updateSchema>
+
+export async function updateContainer(parts: ContainerParts, found: Found, request: Request): Promise<object> {
+  const wish = await readJson(request, updateSchema)
+  const hostConfig = merged(found.record.hostConfig, wish)
+  checkLimits(hostConfig)
+  checkRestart(wish.RestartPolicy, found.record.hostConfig.AutoRemove)
+  const { core, events } = parts.engine
+  if (isRunning(found.state)) await updateTask(parts, found, hostConfig)
+  const record = { ...found.record, hostConfig }
+  const config = translate({
+    ...{ id: found.id, name: found.name, config: record.config, host: hostConfig, mounts: record.mounts },
+    image: found.core.config?.image ?? '',
+    platform: found.core.config?.platform ?? '',
+    networks: { mode: modeOf(hostConfig), endpoints: record.endpoints },
+  })
+  // Networks may have changed by connect and disconnect since it was created.
+  const networks = found.core.config?.networks ?? []
+  const { warnings } = await core.containers.update({
+    id: found.id,
+    config: { ...config, networks },
+    extensions: encodeRecord(record),
+  })
+  publishContainerEvent(events, found, 'update')
+  return { Warnings: warnings.length === 0 ? null : warnings }
+}
+
+async function updateTask({ engine }: ContainerParts, found: Found, host: HostConfig): Promise<void> {
+  const value = Buffer.from(JSON.stringify(linuxResources(host)))
+  const typeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/LinuxResources'
+  try {
+    await engine.core.tasks.update({ containerId: found.id, resources: { typeUrl, value } })
+  } catch (error) {
+    if (isGantryError(error, 'NOT_FOUND')) throw conflict(`container ${found.id} is not running`, { cause: error })
+    throw badRequest(`Cannot update container ${found.id}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    })
+  }
+}
+
+/** A zero leaves a limit as it is, as in Docker. */
+function merged(host: HostConfig, { RestartPolicy, ...limits }: UpdateWish): HostConfig {
+  const given = Object.entries(limits).filter(
+    ([, value]) => value !== 0 && value !== '' && value !== null && value !== undefined,
+  )
+  return {
+    ...host,
+    ...Object.fromEntries(given),
+    ...(RestartPolicy?.Name && { RestartPolicy }),
+  } as HostConfig
+}

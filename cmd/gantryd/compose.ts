@@ -28,6 +28,7 @@ import {
 } from '#core/launch/launch.ts'
 import { LeaseStore, type Leases } from '#core/leases/leases.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
+import { MountManager } from '#core/mounts/mounts.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
 import { Connections, createNetworks, type Networks } from '#core/networks/networks.ts'
 import { PluginAdministration } from '#core/plugins/administration.ts'
@@ -37,6 +38,7 @@ import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
 import { PluginRegistry } from '#core/plugins/registry.ts'
 import { createSupervisor, type Supervisor } from '#core/plugins/supervisor.ts'
 import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
+import { type Sandboxes, SandboxStore, ShimController } from '#core/sandbox/sandboxes.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
 import { refreshEtcFiles, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
@@ -78,6 +80,9 @@ export const tokens = {
   gc: token<GcScheduler>('gc'),
   collector: token<GarbageCollector>('collector'),
   doctor: token<Doctor>('doctor'),
+  mounts: token<MountManager>('mounts'),
+  sandboxes: token<Sandboxes>('sandboxes'),
+  sandboxShims: token<ShimController>('sandbox shims'),
   plugins: token<Supervisor>('plugins'),
   metrics: token<Registry>('metrics'),
   pluginAdministration: token<PluginAdministration>('plugin administration'),
@@ -104,6 +109,20 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   const metadata = new Metadata(store)
   const exchange = new Exchange()
   const content = await LocalContentStore.open(join(root, 'content'), metadata, exchange)
+  const shims = {
+    folders: [executableFolder],
+    path: process.env.PATH ?? '',
+    overrides: shimOverrides(),
+    standIns: config.containers.runtimes,
+  }
+  const surroundings = {
+    address,
+    publishBinary,
+    socketFolder: join(state, 's'),
+    debug: config.log_level === 'debug' || config.log_level === 'trace',
+    environment: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+  }
+  const mounts = await MountManager.open({ metadata, folder: join(state, 'm'), roots: [root], logger: log('mounts') })
   const collectNow = () => parts.resolve(t.gc).collectNow()
   const placesOf = placesUnder(root, state)
   const lastRuns = new LastRuns(metadata)
@@ -155,7 +174,14 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   add(
     t.collector,
     get =>
-      new GarbageCollector({ metadata, events: exchange, content, snapshots: get(t.snapshots), logger: log('gc') }),
+      new GarbageCollector({
+        metadata,
+        events: exchange,
+        content,
+        snapshots: get(t.snapshots),
+        mounts,
+        logger: log('gc'),
+      }),
   )
   add(t.gc, get => new GcScheduler({ metadata, collect: () => get(t.collector).collect(), logger: log('gc') }))
   add(t.networks, get =>
@@ -187,6 +213,18 @@ export async function compose(foundation: Foundation): Promise<Parts> {
           collect: collectNow,
         }),
       ),
+  )
+  add(t.mounts, () => mounts)
+  add(t.sandboxes, () => new SandboxStore(metadata))
+  add(
+    t.sandboxShims,
+    () =>
+      new ShimController({
+        roots: { root: join(root, 'sandboxes'), state: join(state, 'sb') },
+        shims,
+        surroundings,
+        logger: log('sandbox'),
+      }),
   )
   add(t.diffs, () => new LocalDiffs(content, join(state, 'tmp')))
   add(t.remotes, () => createRemotes({ hostDir: config.registry.host_directory }))
@@ -246,19 +284,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         placesOf,
         logger: log('tasks'),
         cgroupName: instance.name,
-        shims: {
-          folders: [executableFolder],
-          path: process.env.PATH ?? '',
-          overrides: shimOverrides(),
-          standIns: config.containers.runtimes,
-        },
-        surroundings: {
-          address,
-          publishBinary,
-          socketFolder: join(state, 's'),
-          debug: config.log_level === 'debug' || config.log_level === 'trace',
-          environment: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
-        },
+        shims,
+        surroundings,
       }),
   )
   add(

@@ -96,6 +96,7 @@ function holdParts(parts: Parts, lifetimes: AsyncDisposableStack): void {
   lifetimes.defer(() => parts.resolve(tokens.plugins).stop())
   lifetimes.use(parts.resolve(tokens.pluginAdministration))
   lifetimes.defer(() => parts.resolve(tokens.gc).stop())
+  lifetimes.defer(() => parts.resolve(tokens.sandboxShims).close())
   lifetimes.defer(() => parts.resolve(tokens.tasks).close(graceMs))
 }
 

@@ -6,7 +6,9 @@ import { EventsDefinition } from '#api/gen/containerd/services/events/v1/events.
 import { ImagesDefinition } from '#api/gen/containerd/services/images/v1/images.ts'
 import { IntrospectionDefinition } from '#api/gen/containerd/services/introspection/v1/introspection.ts'
 import { LeasesDefinition } from '#api/gen/containerd/services/leases/v1/leases.ts'
+import { MountsDefinition } from '#api/gen/containerd/services/mounts/v1/mounts.ts'
 import { NamespacesDefinition } from '#api/gen/containerd/services/namespaces/v1/namespaces.ts'
+import { ControllerDefinition, StoreDefinition } from '#api/gen/containerd/services/sandbox/v1/sandbox.ts'
 import { SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
 import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
@@ -32,10 +34,12 @@ import { imagesService } from '#core/images/images.ts'
 import { introspectionService, type PluginDescription } from '#core/introspection/introspection.ts'
 import { launchService } from '#core/launch/launch.ts'
 import { leasesService } from '#core/leases/leases.ts'
+import { mountsService } from '#core/mounts/mounts.ts'
 import { namespacesService } from '#core/namespaces/namespaces.ts'
 import { networksService } from '#core/networks/networks.ts'
 import type { Plugins } from '#core/plugins/plugins.ts'
 import { pluginsService } from '#core/plugins/service.ts'
+import { sandboxControllerService, sandboxStoreService } from '#core/sandbox/sandboxes.ts'
 import { snapshotsService } from '#core/snapshots/snapshots.ts'
 import { StreamRegistry, streamingService } from '#core/streaming/streaming.ts'
 import { tasksService } from '#core/tasks/tasks.ts'
@@ -66,7 +70,14 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
     introspectionService({ metadata: get(tokens.metadata), plugins: () => describe(plugins) }),
   )
   serve(LeasesDefinition, leasesService(get(tokens.leases)))
+  serve(MountsDefinition, mountsService(get(tokens.mounts)))
   serve(NamespacesDefinition, namespacesService(get(tokens.namespaces)))
+  const sandboxes = get(tokens.sandboxes)
+  serve(StoreDefinition, sandboxStoreService(sandboxes))
+  serve(
+    ControllerDefinition,
+    sandboxControllerService({ sandboxes, shim: get(tokens.sandboxShims), events: get(tokens.exchange) }),
+  )
   serve(SnapshotsDefinition, snapshotsService(get(tokens.snapshots)))
   serve(StreamingDefinition, streamingService(streams))
   serve(TasksDefinition, tasksService(get(tokens.tasks)))

@@ -23,7 +23,7 @@ export interface GarbageCollectorOptions {
   /** The snapshotters' backends. */
   readonly snapshots: SizedSnapshots & { markDirty(snapshotters: Iterable<string>): void; sweep(): Promise<void> }
   /** Mounts the daemon holds; without them there are none. */
-  readonly mounts?: { sweep(): Promise<void> }
+  readonly mounts?: { underWay(): readonly { ns: string; name: string }[]; sweep(): Promise<void> }
 }
 
 /** Records removed in one transaction: a few milliseconds at most. */
@@ -92,11 +92,14 @@ export class GarbageCollector {
   }
 
   #mark(pace: Pace): Promise<Marking> {
-    const { metadata, content } = this.#options
-    const extraRoots = content
+    const { metadata, content, mounts } = this.#options
+    const written = content
       .openIngests()
       .map(({ ns, ref }) => ({ type: 'ingest' as const, ns, key: ref, why: 'being written' }))
-    return Marking.of({ metadata, pace, extraRoots })
+    const mounted = (mounts?.underWay() ?? []).map(({ ns, name }) => {
+      return { type: 'mount' as const, ns, key: name, why: 'being activated' }
+    })
+    return Marking.of({ metadata, pace, extraRoots: [...written, ...mounted] })
   }
 
   #announce(removed: readonly GcNode[]): void {

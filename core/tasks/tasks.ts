@@ -24,10 +24,14 @@ import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { ShimApi } from './shim-connection.ts'
 
+export type { Bootstrap, BundleRoots } from './bundle.ts'
 export { TaskManagerImpl, type TaskManagerParts } from './manager.ts'
 export { type RefreshParts, refreshEtcFiles } from './refresh-etc-files.ts'
+export type { ShimPlaces } from './runtime-name.ts'
 export { tasksService } from './service.ts'
 export type { ShimApi } from './shim-connection.ts'
+export type { ShimSurroundings } from './shim-process.ts'
+export { Shims } from './shims.ts'
 
 /** How a process ended. */
 export interface Exit {

@@ -18,6 +18,11 @@ import { imageRoutes } from './images/routes.ts'
 import { networkRoutes } from './networks/routes.ts'
 import { RegistryHosts } from './registry/host-files.ts'
 import { registryRoutes } from './registry/routes.ts'
+import { readHostFacts } from './system/host-facts.ts'
+import { metricsRoutes } from './system/metrics.ts'
+import { notServedRoutes } from './system/not-served.ts'
+import { systemRoutes } from './system/routes.ts'
+import { swarmRoutes } from './system/swarm.ts'
 import { volumeRoutes } from './volumes/routes.ts'
 import { Volumes } from './volumes/volumes.ts'
 
@@ -39,6 +44,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   const volumes = new Volumes(engine)
   await volumes.open()
   engine.volumes = volumes
+  const system = { engine, events, catalog: images.catalog, host: readHostFacts() }
   const routes: readonly Routes[] = [
     pingRoutes,
     imageRoutes(images),
@@ -48,6 +54,10 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     networkRoutes,
     containerRoutes(containers),
     attachRoutes(containers),
+    systemRoutes(system, { engine, images, volumes }),
+    swarmRoutes,
+    notServedRoutes,
+    metricsRoutes(system),
   ]
   const app = createHttpServer({ apiVersion: settings.apiVersion, version: settings.version, log })
   for (const add of routes) add(app, engine)

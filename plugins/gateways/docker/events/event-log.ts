@@ -87,6 +87,10 @@ export class EventLog implements EngineEvents {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
   }
 
+  get listenerCount(): number {
+    return this.#listeners.size
+  }
+
   /** What is kept from a moment on, the oldest first. */
   async since(nano: bigint): Promise<LoggedEvent[]> {
     const texts = await Promise.all([this.#read('previous'), this.#read('current')])

@@ -26,15 +26,22 @@ interface Summary {
   Descriptor?: object
 }
 
-export async function listImages(room: ImageRoom, query: Query, version: ApiVersion): Promise<Summary[]> {
+/** `withCounts`: containers are counted whatever the version. */
+export async function listImages(
+  room: ImageRoom,
+  query: Query,
+  version: ApiVersion,
+  { withCounts = atLeast(version, '1.51') } = {},
+): Promise<Summary[]> {
   const filters = Filters.read(query, knownFilters)
   const all = await room.catalog.all()
   const window = await timeWindow(room, filters)
   const patterns = [...filters.values('reference'), ...legacyPattern(query, version)]
   const wanted = all.filter(image => isInWindow(image, window) && hasLabels(image, filters))
   const chosen = wanted.flatMap(image => named(image, patterns, filters.flag('dangling')))
-  const shared = query.flag('shared-size') && atLeast(version, '1.42') ? await sharedSizes(room, all) : undefined
-  const containers = await containerCounts(room)
+  const shared =
+    query.flag('shared-size') && (withCounts || atLeast(version, '1.42')) ? await sharedSizes(room, all) : undefined
+  const containers = withCounts ? await containerCounts(room) : undefined
   return Promise.all(chosen.map(async choice => summary(room, choice, { shared, containers, version })))
 }
 
@@ -107,7 +114,7 @@ async function sharedSizes({ sizes }: ImageRoom, images: readonly CatalogImage[]
 
 interface SummaryFacts {
   shared: ReadonlyMap<string, number> | undefined
-  containers: ReadonlyMap<string, number>
+  containers: ReadonlyMap<string, number> | undefined
   version: ApiVersion
 }
 
@@ -117,7 +124,7 @@ async function summary(room: ImageRoom, { image, tags, digests }: Choice, facts:
   const nameless = tags.length === 0 && digests.length === 0 && !atLeast(version, '1.43')
   const target = image.target
   return {
-    Containers: atLeast(version, '1.51') ? (containers.get(image.id) ?? 0) : -1,
+    Containers: containers === undefined ? -1 : (containers.get(image.id) ?? 0),
     Created: Math.floor((createdMs(image.json) ?? 0) / 1000),
     Id: image.id,
     Labels: image.json.config?.Labels ?? null,

@@ -74,6 +74,8 @@ export interface CreateLayerRequest {
   mode: 'overlay' | 'diff'
   /** With `diff`: the tree before; absent: an empty one. */
   lower?: string
+  /** With `overlay`: the directories below `upper`, topmost first. What `upper` takes from them under another name is resolved. */
+  lowers?: string[]
   userxattr?: boolean
   /** The archive is written here (created, must not exist). */
   output: string

@@ -85,7 +85,10 @@ export class LocalDiffs implements Diffs {
     try {
       const upper = directTree(right)
       if (upper?.format === 'overlay' && sameTree(left, upper))
-        return await createLayer({ upper: upper.path, mode: 'overlay', userxattr: upper.userxattr, ...output }, signal)
+        return await createLayer(
+          { upper: upper.path, lowers: [...upper.lowers], mode: 'overlay', userxattr: upper.userxattr, ...output },
+          signal,
+        )
       return await withTree(right, this.#tempDir, changed =>
         left.length === 0
           ? createLayer({ upper: changed.path, mode: 'diff', ...output }, signal)

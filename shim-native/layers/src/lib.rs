@@ -10,6 +10,7 @@ mod create;
 mod error;
 mod input;
 mod limits;
+mod merged;
 mod path;
 mod tar;
 

@@ -170,6 +170,7 @@ fn an_upper_directory_becomes_the_layer_that_made_it() {
         let changes = Changes::Upper {
             directory: sandbox.root(),
             marks: Marks::Trusted,
+            lowers: vec![sandbox.lower()],
         };
         let (layer, _) = make(&changes, Compression::Gzip);
         let expected = without_link_counts(&described(merged));
@@ -183,6 +184,7 @@ fn an_upper_directory_becomes_the_layer_that_made_it() {
             &Changes::Upper {
                 directory: again.root(),
                 marks: Marks::Trusted,
+                lowers: vec![again.lower()],
             },
             Compression::Gzip,
         );
@@ -288,7 +290,7 @@ fn a_tree_too_deep_to_be_unpacked_is_refused_and_a_deep_one_is_not() {
 }
 
 #[test]
-fn what_overlayfs_keeps_elsewhere_is_refused() {
+fn what_overlayfs_keeps_in_layers_nobody_named_is_refused() {
     if !is_root() {
         return;
     }
@@ -299,13 +301,14 @@ fn what_overlayfs_keeps_elsewhere_is_refused() {
     let changes = Changes::Upper {
         directory: sandbox.root(),
         marks: Marks::Trusted,
+        lowers: Vec::new(),
     };
     let file = tempfile::tempfile().unwrap();
     let message = create(&changes, file, Compression::None, Arc::default())
         .unwrap_err()
         .to_string();
     assert!(
-        message.contains("'moved' has trusted.overlay.redirect"),
+        message.contains("'moved' was renamed and lies in a lower layer"),
         "{message}"
     );
 }

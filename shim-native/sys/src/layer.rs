@@ -168,6 +168,7 @@ pub struct CreateLayerRequest {
     pub upper: String,
     pub mode: String,
     pub lower: Option<String>,
+    pub lowers: Option<Vec<String>>,
     pub userxattr: Option<bool>,
     pub output: String,
     pub compression: String,
@@ -210,6 +211,7 @@ fn changes(request: &CreateLayerRequest) -> Result<Changes> {
         "overlay" => Ok(Changes::Upper {
             directory: PathBuf::from(&request.upper),
             marks: marks(request.userxattr),
+            lowers: request.lowers.iter().flatten().map(PathBuf::from).collect(),
         }),
         "diff" => Ok(Changes::Between {
             lower: request.lower.as_ref().map(PathBuf::from),

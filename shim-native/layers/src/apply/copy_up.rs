@@ -9,9 +9,9 @@ use rustix::io::Errno;
 
 use super::attributes::{Node, set_on_node, timestamps};
 use super::lowers::Found;
-use super::overlay::is_reserved;
+use super::overlay::{Marks, is_reserved};
 use super::tree::Directory;
-use crate::error::{Context, Result};
+use crate::error::{Context, LayerError, Result};
 use crate::tar::{Entry, Time};
 
 /// Gives a new directory or file what the lower one has, except times, which are returned.
@@ -61,6 +61,14 @@ pub fn copy_up(found: &Found, parent: &Directory, path: &[u8]) -> Result<()> {
 }
 
 fn copy_file(found: &Found, parent: &Directory, path: &[u8]) -> Result<()> {
+    for marks in [Marks::Trusted, Marks::User] {
+        if marks.is_metacopy(&found.parent, &found.name, path)? {
+            return Err(LayerError::archive(format!(
+                "a link to '{}', whose data lies in yet another layer (overlay's metacopy): not implemented",
+                String::from_utf8_lossy(path)
+            )));
+        }
+    }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made =
         fs::openat(parent, found.name.as_slice(), flags, Mode::from_raw_mode(0o600)).call("open", path)?;

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::overlay::{Marks, is_whiteout};
 use crate::error::{Context, Result};
+use crate::merged::{Layers, Shown};
 use crate::path::{join, split};
 
 /// Topmost first.
@@ -49,6 +50,8 @@ enum Verdict {
     Below,
     /// A whiteout, an opaque directory or a non-directory hides what is below.
     Hidden,
+    /// A directory on the way continues below under another name.
+    Elsewhere,
 }
 
 impl Lowers {
@@ -67,9 +70,36 @@ impl Lowers {
                 Verdict::Here(found) => return Ok(Some(found)),
                 Verdict::Below => {}
                 Verdict::Hidden => return Ok(None),
+                Verdict::Elsewhere => return self.find_merged(path),
             }
         }
         Ok(None)
+    }
+
+    /// The thorough way, which opens every layer's part of each directory: for layers with renamed directories.
+    fn find_merged(&self, path: &[u8]) -> Result<Option<Found>> {
+        let roots = self
+            .roots
+            .iter()
+            .map(OwnedFd::try_clone)
+            .collect::<std::io::Result<_>>();
+        let layers = Layers::of(roots.call("dup", path)?, self.marks);
+        let found = |directory: &OwnedFd, name: Vec<u8>| {
+            let parent = directory.try_clone().call("dup", path)?;
+            let stat = fs::statat(&parent, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW).call("stat", path)?;
+            Ok(Some(Found { parent, name, stat }))
+        };
+        match layers.walk(0, path, path)? {
+            Shown::Nothing => Ok(None),
+            Shown::File { holder, name } => match holder.first() {
+                Some(top) => found(&top.directory, name),
+                None => Ok(None),
+            },
+            Shown::Directory(stack) => match stack.first() {
+                Some(top) => found(&top.directory, b".".to_vec()),
+                None => Ok(None),
+            },
+        }
     }
 
     fn look(&self, root: &OwnedFd, path: &[u8]) -> Result<Verdict> {
@@ -87,6 +117,9 @@ impl Lowers {
                 Err(Errno::NOTDIR | Errno::LOOP) => return Ok(Verdict::Hidden),
                 error => return error.map(|_| Verdict::Hidden).call("open", path),
             };
+            if self.marks.redirect(&directory, path)?.is_some() {
+                return Ok(Verdict::Elsewhere);
+            }
             hides |= self.marks.is_opaque(&directory, path)?;
         }
         match fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {

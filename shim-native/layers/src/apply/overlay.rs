@@ -1,11 +1,14 @@
 //! overlayfs' marks in an upper directory: kernel documentation, filesystems/overlayfs.rst, "whiteouts and opaque directories".
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{self, FileType, Mode, Stat, XattrFlags};
 use rustix::io::Errno;
 
 use crate::error::{Context, Result};
+
+/// A redirect is a path: PATH_MAX.
+const LONGEST_REDIRECT: usize = 4096;
 
 /// Under which names overlayfs keeps its attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +20,56 @@ pub enum Marks {
 }
 
 impl Marks {
-    fn opaque(self) -> &'static str {
+    fn named(self, trusted: &'static str, user: &'static str) -> &'static str {
         match self {
-            Marks::Trusted => "trusted.overlay.opaque",
-            Marks::User => "user.overlay.opaque",
+            Marks::Trusted => trusted,
+            Marks::User => user,
         }
+    }
+
+    /// Where the layers below have this directory: an absolute name, or another one in the same place.
+    pub fn redirect(self, directory: &OwnedFd, path: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = vec![0; LONGEST_REDIRECT];
+        match fs::fgetxattr(directory, self.redirect_name(), &mut value) {
+            Ok(length) => {
+                value.truncate(length);
+                Ok(Some(value))
+            }
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+            error => error.map(|_| None).call("fgetxattr", path),
+        }
+    }
+
+    /// The same of a file, by name.
+    pub fn redirect_of(self, parent: &OwnedFd, name: &[u8], path: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut value = vec![0; LONGEST_REDIRECT];
+        match fs::lgetxattr(through(parent, name).as_slice(), self.redirect_name(), &mut value) {
+            Ok(length) => {
+                value.truncate(length);
+                Ok(Some(value))
+            }
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(None),
+            error => error.map(|_| None).call("lgetxattr", path),
+        }
+    }
+
+    /// The file has owner, mode and times, and its data is below.
+    pub fn is_metacopy(self, parent: &OwnedFd, name: &[u8], path: &[u8]) -> Result<bool> {
+        let metacopy = self.named("trusted.overlay.metacopy", "user.overlay.metacopy");
+        // Empty, or a record with a digest: the size does not matter.
+        match fs::lgetxattr(through(parent, name).as_slice(), metacopy, &mut [0; 256]) {
+            Ok(_) | Err(Errno::RANGE) => Ok(true),
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
+            error => error.map(|_| false).call("lgetxattr", path),
+        }
+    }
+
+    fn redirect_name(self) -> &'static str {
+        self.named("trusted.overlay.redirect", "user.overlay.redirect")
+    }
+
+    fn opaque(self) -> &'static str {
+        self.named("trusted.overlay.opaque", "user.overlay.opaque")
     }
 
     /// `directory` must be open for reading.
@@ -38,6 +86,13 @@ impl Marks {
     pub fn set_opaque(self, directory: &OwnedFd, path: &[u8]) -> Result<()> {
         fs::fsetxattr(directory, self.opaque(), b"y", XattrFlags::empty()).call("fsetxattr", path)
     }
+}
+
+/// The magic link names the directory itself, and the `l` calls do not follow the last component.
+fn through(parent: &OwnedFd, name: &[u8]) -> Vec<u8> {
+    let mut path = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
+    path.extend_from_slice(name);
+    path
 }
 
 /// Attributes that steer overlayfs. One that comes out of an archive would let a layer redirect lookups.

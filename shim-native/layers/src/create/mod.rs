@@ -14,9 +14,11 @@ use std::sync::atomic::AtomicBool;
 use crate::apply::{Marks, open_root};
 use crate::error::{Context, LayerError, Result};
 use crate::input::Compression;
+use crate::merged::Layers;
 use compare::Comparison;
 use output::Output;
 pub use output::Written;
+use upper::Export;
 use writer::Writer;
 
 /// Address space only, until it is used.
@@ -24,8 +26,13 @@ const STACK: usize = 64 << 20;
 
 /// What the layer describes.
 pub enum Changes {
-    /// What overlayfs wrote into an upper directory.
-    Upper { directory: PathBuf, marks: Marks },
+    /// What overlayfs wrote into an upper directory. `lowers`, topmost first, are what it lay on: needed for what the
+    /// upper directory takes from there under another name (`redirect_dir`, `metacopy`).
+    Upper {
+        directory: PathBuf,
+        marks: Marks,
+        lowers: Vec<PathBuf>,
+    },
     /// What changed from one tree (`None`: an empty one) to another.
     Between { lower: Option<PathBuf>, upper: PathBuf },
 }
@@ -65,8 +72,19 @@ fn write(
 ) -> Result<Created> {
     let mut writer = Writer::new(Output::new(file, compression)?, cancel);
     match changes {
-        Changes::Upper { directory, marks } => {
-            upper::write_upper(&mut writer, &open_root(directory)?, *marks)?
+        Changes::Upper {
+            directory,
+            marks,
+            lowers,
+        } => {
+            let all = std::iter::once(directory).chain(lowers).map(PathBuf::as_path);
+            let layers = Layers::open(all, *marks)?;
+            Export {
+                writer: &mut writer,
+                layers: &layers,
+                marks: *marks,
+            }
+            .run()?;
         }
         Changes::Between { lower, upper } => {
             let lower = lower.as_deref().map(open_root).transpose()?;

@@ -135,11 +135,15 @@ impl<'a> Node<'a> {
         Ok(found)
     }
 
-    /// Hands over exactly the `st_size` bytes the header promises.
-    pub fn content(&self, mut sink: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Hands over exactly the `st_size` bytes the header promises, from the file `name` in `parent`.
+    pub fn content_of(
+        &self,
+        parent: &OwnedFd,
+        name: &[u8],
+        mut sink: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file =
-            fs::openat(self.parent, self.name.as_slice(), flags, Mode::empty()).call("open", &self.path)?;
+        let file = fs::openat(parent, name, flags, Mode::empty()).call("open", &self.path)?;
         let mut left = self.stat.st_size as u64;
         let mut file = File::from(file).take(left);
         let mut chunk = vec![0; 256 * 1024];

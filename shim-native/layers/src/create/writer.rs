@@ -1,6 +1,8 @@
 //! The archive being written.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +33,15 @@ impl Writer {
 
     /// Writes what the node is, but not what is in it.
     pub fn node(&mut self, node: &Node<'_>) -> Result<()> {
+        self.node_with(node, |_| Ok(None))
+    }
+
+    /// `data` may name another file that has the node's content; asked only when it is to be read.
+    pub fn node_with(
+        &mut self,
+        node: &Node<'_>,
+        data: impl FnOnce(&Node<'_>) -> Result<Option<(Rc<OwnedFd>, Vec<u8>)>>,
+    ) -> Result<()> {
         let Some(mut entry) = node.entry()? else {
             return Ok(());
         };
@@ -49,7 +60,10 @@ impl Writer {
         }
         self.header(&entry)?;
         if entry.kind == Kind::File {
-            node.content(|piece| self.data(piece))?;
+            match data(node)? {
+                Some((parent, name)) => node.content_of(&parent, &name, |piece| self.data(piece))?,
+                None => node.content_of(node.parent, &node.name, |piece| self.data(piece))?,
+            }
             self.pad(entry.size)?;
         }
         Ok(())

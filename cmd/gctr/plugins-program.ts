@@ -37,6 +37,23 @@ export function plugins(program: Command): void {
     .option('--purge', 'delete its data too')
     .description('stop and uninstall one that was added')
     .action(lazily(async () => (await changes()).remove))
+  authoring(noun)
+}
+
+/** For whoever writes one. */
+function authoring(noun: Command): void {
+  noun
+    .command('check <address>')
+    .requiredOption('--kind <kind>', 'snapshotter or network')
+    .option('--name <name>', 'which snapshotter of a server that has several')
+    .option('--foreign', 'it need not know gantry.plugin.v1 nor health checks')
+    .option('--copies', 'a snapshotter whose children take the space of their parents too')
+    .option('--no-rebase', 'a snapshotter that cannot put a layer on a parent at commit')
+    .option('--host', 'a network plugin whose containers have no namespace of their own')
+    .option('--json', 'the report as JSON')
+    .option('--junit <file>', "the report as JUnit's XML, into a file")
+    .description('judge a plugin by the rules of its contract, whoever wrote it; 0: all are kept')
+    .action(lazily(async () => (await import('./commands/plugin-check.ts')).check))
 }
 
 function watching(noun: Command): void {

@@ -39,7 +39,7 @@ import type { PluginKind } from './kinds.ts'
 import type { PluginLogLine } from './log-ring.ts'
 import type { PluginStatus } from './status.ts'
 
-export { type KindFolder, kindFolders, kindTraits, type PluginKind, pluginKinds } from './kinds.ts'
+export { type KindFolder, kindFolders, type PluginKind } from './kinds.ts'
 
 export type { PluginSource, PluginSpec } from './spec.ts'
 export type { PluginState, PluginStatus } from './status.ts'

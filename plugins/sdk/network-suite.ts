@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { type ErrorCode, isGantryError } from '#api/errors/errors.ts'
 import { createNetns, removeNetns } from '#api/sys/sys.ts'
 import type { AddRequest, Network, NetworkPlugin } from './network.ts'
@@ -22,7 +22,7 @@ export interface SuiteOptions {
 }
 
 /** A plugin under test, and containers to attach. */
-class Subject implements AsyncDisposable {
+export class Subject implements AsyncDisposable {
   readonly dir = mkdtempSync(join(tmpdir(), 'gantry-net-'))
   readonly #options: SuiteOptions
   readonly #pins: string[] = []
@@ -30,6 +30,10 @@ class Subject implements AsyncDisposable {
 
   constructor(options: SuiteOptions) {
     this.#options = options
+  }
+
+  get ownNamespace(): boolean {
+    return this.#options.ownNamespace
   }
 
   async plugin(): Promise<NetworkPlugin> {
@@ -106,24 +110,20 @@ export function fails(code: ErrorCode, pattern = /./): (error: unknown) => boole
   }
 }
 
-export function networkSuite(name: string, options: SuiteOptions): void {
-  const skip = process.getuid?.() === 0 ? false : 'needs root'
-  const check = (title: string, body: (subject: Subject, plugin: NetworkPlugin, t: TestContext) => Promise<void>) =>
-    test(`${name}: ${title}`, { skip }, async t => {
-      await using subject = new Subject(options)
-      await body(subject, await subject.plugin(), t)
-    })
+type NetworkCheck = (subject: Subject, plugin: NetworkPlugin) => Promise<void>
 
-  check('a network is created once, and repeated with what was asked or answered', async (_, plugin) => {
+/** The rules, by their text. */
+export const networkChecks: Readonly<Record<string, NetworkCheck>> = {
+  'a network is created once, and repeated with what was asked or answered': async (_, plugin) => {
     const asked = openNetwork('a')
     const made = await plugin.createNetwork(asked)
     assert.deepEqual(await plugin.createNetwork(asked), made)
     assert.deepEqual(await plugin.createNetwork(made), made)
     assert.deepEqual(await plugin.listNetworks(), [made])
     await assert.rejects(plugin.createNetwork({ ...asked, internal: true }), fails('ALREADY_EXISTS', /different/))
-  })
+  },
 
-  check('a network goes when nobody is attached, and going twice is fine', async (subject, plugin) => {
+  'a network goes when nobody is attached, and going twice is fine': async (subject, plugin) => {
     const { id } = await plugin.createNetwork(openNetwork('a'))
     const request = await subject.container(id, 'c1')
     await plugin.add(request)
@@ -133,18 +133,18 @@ export function networkSuite(name: string, options: SuiteOptions): void {
     await plugin.removeNetwork(id)
     assert.deepEqual(await plugin.listNetworks(), [])
     await assert.rejects(plugin.add(request), fails('NOT_FOUND', new RegExp(id)))
-  })
+  },
 
-  check('add repeats its answer', async (subject, plugin) => {
+  'add repeats its answer': async (subject, plugin) => {
     const { id } = await plugin.createNetwork(openNetwork('a'))
     const request = await subject.container(id, 'c1')
     const result = await plugin.add(request)
     assert.ok(result.interfaces.length > 0)
     assert.deepEqual(await plugin.add(request), result)
     await plugin.check({ ...request, previous: result })
-  })
+  },
 
-  check('del is fine for what is not there, and without the namespace', async (subject, plugin) => {
+  'del is fine for what is not there, and without the namespace': async (subject, plugin) => {
     const { id } = await plugin.createNetwork(openNetwork('a'))
     const request = await subject.container(id, 'c1')
     await plugin.del(request)
@@ -154,18 +154,18 @@ export function networkSuite(name: string, options: SuiteOptions): void {
     await plugin.del({ ...request, netnsPath: '' })
     await plugin.del({ ...request, networkId: 'f'.repeat(64) })
     await assert.rejects(plugin.check(request), fails('NOT_FOUND', /c1/))
-  })
+  },
 
-  check('a namespace that is not there is NOT_FOUND, and nothing stays', async (subject, plugin) => {
-    if (!options.ownNamespace) return
+  'a namespace that is not there is NOT_FOUND, and nothing stays': async (subject, plugin) => {
+    if (!subject.ownNamespace) return
     const { id } = await plugin.createNetwork(openNetwork('a'))
     const request = await subject.container(id, 'c1')
     await assert.rejects(plugin.add({ ...request, netnsPath: '/nowhere/ns' }), fails('NOT_FOUND', /\/nowhere\/ns/))
     await assert.rejects(plugin.add({ ...request, netnsPath: '/proc/self/status' }), fails('NOT_FOUND', /status/))
     await plugin.removeNetwork(id)
-  })
+  },
 
-  check('gc keeps what is named and removes the rest', async (subject, plugin) => {
+  'gc keeps what is named and removes the rest': async (subject, plugin) => {
     const { id } = await plugin.createNetwork(openNetwork('a'))
     const [kept, ended] = [await subject.container(id, 'kept'), await subject.container(id, 'ended')]
     await plugin.add(kept)
@@ -176,9 +176,9 @@ export function networkSuite(name: string, options: SuiteOptions): void {
     await plugin.check(kept)
     await assert.rejects(plugin.check(ended), fails('NOT_FOUND'))
     assert.deepEqual(await plugin.gc(id, [kept]), [])
-  })
+  },
 
-  check('everything is remembered over a restart', async (subject, plugin) => {
+  'everything is remembered over a restart': async (subject, plugin) => {
     const made = await plugin.createNetwork(openNetwork('a'))
     const request = await subject.container(made.id, 'c1')
     const result = await plugin.add(request)
@@ -188,18 +188,27 @@ export function networkSuite(name: string, options: SuiteOptions): void {
     assert.deepEqual(await again.add(request), result)
     await again.check(request)
     await again.status()
-  })
+  },
 
-  check('many at once, and the same one twice at once', async (subject, plugin) => {
+  'many at once, and the same one twice at once': async (subject, plugin) => {
     const { id } = await plugin.createNetwork(openNetwork('a'))
     const requests = await Promise.all(Array.from({ length: 8 }, (_, i) => subject.container(id, `c${i}`)))
     const results = await Promise.all([...requests, ...requests].map(request => plugin.add(request)))
     assert.deepEqual(results.slice(0, 8), results.slice(8))
-    if (options.ownNamespace) {
+    if (subject.ownNamespace) {
       const own = results.slice(0, 8).map(({ interfaces }) => interfaces.at(-1)?.sandbox)
       assert.equal(new Set(own).size, 8)
     }
     await Promise.all(requests.map(request => plugin.del(request)))
     await plugin.removeNetwork(id)
-  })
+  },
+}
+
+export function networkSuite(name: string, options: SuiteOptions): void {
+  const skip = process.getuid?.() === 0 ? false : 'needs root'
+  for (const [title, check] of Object.entries(networkChecks))
+    test(`${name}: ${title}`, { skip }, async () => {
+      await using subject = new Subject(options)
+      await check(subject, await subject.plugin())
+    })
 }

@@ -1,0 +1,48 @@
+/**
+ * gantry-plugin-check: the conformance kit. Judges whatever serves at an address by the rules of its kind's contract. `gctr
+ * plugins check` runs it. Exit code: 0 all rules are kept, 1 some are not, 2 they could not be tried.
+ */
+import { writeFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { messageOf } from '#api/errors/errors.ts'
+import { summaryText, toJson, toJunit, verdictText } from '#sdk/check/report.ts'
+import { judge } from '#sdk/check/rule.ts'
+import { type CheckFlags, rulesFor } from './rules-for.ts'
+
+interface Flags extends CheckFlags {
+  json?: boolean
+  junit?: string
+}
+
+const command = new Command('gantry-plugin-check')
+  .description(
+    'Checks a plugin by the rules of its contract. It must be an empty one: the checks make and remove things.',
+  )
+  .addOption(new Option('--kind <kind>', 'what it is').choices(['snapshotter', 'network']).makeOptionMandatory())
+  .option('--name <name>', 'which snapshotter of a server that has several', '')
+  .option('--foreign', 'it need not know gantry.plugin.v1 nor health checks, as plugins of containerd do not')
+  .option('--copies', 'a snapshotter whose children take the space of their parents too')
+  .option('--no-rebase', 'a snapshotter that cannot put a layer on a parent at commit; default: what it says of itself')
+  .option('--host', 'a network plugin whose containers have no namespace of their own')
+  .option('--json', 'the report as JSON')
+  .option('--junit <file>', "the report as JUnit's XML, into a file")
+  .argument('<address>', 'unix socket it serves on')
+  .action(run)
+
+async function run(address: string, flags: Flags): Promise<void> {
+  const rules = await rulesFor(address, flags)
+  const verdicts = await judge(rules, verdict => {
+    if (!flags.json) console.log(verdictText(verdict))
+  })
+  const report = { kind: flags.kind, address, verdicts }
+  if (flags.junit !== undefined) writeFileSync(flags.junit, toJunit(report))
+  console.log(flags.json ? toJson(report) : summaryText(report))
+  process.exit(verdicts.every(({ outcome }) => outcome === 'passed') ? 0 : 1)
+}
+
+try {
+  await command.parseAsync()
+} catch (error) {
+  process.stderr.write(`gantry-plugin-check: ${messageOf(error)}\n`)
+  process.exit(2)
+}

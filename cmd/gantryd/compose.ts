@@ -38,6 +38,7 @@ import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
 import { PluginRegistry } from '#core/plugins/registry.ts'
 import { createSupervisor, type Supervisor } from '#core/plugins/supervisor.ts'
 import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
+import { RestartMonitor } from '#core/restart/restart.ts'
 import { type Sandboxes, SandboxStore, ShimController } from '#core/sandbox/sandboxes.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
@@ -93,6 +94,7 @@ export const tokens = {
   transfers: token<LocalTransfers>('transfers'),
   launcher: token<Launcher>('launcher'),
   tasks: token<TaskManager>('tasks'),
+  restarts: token<RestartMonitor>('restarts'),
   placesOf: token<PlacesOf>('places of a container'),
 } as const
 
@@ -265,6 +267,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         lastRuns,
         names,
         taskOf: (ns, id) => get(t.tasks).describe(ns, id),
+        restartOf: (ns, id) => get(t.restarts).stateOf(ns, id),
         host: { ...host, cgroup: { name: instance.name, driver: config.containers.cgroup_driver } },
         settings: { snapshotter: config.containers.snapshotter, runtime: config.containers.runtime },
       }),
@@ -286,6 +289,21 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         cgroupName: instance.name,
         shims,
         surroundings,
+      }),
+  )
+  add(
+    t.restarts,
+    get =>
+      new RestartMonitor({
+        containers: get(t.records),
+        tasks: get(t.tasks),
+        lastRuns,
+        namespaces: get(t.namespaces),
+        snapshots: get(t.snapshots),
+        metadata,
+        exchange,
+        logger: log('restarts'),
+        intervalMs: config.restart.interval_seconds * 1000,
       }),
   )
   add(

@@ -38,6 +38,7 @@ export const configSchema = z.strictObject({
       cgroup_driver: z.enum(['cgroupfs', 'systemd']).default('cgroupfs'),
     })
     .prefault({}),
+  restart: z.strictObject({ interval_seconds: z.number().min(0.1).max(3600).default(10) }).prefault({}),
   registry: z
     .strictObject({
       host_directory: absolutePath.default('/etc/gantry/certs.d'),
@@ -102,6 +103,10 @@ runtime = "io.containerd.gantry.v1"
 runtimes = { "io.containerd.runc.v2" = "io.containerd.gantry.v1" }
 # "cgroupfs", or "systemd" where systemd is the one that makes cgroups.
 cgroup_driver = "cgroupfs"
+
+[restart]
+# Least time between two starts of a container that carries containerd's restart labels.
+interval_seconds = 10
 
 [registry]
 # <host>/hosts.toml in here says how to reach a registry or its mirrors (containerd's format).

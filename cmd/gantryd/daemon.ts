@@ -112,7 +112,9 @@ async function startTasks(
   const tasks = parts.resolve(tokens.tasks)
   await events.listen(`${address}.ttrpc`)
   lifetimes.defer(() => events.close())
+  const restarts = lifetimes.use(parts.resolve(tokens.restarts))
   await tasks.adopt()
+  restarts.resume().catch(error => logger.error({ err: error }, 'containers that should run were not all started'))
   parts.resolve(tokens.gc).start()
   return events
 }

@@ -80,7 +80,7 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
   )
   serve(SnapshotsDefinition, snapshotsService(get(tokens.snapshots)))
   serve(StreamingDefinition, streamingService(streams))
-  serve(TasksDefinition, tasksService(get(tokens.tasks)))
+  serve(TasksDefinition, tasksService(get(tokens.tasks), get(tokens.restarts)))
   serve(TransferDefinition, transferService(get(tokens.transfers), streams))
   serve(VersionDefinition, versionService({ version: apiLevel, revision: '' }))
   serve(ContainersServiceDefinition, launchService(get(tokens.launcher)))
@@ -116,6 +116,11 @@ function describe(plugins: Plugins): PluginDescription[] {
     { type: 'io.containerd.differ.v1', id: 'walking', platforms },
     { type: 'io.containerd.gc.v1', id: 'scheduler' },
     { type: 'io.containerd.runtime.v2', id: 'task', platforms },
+    {
+      type: 'io.containerd.internal.v1',
+      id: 'restart',
+      capabilities: ['no', 'always', 'on-failure', 'unless-stopped'],
+    },
     { type: 'io.containerd.transfer.v1', id: 'local' },
   ]
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { publishOption } from './container-config.ts'
+import { publishOption, restartOption } from './container-config.ts'
 import { imageReference } from './image-reference.ts'
 import { mountOption } from './mount-options.ts'
 
@@ -58,4 +58,10 @@ test('mounts', () => {
   assert.throws(() => mountOption('type=bind,src=/a'), { code: 'INVALID_ARGUMENT', message: /names no target/ })
   assert.throws(() => mountOption('type=bind,dst=/a'), { code: 'INVALID_ARGUMENT', message: /names no source/ })
   assert.throws(() => mountOption('type=bind,src=/a,dst=/b,rw=1'), { code: 'INVALID_ARGUMENT', message: /has "rw=1"/ })
+})
+
+test('restart policies', () => {
+  assert.deepEqual(restartOption('on-failure:3'), { name: 'on-failure', maxRetries: 3 })
+  assert.deepEqual(restartOption('always'), { name: 'always', maxRetries: 0 })
+  for (const bad of ['on-failure:x', 'on-failure:1:2']) assert.throws(() => restartOption(bad), /--restart/)
 })

@@ -62,7 +62,16 @@ export function containerConfig(image: string, args: readonly string[], flags: C
     shmSizeBytes: flags.shmSize === undefined ? 0n : parseBytes(flags.shmSize, '--shm-size'),
     cgroupDriver: flags.cgroupDriver ?? '',
     cgroupParent: flags.cgroupParent ?? '',
+    init: flags.init ?? false,
+    restartPolicy: flags.restart === undefined ? undefined : restartOption(flags.restart),
   })
+}
+
+/** `on-failure:3` in its two parts; what is allowed is the daemon's to say. */
+export function restartOption(text: string): { name: string; maxRetries: number } {
+  const [name = '', retries, ...rest] = text.split(':')
+  if (rest.length > 0) throw invalidArgument(`--restart "${text}" is no policy`)
+  return { name, maxRetries: wholeNumber(retries, '--restart') }
 }
 
 function networks(flags: ContainerFlags) {

@@ -48,4 +48,6 @@ export interface ContainerFlags {
   logMaxFiles?: string
   cgroupDriver?: string
   cgroupParent?: string
+  restart?: string
+  init?: boolean
 }

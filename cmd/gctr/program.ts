@@ -103,6 +103,8 @@ function containerOptions(command: Command): Command {
     .argument('<image>')
     .argument('[command...]')
     .option('--name <id>', 'container id')
+    .option('--restart <policy>', 'start it again: no, always, unless-stopped, on-failure[:retries]')
+    .option('--init', 'a small first process that reaps and passes signals on')
     .option('--snapshotter <name>', 'where its root lives')
     .option('--runtime <name>', 'runtime name or path of a shim')
     .option('-t, --tty', 'give it a terminal')

@@ -1,6 +1,6 @@
 /** What the core tells of a launched container. */
 import type { Process } from '#api/gen/containerd/types/task/task.ts'
-import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { ContainerConfig, RestartState } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Container } from '#core/containers/containers.ts'
 import type { Networks } from '#core/networks/networks.ts'
 import type { LastRuns } from './last-runs.ts'
@@ -14,6 +14,7 @@ export interface DescribeParts {
   lastRuns: LastRuns
   /** Of the container's first process; undefined without a task. */
   taskOf(ns: string, id: string): Promise<Process | undefined>
+  restartOf(ns: string, id: string): RestartState
 }
 
 /** Undefined for a container that was not launched. */
@@ -34,6 +35,7 @@ export async function describe(
     // Read after the task: one that is gone by now has left its end here.
     lastRun: parts.lastRuns.get(ns, id),
     task,
+    restart: parts.restartOf(ns, id),
     createdAt,
     extensions,
     labels,

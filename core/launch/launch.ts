@@ -10,7 +10,7 @@
  * the container's own snapshot exists, so that the image may be removed in between.
  */
 import type { Process } from '#api/gen/containerd/types/task/task.ts'
-import type { ContainerConfig, LastRun } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { ContainerConfig, LastRun, RestartState } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { Container } from '#core/containers/containers.ts'
@@ -23,6 +23,7 @@ export { launchConfigOf } from './launch-config.ts'
 export { LaunchedContainers } from './launched-containers.ts'
 export { LauncherImpl, type LauncherSettings } from './launcher.ts'
 export { type Places, type PlacesOf, placesUnder } from './places.ts'
+export { parsePolicy, type RestartPolicy, restartPolicyOf, wantsRestart } from './restart-policy.ts'
 export { launchService } from './service.ts'
 
 /** Where a process' streams are; both belong to its shim. */
@@ -46,6 +47,7 @@ export interface Inspection {
   /** Undefined: it was never started. */
   lastRun: LastRun | undefined
   task: Process | undefined
+  restart: RestartState
   createdAt: Timestamp
   extensions: Readonly<Record<string, Any>>
   labels: Readonly<Record<string, string>>

@@ -29,6 +29,7 @@ import { type DescribeParts, describe, streamPaths } from './describe.ts'
 import { checkPlatform, fittingLabels } from './image-fit.ts'
 import type { Changes, Inspection, Launched, Launcher } from './launch.ts'
 import { launchConfigAny, launchConfigOf } from './launch-config.ts'
+import { restartPolicyOf } from './restart-policy.ts'
 
 export interface LauncherSettings {
   snapshotter: string
@@ -198,6 +199,8 @@ export class LauncherImpl implements Launcher {
 
   async #checkReferences(ns: string, config: ContainerConfig): Promise<void> {
     if (networkMode(config).kind !== 'container') await this.#parts.networks.sharesHost(ns, config.networks)
+    if (restartPolicyOf(config.restartPolicy).name !== 'no' && config.autoRemove)
+      throw invalidArgument('restart_policy and auto_remove: a container that is removed cannot be started again')
     const { driver = '' } = config.log ?? {}
     if (!['', 'json-file', 'none'].includes(driver))
       throw invalidArgument(`log.driver "${driver}" is neither "json-file" nor "none"`)

@@ -6,10 +6,10 @@ import type { ServiceImpl } from '#api/rpc/server.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
 import { now } from '#core/metadata/metadata.ts'
 import { describeTask, toProcess } from './process-state.ts'
-import type { Exit, Task, TaskManager } from './tasks.ts'
+import type { ClientWishes, Exit, Task, TaskManager } from './tasks.ts'
 
 /** containerd.services.tasks.v1.Tasks. */
-export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefinition> {
+export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceImpl<typeof TasksDefinition> {
   return {
     async create(request, { namespace, signal }) {
       if (request.checkpoint) throw notImplemented('creating a task from a checkpoint')
@@ -17,6 +17,7 @@ export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefini
       return { containerId: id, pid }
     },
     async start({ containerId, execId }, { namespace }) {
+      if (execId === '') await wishes.starting(namespace, containerId)
       return await tasks.start(namespace, containerId, execId)
     },
     async delete({ containerId }, { namespace }) {
@@ -34,6 +35,7 @@ export function tasksService(tasks: TaskManager): ServiceImpl<typeof TasksDefini
       return { tasks: await Promise.all(tasks.list(namespace).map(describeTask)) }
     },
     async kill({ containerId, execId, signal, all }, { namespace }) {
+      if (execId === '' && (await wishes.killing(namespace, containerId, signal).catch(unlessMissing))) return {}
       return await tasks.get(namespace, containerId).shim.kill({ id: containerId, execId, signal, all })
     },
     async exec({ containerId, terminal, execId, spec, stdin, stdout, stderr }, { namespace }) {
@@ -99,4 +101,10 @@ async function metricOf(task: Task): Promise<Metric | undefined> {
 function fieldOf(task: Task, [field, ...rest]: readonly string[]): string | undefined {
   if (rest.length > 0) return undefined
   return field === 'id' ? task.id : field === 'namespace' ? task.namespace : undefined
+}
+
+/** A container without a record may have a task all the same. */
+function unlessMissing(error: unknown): false {
+  if (isGantryError(error, 'NOT_FOUND')) return false
+  throw error
 }

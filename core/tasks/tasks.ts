@@ -77,6 +77,14 @@ export interface CreateTask {
   runtimePath: string
 }
 
+/** Told, before it is done, what a client asks for: restart policies tell it from what happens by itself. */
+export interface ClientWishes {
+  /** The start of a first process. */
+  starting(ns: string, id: string): Promise<void>
+  /** A signal to a first process. True: there was none, and the restart that was under way is called off. */
+  killing(ns: string, id: string, signal: number): Promise<boolean>
+}
+
 export interface TaskManager {
   /**
    * Creates the task of a container record. NOT_FOUND: the record, its image's layers. ALREADY_EXISTS: it has a task.

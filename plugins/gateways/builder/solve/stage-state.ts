@@ -21,8 +21,6 @@ export interface StageState {
   readonly history: readonly HistoryEntry[]
   /** Declared ARGs that have a value, in order of declaration. */
   readonly args: ReadonlyMap<string, string>
-  /** Identifies all that led here: instructions, inputs, base. */
-  readonly key: string
   /** Image that RUN's containers are recorded with: the base, or an empty one for `scratch`. */
   readonly baseImage: string
   /** CMD was set in this stage: an ENTRYPOINT does not take it away then. */

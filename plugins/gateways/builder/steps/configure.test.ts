@@ -11,7 +11,6 @@ const start: StageState = {
   image: emptyImageConfig({ os: 'linux', architecture: 'amd64', variant: '' }),
   history: [],
   args: new Map(),
-  key: '',
   baseImage: 'scratch',
   hasOwnCommand: false,
 }

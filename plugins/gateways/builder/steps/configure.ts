@@ -3,7 +3,13 @@ import { posix } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { parseDuration } from '../image/durations.ts'
 import type { Healthcheck } from '../image/image-config.ts'
-import type { CommandForm, HealthcheckInstruction, Instruction } from '../language/dockerfile.ts'
+import type {
+  CommandForm,
+  CopyInstruction,
+  HealthcheckInstruction,
+  Instruction,
+  RunInstruction,
+} from '../language/dockerfile.ts'
 import { expandWord, expandWords } from '../language/expand.ts'
 import { defaultShell, lookupIn, runConfig, type StageState, withConfig, withVariable } from '../solve/stage-state.ts'
 
@@ -15,7 +21,7 @@ export interface ConfigureContext {
   readonly globalArgs: ReadonlyMap<string, string>
 }
 
-export type ConfigureInstruction = Exclude<Instruction, { keyword: 'RUN' | 'COPY' | 'ADD' }>
+export type ConfigureInstruction = Exclude<Instruction, RunInstruction | CopyInstruction>
 
 /** What Docker's history shows as the command of such a step, its words expanded. */
 export interface Configured {

@@ -1,0 +1,33 @@
+/** What a build tells while it runs: steps that begin and end, what they write, the result. */
+import type { BuildResponse, Step } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { now } from '#api/types/clock.ts'
+
+type Tell = (event: Partial<BuildResponse>) => void
+
+/** A step under way. */
+export interface RunningStep {
+  readonly id: number
+  output(stream: 'stdout' | 'stderr', data: Buffer): void
+  done(end: Partial<Pick<Step, 'cached' | 'resultId' | 'containerId' | 'error' | 'missedBecause'>>): void
+}
+
+export class BuildEvents {
+  readonly #tell: Tell
+  #lastId = 0
+
+  constructor(tell: Tell) {
+    this.#tell = tell
+  }
+
+  begin(step: Pick<Step, 'name'> & Partial<Step>): RunningStep {
+    const id = ++this.#lastId
+    const known = { number: 0, total: 0, cached: false, missedBecause: '', error: '', instruction: '', resultId: '' }
+    const begun: Step = { ...known, containerId: '', completedAt: undefined, ...step, id, startedAt: now() }
+    this.#tell({ step: begun })
+    return {
+      id,
+      output: (stream, data) => this.#tell({ output: { step: id, stderr: stream === 'stderr', data } }),
+      done: end => this.#tell({ step: { ...begun, ...end, completedAt: now() } }),
+    }
+  }
+}

@@ -1,0 +1,25 @@
+/** What a build is asked for, and what it works with. */
+import type { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import type { Platform } from '#api/types/platform.ts'
+import type { StepCache } from '../cache/step-cache.ts'
+import type { Core } from '../core/clients.ts'
+import type { Layers } from '../core/layers.ts'
+import type { SourceTree } from '../files/source-tree.ts'
+import type { Dockerfile } from '../language/dockerfile.ts'
+import type { BuildEvents } from './build-events.ts'
+
+export interface Build {
+  readonly core: Core
+  readonly cache: StepCache
+  readonly layers: Layers
+  readonly events: BuildEvents
+  readonly options: BuildOptions
+  readonly dockerfile: Dockerfile
+  readonly context: SourceTree
+  readonly platform: Platform
+  readonly snapshotter: string
+  readonly lease: string
+  /** Private folder that goes with the build. */
+  readonly state: string
+  readonly signal: AbortSignal
+}

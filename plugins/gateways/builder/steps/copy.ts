@@ -1,0 +1,67 @@
+/** COPY and ADD: which files, to where, and the layer that holds them. */
+import { invalidArgument, notImplemented } from '#api/errors/errors.ts'
+import type { DirectorySource } from '../files/directory-source.ts'
+import { excluding } from '../files/ignore.ts'
+import type { SourceTree } from '../files/source-tree.ts'
+import { ownerOf } from '../files/users.ts'
+import type { CopyInstruction } from '../language/dockerfile.ts'
+import type { Heredoc } from '../language/heredoc.ts'
+import { type CopyEntry, copyEntries } from './copy-entries.ts'
+import { heredocTree } from './heredoc-tree.ts'
+
+export interface CopyPlan {
+  readonly tree: SourceTree
+  /** The image's root as it stands. */
+  readonly image: DirectorySource
+  readonly workingDir: string
+  /** From another image or stage: owners stay as they are there. */
+  readonly isForeign: boolean
+  /** Expands variables of a word. */
+  expand(word: string): string
+  /** The same for a here-document's content. */
+  expandContent(heredoc: Heredoc): string
+}
+
+/** Entries of the layer. NOT_IMPLEMENTED: remote sources, and flags that need them. */
+export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Promise<CopyEntry[]> {
+  const { keyword, heredocs } = instruction
+  const sources = instruction.sources.map(plan.expand)
+  refuseUnready(instruction, sources)
+  const owner = instruction.chown === undefined ? undefined : await ownerOf(plan.image, plan.expand(instruction.chown))
+  const options = {
+    workingDir: plan.workingDir,
+    owner: owner ?? (plan.isForeign ? undefined : { uid: 0, gid: 0 }),
+    chmod: modeOf(instruction.chmod, plan.expand),
+    parents: instruction.parents,
+    exclude: excluding(instruction.exclude.map(plan.expand)),
+    confined: !plan.isForeign,
+  }
+  const destination = plan.expand(instruction.destination)
+  const copied =
+    sources.length === 0 ? [] : await copyEntries(plan.tree, plan.image, { keyword, sources, destination }, options)
+  if (heredocs.length === 0) return copied
+  const contents = heredocs.map(heredoc => ({ name: heredoc.name, content: plan.expandContent(heredoc) }))
+  const names = contents.map(({ name }) => name)
+  const written = await copyEntries(
+    heredocTree(contents),
+    plan.image,
+    { keyword, sources: names, destination: sources.length > 0 ? `${destination}/` : destination },
+    options,
+  )
+  return [...copied, ...written]
+}
+
+function refuseUnready({ keyword, checksum, keepGitDir, unpack }: CopyInstruction, sources: readonly string[]): void {
+  if (keyword !== 'ADD') return
+  const remote = sources.find(source => /^(?:https?|git|ssh):\/\/|^git@/.test(source))
+  if (remote !== undefined) throw notImplemented(`ADD of the remote source "${remote}"`)
+  if (checksum !== undefined || keepGitDir || unpack !== undefined)
+    throw notImplemented('ADD with --checksum, --keep-git-dir or --unpack')
+}
+
+function modeOf(text: string | undefined, expand: (word: string) => string): number | undefined {
+  if (text === undefined) return undefined
+  const mode = expand(text)
+  if (!/^[0-7]{3,4}$/.test(mode)) throw invalidArgument(`invalid --chmod "${mode}": it takes octal digits such as 0755`)
+  return Number.parseInt(mode, 8)
+}

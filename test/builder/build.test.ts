@@ -1,0 +1,134 @@
+/** Dockerfiles to images, through the core: real containers, real snapshots, real layers. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Daemon } from '../daemon/daemon.ts'
+import { BuilderProcess, type ContextFiles } from './builder-process.ts'
+
+const skip = process.getuid?.() === 0 ? false : 'containers need root'
+const base = 'test.example/busybox:1'
+let daemon: Daemon
+let builder: BuilderProcess
+
+before(async () => {
+  if (skip) return
+  daemon = await Daemon.start()
+  await daemon.importBusybox(base)
+  builder = await BuilderProcess.start(daemon)
+})
+after(async () => {
+  await builder?.[Symbol.asyncDispose]()
+  await daemon?.[Symbol.asyncDispose]()
+})
+
+const build = (dockerfile: string[], files: ContextFiles = {}, options = {}) =>
+  builder.build({ ...files, Dockerfile: dockerfile.join('\n') }, options)
+
+async function output(name: string, ...command: string[]): Promise<string> {
+  const outcome = await daemon.run('run', '--rm', '--net', 'none', name, ...command)
+  assert.equal(outcome.code, 0, outcome.stderr)
+  return outcome.stdout
+}
+
+test('RUN, COPY, ENV, WORKDIR, CMD: an image that runs', { skip }, async () => {
+  const name = 'docker.io/library/first:latest'
+  const { steps } = await build(
+    [
+      `FROM ${base}`,
+      'ARG WHO=nobody',
+      'ENV GREETING="hello $WHO"',
+      'WORKDIR /app/sub',
+      'COPY --chown=7:8 *.txt ./',
+      'RUN echo "$GREETING $WHO" > out && pwd && ls',
+      'CMD ["cat", "out", "a.txt"]',
+    ],
+    { 'a.txt': 'A\n', 'b.txt': 'B\n' },
+    { names: [name], args: { WHO: 'you' } },
+  )
+  assert.equal(steps.length, 7)
+  assert.equal(await output(name), 'hello you you\nA\n')
+  assert.match(await output(name, 'ls', '-ln', '/app/sub'), /7 +8 .* a\.txt/)
+})
+
+test('a second build takes every layer from the cache; a changed file does not', { skip }, async () => {
+  const lines = [`FROM ${base}`, 'RUN echo once > /once', 'COPY f /f', 'RUN cat /f > /g']
+  const cached = async (content: string) => (await build(lines, { f: content })).steps.map(step => step.cached)
+  assert.deepEqual(await cached('1'), [false, false, false, false])
+  assert.deepEqual(await cached('1'), [false, true, true, true])
+  assert.deepEqual(await cached('2'), [false, true, false, false])
+})
+
+test('stages: from a stage, from scratch, an unused one is skipped', { skip }, async () => {
+  const name = 'docker.io/library/stages:latest'
+  const { steps } = await build(
+    [
+      `FROM ${base} AS build`,
+      'RUN mkdir /out && echo made > /out/file && ln -s file /out/link',
+      `FROM ${base} AS unused`,
+      'RUN exit 3',
+      'FROM scratch',
+      'COPY --from=build /bin/busybox /bin/busybox',
+      'COPY --from=0 /out /data/',
+      'RUN ["/bin/busybox", "cat", "/data/link"]',
+      'ENTRYPOINT ["/bin/busybox"]',
+    ],
+    {},
+    { names: [name] },
+  )
+  assert.equal(steps.length, 7)
+  assert.equal(await output(name, 'cat', '/data/link'), 'made\n')
+})
+
+test('here-documents: scripts and files', { skip }, async () => {
+  const name = 'docker.io/library/heredoc:latest'
+  const { output: told } = await build(
+    [
+      `FROM ${base}`,
+      'ENV V=value',
+      'RUN <<EOF',
+      'echo one "$V"',
+      'echo two',
+      'EOF',
+      'COPY <<conf <<-"raw" /etc/made/',
+      'v="$V"',
+      'conf',
+      '\tv=$V',
+      'raw',
+      'RUN cat <<X | cat',
+      'piped',
+      'X',
+      'RUN <<EOF',
+      '#!/bin/sh -e',
+      'echo script $0',
+      'EOF',
+    ],
+    {},
+    { names: [name] },
+  )
+  assert.match(told, /one value\ntwo\n[\s\S]*piped\n[\s\S]*script \/dev\/pipes\/EOF/)
+  assert.equal(await output(name, 'cat', '/etc/made/conf', '/etc/made/raw'), 'v="value"\nv=$V\n')
+})
+
+test('what fails says so: a command, a file, an image, a word', { skip }, async () => {
+  const refused = (lines: string[], error: object) => assert.rejects(build(lines), error)
+  await refused([`FROM ${base}`, 'RUN echo oh; exit 7'], {
+    code: 'FAILED_PRECONDITION',
+    message: /returned a non-zero code: 7/,
+  })
+  await refused([`FROM ${base}`, 'COPY none /'], {
+    code: 'NOT_FOUND',
+    message: /"none": file not found in build context/,
+  })
+  await refused([`FROM ${base}`, 'COPY ../x /'], {
+    code: 'INVALID_ARGUMENT',
+    message: /forbidden path[\s\S]*Dockerfile:2:1/,
+  })
+  await refused([`FROM ${base}`, 'USR x'], { code: 'INVALID_ARGUMENT', message: /did you mean USER/ })
+  await refused([`FROM ${base}`, 'ADD https://x/y /'], { code: 'NOT_IMPLEMENTED' })
+})
+
+test('after all of it nothing of the builds is left but images and cached layers', { skip }, async () => {
+  const containers = await daemon.run('containers', 'ls', '-q')
+  assert.equal(containers.stdout.trim(), '')
+  const active = await daemon.run('--format', 'json', 'snapshots', 'ls')
+  assert.doesNotMatch(active.stdout, /active|view/i)
+})

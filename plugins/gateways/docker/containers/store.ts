@@ -1,10 +1,14 @@
 /** Containers as the core has them, found by whatever a client writes. */
 
 import { isGantryError } from '#api/errors/errors.ts'
+import type { PortMapping } from '#api/gen/gantry/network/v1/network.ts'
 import type { InspectResponse } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Input } from '#api/rpc/definition.ts'
 import type { Core } from '../core-client/core.ts'
 import type { ContainerSummary, EngineContainers } from '../engine/containers.ts'
 import { badRequest, noSuchContainer } from '../http/http-error.ts'
+import { publishedPorts } from './create/ports.ts'
+import { noteEndpoint } from './endpoint-record.ts'
 import { foreignRecord } from './foreign.ts'
 import { type DockerRecord, decodeRecord } from './record.ts'
 import { type ContainerState, stateOf } from './state.ts'
@@ -61,6 +65,15 @@ export class ContainerStore implements EngineContainers {
 
   async list(): Promise<ContainerSummary[]> {
     return (await this.all()).map(summary)
+  }
+
+  async publishedPorts(id: string): Promise<Input<PortMapping>[]> {
+    const { record } = await this.get(id)
+    return publishedPorts(record.config, record.hostConfig)
+  }
+
+  async noteEndpoint(id: string, network: string, wish: object | undefined): Promise<void> {
+    await noteEndpoint(this.#core, await this.get(id), network, wish)
   }
 }
 

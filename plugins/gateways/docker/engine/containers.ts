@@ -1,4 +1,6 @@
 /** What the other nouns need of containers. */
+import type { PortMapping } from '#api/gen/gantry/network/v1/network.ts'
+import type { Input } from '#api/rpc/definition.ts'
 
 export interface ContainerMountSummary {
   type: 'bind' | 'volume' | 'tmpfs' | 'image' | 'npipe' | 'cluster'
@@ -31,4 +33,8 @@ export interface EngineContainers {
   find(reference: string): Promise<ContainerSummary>
   /** All, also those that do not run. */
   list(): Promise<ContainerSummary[]>
+  /** The ports that its creator wished to be published, on whatever network it is. */
+  publishedPorts(id: string): Promise<Input<PortMapping>[]>
+  /** Remembers what was asked for when it joined a network (EndpointConfig), or forgets it when it left. */
+  noteEndpoint(id: string, network: string, wish: object | undefined): Promise<void>
 }

@@ -27,20 +27,29 @@ export async function connect(engine: Engine, text: string, body: z.output<typeo
   if (addresses.length > 0 && (name === 'bridge' || network.network?.subnets.length === 0))
     throw badRequest('user specified IP address is supported on user defined networks only')
   const endpoint = {
-    network: network.network?.id ?? '',
+    network: name,
     addresses: addresses as string[],
     mac: MacAddress ?? '',
     // The default network of Docker has no names.
     aliases: name === 'bridge' ? [] : namesOf(container, Aliases ?? []),
     gatewayPriority: GwPriority ?? 0,
     links: linksOf(Links ?? []),
+    ports: await portsToPublish(engine, container),
   }
   try {
     await engine.core.networks.connect({ containerId: container.id, endpoint })
   } catch (error) {
     throw connectError(error, container, name)
   }
+  await engine.containers.noteEndpoint(container.id, name, body.EndpointConfig ?? {})
   tellNetwork(engine.events, 'connect', network, container.id)
+}
+
+/** Ports are the container's: the network it joins has them when none of its others does. */
+async function portsToPublish({ core, containers }: Engine, { id }: ContainerSummary) {
+  const { config } = await core.containers.inspect({ id })
+  const isPublishing = config?.networks.some(({ ports }) => ports.length > 0) ?? false
+  return isPublishing ? [] : containers.publishedPorts(id)
 }
 
 /** The first is what its address is called. */
@@ -84,5 +93,6 @@ export async function disconnect(
   if (!isMember && Force !== true)
     throw forbidden(`container ${container.id} is not connected to network ${network.network?.name}`)
   await engine.core.networks.disconnect({ containerId: container.id, network: id, force: Force ?? false })
+  await engine.containers.noteEndpoint(container.id, network.network?.name ?? '', undefined)
   tellNetwork(engine.events, 'disconnect', network, container.id)
 }

@@ -1,9 +1,8 @@
 /** The composition root of the gateway: who is given to whom. */
 import { chmod, chown, rm } from 'node:fs/promises'
 import type { Logger } from '#api/log/log.ts'
-import { attachRoutes } from './containers/attach.ts'
+import { allContainerRoutes } from './containers/all-routes.ts'
 import { openContainers } from './containers/containers.ts'
-import { containerRoutes } from './containers/routes.ts'
 import { connectCore } from './core-client/core.ts'
 import type { Engine } from './engine/engine.ts'
 import type { EngineSettings } from './engine/settings.ts'
@@ -52,8 +51,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     eventRoutes(events),
     volumeRoutes(volumes),
     networkRoutes,
-    containerRoutes(containers),
-    attachRoutes(containers),
+    ...allContainerRoutes(containers),
     systemRoutes(system, { engine, images, volumes }),
     swarmRoutes,
     notServedRoutes,

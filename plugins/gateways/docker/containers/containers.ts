@@ -2,6 +2,7 @@
 import type { Logger } from '#api/log/log.ts'
 import { CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
+import { Execs } from '../exec/execs.ts'
 import { AttachHub } from './attach-hub.ts'
 import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
 import { EventTeller } from './event-teller.ts'
@@ -17,6 +18,7 @@ export interface ContainerParts {
   waiting: Waiting
   lifecycle: Lifecycle
   filler: VolumeFiller
+  execs: Execs
   log: Logger
   close(): void
 }
@@ -38,6 +40,7 @@ export function openContainers(engine: Engine): ContainerParts {
     ...{ engine, store, hub, events, lifecycle, log },
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
+    execs: new Execs({ engine, store, events }),
     close: () => events.close(),
   }
 }

@@ -13,7 +13,13 @@ export async function inspectContainer(
   version: ApiVersion,
 ): Promise<object> {
   const [networkIds, sizes] = await Promise.all([networkIdsOf(parts), size ? sizesOf(parts, found) : undefined])
-  return inspectJson(found, { version, networkIds, sizes, health: undefined, execIds: [] })
+  return inspectJson(found, {
+    version,
+    networkIds,
+    sizes,
+    health: undefined,
+    execIds: parts.execs.table.idsOf(found.id),
+  })
 }
 
 export async function listContainers(parts: ContainerParts, query: Query, version: ApiVersion): Promise<object[]> {

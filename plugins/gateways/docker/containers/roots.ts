@@ -6,20 +6,19 @@ import { isGantryError } from '#api/errors/errors.ts'
 import type { Mount } from '#api/gen/containerd/types/mount.ts'
 import { mount, unmount } from '#api/sys/sys.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { ResolvedImage } from '../engine/images.ts'
 import type { Found } from './store.ts'
 
 type RootsEngine = Pick<Engine, 'core' | 'settings'>
 
-/** A view of the image, taken away afterwards. The image must be unpacked. */
+/** A view of the image that a container is made from, taken away afterwards. */
 export async function withImageRoot<T>(
   engine: RootsEngine,
-  image: ResolvedImage,
+  found: Found,
   body: (root: string) => Promise<T>,
 ): Promise<T> {
-  const { snapshotter, chainId } = await unpackedRoot(engine, image)
+  const { snapshotter, parent } = imageSnapshot(found)
   const key = `docker-view-${randomBytes(8).toString('hex')}`
-  const { mounts } = await engine.core.snapshots.view({ snapshotter, key, parent: chainId })
+  const { mounts } = await engine.core.snapshots.view({ snapshotter, key, parent })
   try {
     return await withMounted(engine, mounts, body)
   } finally {
@@ -30,13 +29,13 @@ export async function withImageRoot<T>(
 /** Mounted by nobody else: of a container that does not run. Its snapshot is made when it never ran. */
 export async function withContainerRoot<T>(
   engine: RootsEngine,
-  { id, core }: Found,
+  found: Found,
   body: (root: string) => Promise<T>,
 ): Promise<T> {
-  const snapshotter = core.config?.snapshotter ?? ''
+  const { id } = found
+  const { snapshotter, parent } = imageSnapshot(found)
   const mounts = await engine.core.snapshots.mounts({ snapshotter, key: id }).catch(async error => {
     if (!isGantryError(error, 'NOT_FOUND')) throw error
-    const parent = core.labels[`containerd.io/gc.ref.snapshot.${snapshotter}`] ?? ''
     return engine.core.snapshots.prepare({ snapshotter, key: id, parent })
   })
   return withMounted(engine, mounts.mounts, body)
@@ -61,10 +60,8 @@ async function withMounted<T>(
   }
 }
 
-/** Where an image's top layer is. */
-async function unpackedRoot(engine: RootsEngine, image: ResolvedImage) {
-  const { info } = await engine.core.content.info({ digest: image.id })
-  const label = Object.entries(info?.labels ?? {}).find(([key]) => key.startsWith('containerd.io/gc.ref.snapshot.'))
-  const snapshotter = label?.[0].slice('containerd.io/gc.ref.snapshot.'.length) ?? ''
-  return { snapshotter, chainId: label?.[1] ?? '' }
+/** The committed snapshot that the container's root builds on; its record keeps it. */
+export function imageSnapshot({ core }: Pick<Found, 'core'>): { snapshotter: string; parent: string } {
+  const snapshotter = core.config?.snapshotter ?? ''
+  return { snapshotter, parent: core.labels[`containerd.io/gc.ref.snapshot.${snapshotter}`] ?? '' }
 }

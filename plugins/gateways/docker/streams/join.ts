@@ -13,6 +13,8 @@ export interface JoinOptions {
   stderr: boolean
   /** Undefined: no keys detach. */
   detachKeys: Buffer | undefined
+  /** Before the client learns of the end. */
+  onExit?(exitCode: number): void
 }
 
 export type JoinEnd = 'exited' | 'detached' | 'client gone' | 'broken'
@@ -48,7 +50,10 @@ function deliverOutput(socket: Duplex, stream: ShimStream, options: JoinOptions,
       socket.once('drain', () => stream.resume())
       return false
     },
-    end: exitCode => done(exitCode === undefined ? 'broken' : 'exited'),
+    end(exitCode) {
+      if (exitCode !== undefined) options.onExit?.(exitCode)
+      done(exitCode === undefined ? 'broken' : 'exited')
+    },
   })
 }
 

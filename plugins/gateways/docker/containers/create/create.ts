@@ -52,7 +52,6 @@ export async function createContainer(
   checkConfig(config)
   const resolved = await resolveReferences(parts.store, host)
   const mounts = await resolveMounts(mountParts(parts), config, host)
-  await parts.filler.fill(image, mounts)
   const record = recordOf({
     config,
     host,
@@ -61,7 +60,18 @@ export async function createContainer(
     endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
   })
   const warnings = await recordContainer(parts, { id, wanted, record, image, host: resolved, platform })
+  await fillVolumes(parts, id)
   return { Id: id, Warnings: warnings }
+}
+
+/** A container whose volumes could not be filled is not there. */
+async function fillVolumes({ engine, store, filler }: CreateParts, id: string): Promise<void> {
+  try {
+    await filler.fill(await store.get(id))
+  } catch (error) {
+    await engine.core.records.delete({ id })
+    throw error
+  }
 }
 
 function mountParts({ engine, store }: CreateParts) {

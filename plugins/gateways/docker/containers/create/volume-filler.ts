@@ -2,14 +2,14 @@
 
 import { readdir } from 'node:fs/promises'
 import type { Engine } from '../../engine/engine.ts'
-import type { ResolvedImage } from '../../engine/images.ts'
 import type { MountPoint } from '../record.ts'
 import { withImageRoot } from '../roots.ts'
+import type { Found } from '../store.ts'
 import { sourceOf } from './mounts.ts'
 
 export interface VolumeFiller {
-  /** Nothing is mounted when there is nothing to fill. */
-  fill(image: ResolvedImage, mounts: readonly MountPoint[]): Promise<void>
+  /** By the image of a recorded container, which is unpacked. Nothing is mounted when there is nothing to fill. */
+  fill(found: Found): Promise<void>
 }
 
 export class ImageFiller implements VolumeFiller {
@@ -19,13 +19,13 @@ export class ImageFiller implements VolumeFiller {
     this.#engine = engine
   }
 
-  async fill(image: ResolvedImage, mounts: readonly MountPoint[]): Promise<void> {
+  async fill(found: Found): Promise<void> {
     const volumes: MountPoint[] = []
-    for (const point of mounts)
+    for (const point of found.record.mounts)
       if (point.Type === 'volume' && point.Name && !point.noCopy && !point.subpath && (await isEmpty(sourceOf(point))))
         volumes.push(point)
     if (volumes.length === 0) return
-    await withImageRoot(this.#engine, image, async root => {
+    await withImageRoot(this.#engine, found, async root => {
       for (const { Name = '', Destination } of volumes) await this.#engine.volumes.fill(Name, root, Destination)
     })
   }

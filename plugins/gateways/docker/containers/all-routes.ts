@@ -1,0 +1,12 @@
+/** Everything below `/containers` and `/exec`. */
+import { execRoutes } from '../exec/routes.ts'
+import type { Routes } from '../http/routes.ts'
+import { logRoutes } from '../logs/routes.ts'
+import { statsRoutes } from '../stats/routes.ts'
+import { attachRoutes } from './attach.ts'
+import type { ContainerParts } from './containers.ts'
+import { containerRoutes } from './routes.ts'
+
+export function allContainerRoutes(parts: ContainerParts): Routes[] {
+  return [containerRoutes, attachRoutes, execRoutes, logRoutes, statsRoutes].map(routes => routes(parts))
+}

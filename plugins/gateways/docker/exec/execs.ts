@@ -1,0 +1,143 @@
+/** `docker exec`: another process in a running container. */
+import { randomBytes } from 'node:crypto'
+import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import { publishContainerEvent } from '../containers/actor.ts'
+import type { ContainerStore, Found } from '../containers/store.ts'
+import type { CoreEvents } from '../core-client/core-events.ts'
+import type { Engine } from '../engine/engine.ts'
+import { badRequest, conflict, HttpError } from '../http/http-error.ts'
+import type { Hijacked } from '../http/upgrade.ts'
+import { parseDetachKeys } from '../streams/detach-keys.ts'
+import { endGently, join } from '../streams/join.ts'
+import { openShimStream, type ShimStream } from '../streams/shim-stream.ts'
+import type { ExecWish } from './body.ts'
+import { execProcess } from './exec-process.ts'
+import { type Exec, ExecTable } from './exec-table.ts'
+
+export interface ExecParts {
+  engine: Pick<Engine, 'core' | 'events'>
+  store: ContainerStore
+  events: CoreEvents
+}
+
+export class Execs {
+  readonly table = new ExecTable()
+  readonly #parts: ExecParts
+
+  constructor(parts: ExecParts) {
+    this.#parts = parts
+    parts.events.listen(event => {
+      if (event.kind === 'exit' && event.execId !== '') this.#ended(event.containerId, event.execId, event.exitStatus)
+      if (event.kind === 'container-delete') this.table.forgetOf(event.containerId)
+    })
+  }
+
+  #ended(containerId: string, execId: string, exitStatus: number): void {
+    this.table.ended(execId, exitStatus)
+    this.#parts.engine.core.tasks.deleteProcess({ containerId, execId }).catch(() => {})
+  }
+
+  /** 409 unless the container runs; 400 without a command. Nothing is started. */
+  create(found: Found, wish: ExecWish): string {
+    if (found.state.name === 'paused')
+      throw conflict(`Container ${found.id} is paused, unpause the container before exec`)
+    if (found.state.name !== 'running') throw conflict(`container ${found.id} is not running`)
+    if ((wish.Cmd?.length ?? 0) === 0) throw badRequest('No exec command specified')
+    parseDetachKeys(wish.DetachKeys)
+    const { id } = this.table.add(randomBytes(32).toString('hex'), found.id, wish)
+    publishContainerEvent(this.#parts.engine.events, found, `exec_create: ${wish.Cmd?.join(' ')}`, { execID: id })
+    return id
+  }
+
+  /** 409 when it was started before, or its container has ended. */
+  checkStart(exec: Exec): void {
+    if (exec.wasStarted) throw conflict(`Exec ${exec.id} has already been started`)
+    exec.wasStarted = true
+  }
+
+  /** Starts it with nobody attached. */
+  async startDetached(exec: Exec): Promise<void> {
+    try {
+      const found = await this.#parts.store.get(exec.containerId)
+      await this.#record(exec, found)
+      await this.#start(exec, found)
+    } catch (error) {
+      throw this.#failed(exec, error)
+    }
+  }
+
+  /** What goes wrong is told on the connection, whose head is sent already: so does Docker. */
+  async startAttached(exec: Exec, client: Hijacked): Promise<void> {
+    try {
+      const found = await this.#parts.store.get(exec.containerId)
+      const stream = await this.#attach(exec, found)
+      await this.#start(exec, found)
+      const { AttachStdin, AttachStdout, AttachStderr, Tty, DetachKeys } = exec.wish
+      await join(client, stream, {
+        ...{ stdin: AttachStdin, endsStdin: true, stdout: AttachStdout, stderr: AttachStderr },
+        detachKeys: Tty ? parseDetachKeys(DetachKeys) : undefined,
+        onExit: code => this.table.ended(exec.id, code),
+      })
+    } catch (error) {
+      const text = Buffer.from(`${this.#failed(exec, error).message}\r\n`)
+      client.socket.write(exec.wish.Tty ? text : framed(text))
+      endGently(client.socket)
+    }
+  }
+
+  async #attach(exec: Exec, found: Found): Promise<ShimStream> {
+    const socket = await this.#record(exec, found)
+    const { AttachStdin, AttachStdout, AttachStderr } = exec.wish
+    return openShimStream(socket, { stdin: AttachStdin, stdout: AttachStdout, stderr: AttachStderr, replay: false })
+  }
+
+  /** Makes it known to the shim; answers its attach socket. */
+  async #record(exec: Exec, { id: containerId }: Found): Promise<string> {
+    const { core } = this.#parts.engine
+    const [{ container }, { paths }] = await Promise.all([
+      core.records.get({ id: containerId }),
+      core.containers.inspect({ id: containerId, execId: exec.id }),
+    ])
+    const spec = execProcess(container?.spec?.value ?? Buffer.from('{}'), exec.wish)
+    await core.tasks.exec({ containerId, execId: exec.id, terminal: exec.wish.Tty, spec })
+    return paths?.attachSocket ?? ''
+  }
+
+  async #start(exec: Exec, found: Found): Promise<void> {
+    const { core, events } = this.#parts.engine
+    const { pid } = await core.tasks.start({ containerId: exec.containerId, execId: exec.id })
+    exec.pid = pid
+    exec.running = exec.exitCode === undefined
+    exec.started.resolve()
+    publishContainerEvent(events, found, `exec_start: ${exec.wish.Cmd?.join(' ')}`, { execID: exec.id })
+  }
+
+  #failed(exec: Exec, error: unknown): Error {
+    const text = messageOf(error)
+    this.table.ended(exec.id, /permission denied|is a directory/i.test(text) ? 126 : 127)
+    exec.started.reject(error)
+    void this.#parts.engine.core.tasks.deleteProcess({ containerId: exec.containerId, execId: exec.id }).catch(() => {})
+    if (error instanceof HttpError) return error
+    if (isGantryError(error, 'NOT_FOUND') && /task|container/.test(text))
+      return conflict(`container ${exec.containerId} is not running`, { cause: error })
+    const reason = text.replace(/^OCI runtime exec failed: /, '')
+    return new HttpError(400, `OCI runtime exec failed: exec failed: unable to start container process: ${reason}`, {
+      cause: error,
+    })
+  }
+
+  /** Waits for one that is just being started. */
+  async resize(exec: Exec, height: number, width: number): Promise<void> {
+    if (exec.exitCode !== undefined) throw conflict(`exec ${exec.id} is not running`)
+    await exec.started.promise
+    await this.#parts.engine.core.tasks.resizePty({ containerId: exec.containerId, execId: exec.id, height, width })
+  }
+}
+
+/** A piece of standard error in the multiplexed form. */
+function framed(text: Buffer): Buffer {
+  const header = Buffer.alloc(8)
+  header[0] = 2
+  header.writeUInt32BE(text.length, 4)
+  return Buffer.concat([header, text])
+}

@@ -69,6 +69,8 @@ export class LastRuns {
   }
 
   #change(ns: string, id: string, next: (run: LastRun | undefined) => LastRun | undefined): LastRun | undefined {
+    // Tasks of other clients have no run: no transaction for them.
+    if (next(this.get(ns, id)) === undefined) return undefined
     return this.#metadata.write(tx => {
       const current = tx.get<LastRun>(key(ns, id))
       const changed = next(current)

@@ -4,6 +4,7 @@ import { readFile, statfs } from 'node:fs/promises'
 import { availableParallelism, release } from 'node:os'
 import { hostPlatform } from '#api/types/platform.ts'
 import { capabilitiesOfMask } from './capabilities.ts'
+import { findInit } from './init.ts'
 
 /** `hybrid`: v1 controllers, and a v2 tree beside them for grouping (systemd's word). */
 export type CgroupLayout = 'v1' | 'hybrid' | 'v2'
@@ -17,6 +18,8 @@ export interface HostFacts {
   /** Capabilities the daemon may hand out: its own bounding set. */
   capabilities: string[]
   cgroups: CgroupLayout
+  /** A static init program; undefined when there is none. */
+  initPath: string | undefined
 }
 
 /** statfs(2): f_type of cgroup2. */
@@ -30,6 +33,7 @@ export async function readHostFacts(): Promise<HostFacts> {
     kernelRelease: release(),
     cpus: availableParallelism(),
     capabilities: capabilitiesOfMask(BigInt(`0x${mask}`)),
+    initPath: findInit(process.env.PATH ?? ''),
     cgroups: root.type === CGROUP2_SUPER_MAGIC ? 'v2' : existsSync('/sys/fs/cgroup/unified') ? 'hybrid' : 'v1',
   }
 }

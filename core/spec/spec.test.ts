@@ -10,6 +10,7 @@ const host: SpecHost = {
   cpus: 4,
   capabilities: ['CAP_CHOWN', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
   cgroups: 'v2',
+  initPath: '/usr/bin/tini-static',
   cgroup: { name: 'gantry-0badcafe', driver: 'cgroupfs' },
 }
 
@@ -152,7 +153,6 @@ test('sysctls, capabilities, ulimits and devices that cannot be are refused by n
   await refused({ devices: [{ hostPath: '/etc/passwd' }] }, /\/etc\/passwd/)
   await refused({ devices: [{ hostPath: '/dev/null', permissions: 'x' }] }, /"x"/)
   await refused({ seccompProfile: '{"syscalls":[]}' }, /defaultAction/)
-  await assert.rejects(compose({ init: true }), error => isGantryError(error, 'NOT_IMPLEMENTED'))
 })
 
 test('a cgroup parent must fit the driver', async () => {
@@ -183,4 +183,22 @@ test('the second half: user, home, pinned and shared namespaces', async () => {
   assert.equal(complete.linux.namespaces.find(({ type }) => type === 'network')?.path, '/run/g/netns/x')
   assert.equal(complete.linux.namespaces.find(({ type }) => type === 'ipc')?.path, '/proc/1/ns/other-ipc')
   assert.equal(spec.process.user.uid, 0)
+})
+
+test('an init goes before the command, unless another process reaps already', async () => {
+  const { spec } = await compose({ init: true })
+  assert.deepEqual(spec.process.args, ['/sbin/docker-init', '--', '/entry', 'serve'])
+  assert.deepEqual(spec.mounts.at(-1), {
+    destination: '/sbin/docker-init',
+    type: 'bind',
+    source: '/usr/bin/tini-static',
+    options: ['bind', 'ro'],
+  })
+  const shared = await compose({ init: true, pidMode: 'host' })
+  assert.deepEqual(shared.spec.process.args, ['/entry', 'serve'])
+  const config = ContainerConfig.fromPartial({ init: true })
+  await assert.rejects(
+    composeSpec({ namespace: 'default', id, config, image, files }, { ...host, initPath: undefined }),
+    { code: 'FAILED_PRECONDITION', message: /tini/ },
+  )
 })

@@ -8,13 +8,14 @@
  * Each part of a spec has a file here, with the defaults as tables at its top.
  */
 import { hostname as hostName } from 'node:os'
-import { invalidArgument, notImplemented } from '#api/errors/errors.ts'
+import { invalidArgument } from '#api/errors/errors.ts'
 import type { ContainerConfig, Process } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { capabilitySets, chooseCapabilities } from './capabilities.ts'
 import { type CgroupNaming, composeCgroupsPath } from './cgroups.ts'
 import { composeDevices } from './devices.ts'
 import type { HostFacts } from './host.ts'
 import type { ImageConfig } from './image-config.ts'
+import { initArgs, initMount, usesInit } from './init.ts'
 import { composeMounts } from './mounts.ts'
 import { composeNamespaces, type NamespaceMode, type NamespaceModes, parseNamespaceMode } from './namespaces.ts'
 import { composeArgs, composeCwd, composeEnv } from './process.ts'
@@ -57,7 +58,7 @@ export interface ComposedSpec {
   warnings: string[]
 }
 
-/** Composes the first half. INVALID_ARGUMENT names the field and its value; NOT_IMPLEMENTED for `init`. */
+/** Composes the first half. INVALID_ARGUMENT names the field and its value; FAILED_PRECONDITION for `init` on a host without one. */
 export async function composeSpec(request: SpecRequest, host: SpecHost): Promise<ComposedSpec> {
   const { config } = request
   const modes = namespaceModes(config, host)
@@ -77,10 +78,13 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
   const spec: Spec = {
     ociVersion: '1.1.0',
     root: { path: 'rootfs', ...(config.readOnlyRoot && { readonly: true }) },
-    process: composeProcess(request, modes.uts, capabilities),
+    process: composeProcess(request, modes, capabilities),
     ...(modes.uts.kind === 'private' && { hostname: hostnameOf(request, modes.uts) }),
     ...(modes.uts.kind === 'private' && config.domainname && { domainname: config.domainname }),
-    mounts: composeMounts({ ...config, ipc: modes.ipc, files: request.files }),
+    mounts: [
+      ...composeMounts({ ...config, ipc: modes.ipc, files: request.files }),
+      ...(usesInit({ ...config, ...modes }) ? [initMount(host.initPath)] : []),
+    ],
     annotations: config.annotations,
     linux: {
       namespaces: composeNamespaces(modes),
@@ -138,18 +142,18 @@ const noProcess: Pick<Process, 'args' | 'entrypoint' | 'overrideEntrypoint' | 'e
   cwd: '',
 }
 
-function composeProcess(request: SpecRequest, uts: NamespaceMode, capabilities: string[]): SpecProcess {
+function composeProcess(request: SpecRequest, modes: NamespaceModes, capabilities: string[]): SpecProcess {
   const { config, image } = request
   const wish = config.process ?? noProcess
-  if (config.init) throw notImplemented('ContainerConfig.init: an init process as pid 1')
   const { consoleRows: height = 0, consoleColumns: width = 0 } = config.process ?? {}
   const rlimits = composeRlimits(config.ulimits)
+  const args = composeArgs(wish, image)
   return {
     terminal: wish.terminal,
     ...(wish.terminal && height > 0 && width > 0 && { consoleSize: { height, width } }),
     user: { uid: 0, gid: 0, username: config.process?.user ?? '' },
-    args: composeArgs(wish, image),
-    env: composeEnv(wish, image, hostnameOf(request, uts)),
+    args: usesInit({ ...config, ...modes }) ? initArgs(args) : args,
+    env: composeEnv(wish, image, hostnameOf(request, modes.uts)),
     cwd: composeCwd(wish.cwd, image),
     capabilities: capabilitySets(capabilities),
     ...(rlimits.length > 0 && { rlimits }),

@@ -97,8 +97,8 @@ export const lifecycleChecks: Record<string, (bench: Bench) => Promise<void>> = 
 
   'what is not there is NOT_FOUND': async bench => {
     const { snapshotter: s } = bench
-    for (const call of [s.stat('x'), s.mounts('x'), s.usage('x'), s.remove('x'), s.commit('y', 'x')])
-      await refused('NOT_FOUND', call)
+    for (const verb of ['stat', 'mounts', 'usage', 'remove'] as const) await refused('NOT_FOUND', s[verb]('x'))
+    await refused('NOT_FOUND', s.commit('y', 'x'))
     await refused('NOT_FOUND', s.update({ name: 'x', labels: {} }))
     await refused('NOT_FOUND', s.prepare('key', 'x'))
     await refused('NOT_FOUND', s.view('key', 'x'))

@@ -77,16 +77,16 @@ function makeHome(spec: PluginSpec, surroundings: Surroundings, places: Places):
     GANTRY_PLUGIN_WATCH_STDIN: '1',
     GANTRY_INSTANCE: places.instance,
     GANTRY_LOG_LEVEL: surroundings.logLevel ?? 'info',
+    ...(kindTraits[kind].callsCore && { GANTRY_CORE_ADDRESS: surroundings.coreAddress }),
     ...(kind === 'gateway' && gatewayEnv(surroundings, places)),
   }
   const cgroup = join(surroundings.cgroup, `${kind}-${seat}`)
   return { address, pidFile: join(runDirectory, `${seat}.pid`), env, directories: [root, state], cgroup }
 }
 
-/** What a gateway needs beside: whom to call, and where its own clients look for it. */
-function gatewayEnv({ coreAddress, groupId }: Surroundings, { gatewaySocket }: Places): Record<string, string> {
+/** What a gateway needs beside: where its own clients look for it. */
+function gatewayEnv({ groupId }: Surroundings, { gatewaySocket }: Places): Record<string, string> {
   return {
-    GANTRY_CORE_ADDRESS: coreAddress,
     GANTRY_GATEWAY_SOCKET: gatewaySocket,
     ...(groupId !== undefined && { GANTRY_GATEWAY_GROUP: String(groupId) }),
   }

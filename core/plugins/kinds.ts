@@ -14,12 +14,15 @@ export interface KindTraits {
    * as the core serves, is kept up for ever, and ends before the core stops serving.
    */
   readonly starts: 'first use' | 'with gantryd'
+  /** It is told where the core's API is. */
+  readonly callsCore: boolean
 }
 
 export const kindTraits = {
-  snapshotter: { folder: 'snapshotters', starts: 'first use' },
-  network: { folder: 'networks', starts: 'first use' },
-  gateway: { folder: 'gateways', starts: 'with gantryd' },
+  snapshotter: { folder: 'snapshotters', starts: 'first use', callsCore: false },
+  network: { folder: 'networks', starts: 'first use', callsCore: false },
+  gateway: { folder: 'gateways', starts: 'with gantryd', callsCore: true },
+  builder: { folder: 'builders', starts: 'first use', callsCore: true },
 } as const satisfies Readonly<Record<string, KindTraits>>
 
 export type PluginKind = keyof typeof kindTraits

@@ -25,7 +25,7 @@ type Administration = Pick<
 
 /** The table, and what can be done to it. */
 export function pluginsService(
-  plugins: Pick<Plugins, 'list' | 'methods' | 'logs' | 'trace'>,
+  plugins: Pick<Plugins, 'list' | 'channelFor' | 'methods' | 'logs' | 'trace'>,
   administration: Administration,
 ): ServiceImpl<typeof PluginsServiceDefinition> {
   const rowOf = ({ kind, id }: PluginName) => {
@@ -45,6 +45,11 @@ export function pluginsService(
         plugin: toWire(rowOf(name)),
         methods: methods.map(({ method, ...summary }) => ({ method, calls: callsOf(summary) })),
       }
+    },
+    async reach(request) {
+      const name = named(request)
+      await plugins.channelFor(name.kind, name.id)
+      return { address: rowOf(name).address }
     },
     async add({ path, link, configJson }) {
       const name = await administration.add(path, { link, config: parseConfig(configJson) })

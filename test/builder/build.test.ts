@@ -2,26 +2,23 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Daemon } from '../daemon/daemon.ts'
-import { BuilderProcess, type ContextFiles } from './builder-process.ts'
+import { build as buildOn, type ContextFiles } from './building.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'containers need root'
 const base = 'test.example/busybox:1'
 let daemon: Daemon
-let builder: BuilderProcess
 
 before(async () => {
   if (skip) return
   daemon = await Daemon.start()
   await daemon.importBusybox(base)
-  builder = await BuilderProcess.start(daemon)
 })
 after(async () => {
-  await builder?.[Symbol.asyncDispose]()
   await daemon?.[Symbol.asyncDispose]()
 })
 
 const build = (dockerfile: string[], files: ContextFiles = {}, options = {}) =>
-  builder.build({ ...files, Dockerfile: dockerfile.join('\n') }, options)
+  buildOn(daemon.address, { ...files, Dockerfile: dockerfile.join('\n') }, options)
 
 async function output(name: string, ...command: string[]): Promise<string> {
   const outcome = await daemon.run('run', '--rm', '--net', 'none', name, ...command)

@@ -1,0 +1,25 @@
+/** The plugin as a value: images from Dockerfiles, for gateways and tools. */
+import { join } from 'node:path'
+import * as z from 'zod'
+import { defineBuilder } from '#sdk/define-builder.ts'
+import { configOf } from '#sdk/plugin-config.ts'
+import { StepCache } from './cache/step-cache.ts'
+import { builderService } from './service.ts'
+
+const settingsSchema = z.strictObject({
+  snapshotter: z.string().default('overlayfs').describe('snapshotter of the layers in the making'),
+})
+
+export const dockerfile = defineBuilder({
+  id: 'dockerfile',
+  version: '0.1.0',
+  capabilities: ['dockerfile'],
+  ...configOf(settingsSchema),
+  async create({ config, root, state, coreAddress }) {
+    const cache = StepCache.open(join(root, 'cache'))
+    return {
+      service: builderService({ coreAddress, cache, snapshotter: config.snapshotter, state }),
+      close: () => cache.close(),
+    }
+  },
+})

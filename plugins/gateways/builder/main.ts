@@ -1,5 +1,0 @@
-#!/usr/bin/env node
-import { serve } from '#sdk/serve.ts'
-import { builder } from './builder.ts'
-
-await serve(builder)

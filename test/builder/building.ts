@@ -1,0 +1,76 @@
+/** Builds on a gantryd, as a client of its builder. */
+import { pack } from 'tar-stream'
+import {
+  BuilderServiceDefinition,
+  BuildOptions,
+  type BuildRequest,
+  type Result,
+  type Step,
+} from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
+import { connect, createClient } from '#api/rpc/client.ts'
+
+/** What a build told. */
+export interface BuildReport {
+  readonly result: Result
+  /** Each step as it ended. */
+  readonly steps: readonly Step[]
+  readonly output: string
+}
+
+export type ContextFiles = Readonly<Record<string, string | { content?: string; mode?: number; link?: string }>>
+
+export interface BuildListener {
+  readonly signal?: AbortSignal
+  onStep?(step: Step): void
+}
+
+/** Where the builder of the gantryd at `address` serves; started when it is not. */
+export async function reachBuilder(address: string): Promise<string> {
+  const core = connect(address, {})
+  try {
+    return (await createClient(PluginsServiceDefinition, core).reach({ kind: 'builder', id: 'dockerfile' })).address
+  } finally {
+    core.close()
+  }
+}
+
+/** Builds in the namespace `default`; rejects as the build does. */
+export async function build(
+  address: string,
+  files: ContextFiles,
+  options: Partial<BuildOptions> = {},
+  { signal, onStep }: BuildListener = {},
+): Promise<BuildReport> {
+  const channel = connect(await reachBuilder(address), { namespace: 'default' })
+  try {
+    const steps = new Map<number, Step>()
+    let output = ''
+    let result: Result | undefined
+    const builder = createClient(BuilderServiceDefinition, channel)
+    for await (const event of builder.build(requests(files, options), signal ? { signal } : {})) {
+      if (event.step) {
+        onStep?.(event.step)
+        steps.set(event.step.id, event.step)
+      }
+      if (event.output) output += event.output.data.toString()
+      result = event.result ?? result
+    }
+    if (result === undefined) throw new Error('the build ended without a result')
+    return { result, steps: [...steps.values()], output }
+  } finally {
+    channel.close()
+  }
+}
+
+async function* requests(files: ContextFiles, options: Partial<BuildOptions>): AsyncGenerator<Partial<BuildRequest>> {
+  yield { options: BuildOptions.fromPartial(options) }
+  const tar = pack()
+  for (const [name, file] of Object.entries(files)) {
+    const { content = '', mode = 0o644, link } = typeof file === 'string' ? { content: file } : file
+    if (link === undefined) tar.entry({ name, mode, uid: 1234 }, content)
+    else tar.entry({ name, type: 'symlink', linkname: link }, '')
+  }
+  tar.finalize()
+  for await (const chunk of tar as AsyncIterable<Buffer>) yield { context: chunk }
+}

@@ -39,6 +39,16 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   restart: z.strictObject({ interval_seconds: z.number().min(0.1).max(3600).default(10) }).prefault({}),
+  content: z.strictObject({ sharing_policy: z.enum(['shared', 'isolated']).default('shared') }).prefault({}),
+  gc: z
+    .strictObject({
+      pause_threshold: z.number().min(0).max(0.5).default(0.02),
+      deletion_threshold: z.int().min(0).default(0),
+      mutation_threshold: z.int().min(0).default(100),
+      schedule_delay_ms: z.int().min(0).default(0),
+      startup_delay_ms: z.int().min(0).default(100),
+    })
+    .prefault({}),
   registry: z
     .strictObject({
       host_directory: absolutePath.default('/etc/gantry/certs.d'),
@@ -108,6 +118,24 @@ cgroup_driver = "cgroupfs"
 # Least time between two starts of a container that carries containerd's restart labels.
 interval_seconds = 10
 
+[content]
+# "shared": a namespace gets a blob another one has by naming its digest. "isolated": it must bring the bytes, but for
+# blobs of namespaces labelled containerd.io/namespace.shareable=true.
+sharing_policy = "shared"
+
+# When garbage is collected; containerd's knobs.
+[gc]
+# Share of time that collections may take, at most 0.5.
+pause_threshold = 0.02
+# So many deletions make a collection due at once; 0: a deletion makes it due in its turn.
+deletion_threshold = 0
+# So many writes make one due; 0: writes alone never do.
+mutation_threshold = 100
+# From being due to running.
+schedule_delay_ms = 0
+# From the start of the daemon to the first one.
+startup_delay_ms = 100
+
 [registry]
 # <host>/hosts.toml in here says how to reach a registry or its mirrors (containerd's format).
 host_directory = "/etc/gantry/certs.d"
@@ -127,4 +155,6 @@ address = ""
 [plugins.networks.bridge]
 
 [plugins.gateways]
+
+[plugins.builders]
 `

@@ -43,6 +43,12 @@ export function plugins(program: Command): void {
 /** For whoever writes one. */
 function authoring(noun: Command): void {
   noun
+    .command('new <folder>')
+    .requiredOption('--kind <kind>', 'what it is to be, such as snapshotter')
+    .requiredOption('--language <language>', 'what it is to be written in, such as python')
+    .description("make a plugin that works, to start from; the folder's name is its id")
+    .action(lazily(async () => (await import('./commands/plugin-new.ts')).create))
+  noun
     .command('check <address>')
     .requiredOption('--kind <kind>', 'snapshotter or network')
     .option('--name <name>', 'which snapshotter of a server that has several')

@@ -2,9 +2,10 @@
  * Bundles each executable into one file of `build/lib` (and chunks that the daemons share), and writes its launcher, `build/bin/<name>`.
  * One file because a start that resolves a hundred modules costs more than the work it does.
  */
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
+import { gitRevision } from '../../core/version/revision.ts'
 
 const repo = join(import.meta.dirname, '..', '..')
 
@@ -37,6 +38,7 @@ const common: BuildOptions = {
   legalComments: 'none',
   logLevel: 'warning',
   external,
+  define: { 'process.env.GANTRY_REVISION': JSON.stringify(gitRevision(repo)) },
 }
 
 /** What starts once and stays: its parts are shared in chunks. */
@@ -69,6 +71,9 @@ const { gctr = '', ...daemons } = await executables()
 await Promise.all([buildDaemons(daemons), buildCommand('gctr', gctr)])
 await writeLauncher('gctr', 'gctr.cjs')
 for (const name of Object.keys(daemons)) await writeLauncher(name, `${name}.js`)
+// What `gctr plugins new` copies.
+await cp(join(repo, 'contrib/examples'), join(repo, 'build/lib/templates'), { recursive: true })
+await cp(join(repo, 'build/contracts.binpb'), join(repo, 'build/lib/contracts.binpb'))
 
 /**
  * A launcher uses the pinned Node whatever `node` is in PATH, follows symbolic links to itself, and lets V8

@@ -8,6 +8,12 @@
 
 install_dependencies() { npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; }
 generate_contracts() { buf generate; }
+# For plugins in languages that read the contracts at run time.
+describe_contracts() {
+  mkdir -p build
+  buf build --exclude-source-info --path api/proto/containerd/services/snapshots --path api/proto/gantry/network \
+    --path api/proto/gantry/plugin --path api/proto/grpc/health --output build/contracts.binpb
+}
 build_native() {
   ensure_cargo
   cargo build --release --locked --manifest-path shim-native/Cargo.toml --bins --lib -p containerd-shim-gantry -p gantry-sys
@@ -27,5 +33,6 @@ command -v npm >/dev/null || die "npm is not there; install Node 20 or newer wit
 
 once dependencies "$(sha256sum package-lock.json | cut -c1-64)" install_dependencies
 once contracts "$(hash_of api/proto buf.gen.yaml)" generate_contracts
+once contracts-image "$(hash_of api/proto)" describe_contracts
 once native "$(hash_of shim-native api/proto)" build_native
 once bundles "$(hash_of api core plugins cmd contrib/bootstrap/build.ts package-lock.json)" build_bundles

@@ -7,8 +7,10 @@ import { Daemon } from '../daemon/daemon.ts'
 import { patience } from '../daemon/patience.ts'
 import { type CommandOutcome, runCommand } from '../daemon/run-command.ts'
 
-/** The newest docker command of the host: 28 where it was installed by hand, else Debian's. */
-export const dockerCommand = ['/usr/local/bin/docker', '/usr/bin/docker'].find(path => existsSync(path))
+/** GANTRY_TEST_DOCKER, or the newest docker command of the host: 28 where it was installed by hand, else Debian's. */
+export const dockerCommand = [process.env.GANTRY_TEST_DOCKER ?? '', '/usr/local/bin/docker', '/usr/bin/docker'].find(
+  path => path !== '' && existsSync(path),
+)
 
 const commandSeconds = 60 * patience
 

@@ -1,6 +1,7 @@
 /** The composition root of the gateway: who is given to whom. */
 import { chmod, chown, rm } from 'node:fs/promises'
 import type { Logger } from '#api/log/log.ts'
+import { buildRoutes } from './builds/routes.ts'
 import { allContainerRoutes } from './containers/all-routes.ts'
 import { openContainers } from './containers/containers.ts'
 import { connectCore } from './core-client/core.ts'
@@ -14,6 +15,7 @@ import { createHttpServer } from './http/server.ts'
 import { dockerImages } from './images/docker-images.ts'
 import { openImages } from './images/open-images.ts'
 import { imageRoutes } from './images/routes.ts'
+import { tagImage } from './images/tag.ts'
 import { networkRoutes } from './networks/routes.ts'
 import { RegistryHosts } from './registry/host-files.ts'
 import { registryRoutes } from './registry/routes.ts'
@@ -51,6 +53,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     eventRoutes(events),
     volumeRoutes(volumes),
     networkRoutes,
+    buildRoutes((image, name) => tagImage(images, image, name, ''), registries.folders()),
     ...allContainerRoutes(containers),
     systemRoutes(system, { engine, images, volumes }),
     swarmRoutes,

@@ -24,6 +24,8 @@ export interface BaseOptions {
   readonly snapshotter: string
   /** Ask the registry even when the image is here. */
   readonly pull: boolean
+  /** By registry: folder of hosts.toml files that is asked in place of the core's own. */
+  readonly hostsFolders: Readonly<Record<string, string>>
   readonly lease: string
   readonly signal: AbortSignal
 }
@@ -56,9 +58,14 @@ async function isHere({ images }: Core, name: string): Promise<boolean> {
   }
 }
 
-async function pull(core: Core, name: string, { platform, snapshotter, lease, signal }: BaseOptions): Promise<void> {
+async function pull(
+  core: Core,
+  name: string,
+  { platform, snapshotter, hostsFolders, lease, signal }: BaseOptions,
+): Promise<void> {
+  const hostDir = hostsFolders[parseReference(name).domain] ?? ''
   const wanted = { osVersion: '', osFeatures: [], ...platform }
-  const source = OCIRegistry.fromPartial({ reference: name })
+  const source = OCIRegistry.fromPartial({ reference: name, resolver: { hostDir } })
   const destination = ImageStore.fromPartial({
     name,
     platforms: [wanted],

@@ -94,9 +94,14 @@ export class StageBuilder {
       const image = emptyImageConfig(build.platform)
       return { ...fresh, root: { chainID: '', layers: [] }, image, history: [], baseImage: '' }
     }
-    const { core, platform, snapshotter, lease, signal, options } = build
-    const base = await baseImage(core, reference, { platform, snapshotter, pull: options.pull, lease, signal })
+    const base = await this.#image(reference, build.options.pull)
     return { ...fresh, root: base.root, image: base.config, history: base.config.history ?? [], baseImage: base.name }
+  }
+
+  #image(reference: string, pull: boolean) {
+    const { core, platform, snapshotter, lease, signal, options } = this.#context.build
+    const hostsFolders = options.registryHostDirectories
+    return baseImage(core, reference, { platform, snapshotter, pull, hostsFolders, lease, signal })
   }
 
   async #instruction(state: StageState, instruction: Instruction, step: RunningStep): Promise<StageState> {
@@ -185,11 +190,7 @@ export class StageBuilder {
     if (from === undefined) return body(build.context, false)
     const reference = expand(from)
     const earlier = stageOf(build.dockerfile.stages, reference, stage)
-    const { core, platform, snapshotter, lease, signal } = build
-    const root =
-      earlier === undefined
-        ? (await baseImage(core, reference, { platform, snapshotter, pull: false, lease, signal })).root
-        : (await ended(earlier)).root
+    const root = earlier === undefined ? (await this.#image(reference, false)).root : (await ended(earlier)).root
     return build.layers.withView(root, path => body(new DirectorySource(path), true))
   }
 

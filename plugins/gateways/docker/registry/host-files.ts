@@ -42,6 +42,11 @@ export class RegistryHosts {
     return hosts
   }
 
+  /** {@link folderFor} of each domain that has one, for those who pull by themselves. */
+  folders(): Record<string, string> {
+    return Object.fromEntries([...this.#domains].map(domain => [domain, this.#folder]))
+  }
+
   /** The folder for a registry's transfers; empty: the core's own. */
   folderFor(domain: string): string {
     return this.#domains.has(domain) ? this.#folder : ''

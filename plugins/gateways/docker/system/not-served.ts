@@ -2,16 +2,12 @@
 import { notFound, notImplemented } from '../http/http-error.ts'
 import type { App, Request } from '../http/routes.ts'
 
-const noBuild = 'building images is not implemented in this gateway'
 const noPlugins = 'managed plugins are not implemented: plugins of Gantry are configured in gantryd'
 
 export const notServedRoutes = (app: App): void => {
   const refuse = (message: string) => () => {
     throw notImplemented(message)
   }
-  for (const url of ['/build', '/build/cancel', '/session', '/grpc']) app.post(url, refuse(noBuild))
-  // There is no cache, so that pruning it always succeeds: `docker system prune` ends with it.
-  app.post('/build/prune', () => ({ CachesDeleted: null, SpaceReclaimed: 0 }))
   app.get('/plugins', () => [])
   app.get('/plugins/privileges', refuse(noPlugins))
   app.get('/plugins/*', request => {

@@ -1,0 +1,66 @@
+/** Query parameters of `POST /build` as the builder's options. */
+import type { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { badRequest, notImplemented } from '../http/http-error.ts'
+import type { Query } from '../http/query.ts'
+
+export type WantedBuild = Pick<
+  BuildOptions,
+  | 'dockerfile'
+  | 'target'
+  | 'args'
+  | 'labels'
+  | 'platform'
+  | 'noCache'
+  | 'pull'
+  | 'network'
+  | 'extraHosts'
+  | 'sequential'
+>
+
+/** 400 for a member that cannot be read, 501 for what is asked for and not there. */
+export function buildOptions(query: Query): WantedBuild {
+  refuseUnready(query)
+  return {
+    dockerfile: query.text('dockerfile'),
+    target: query.text('target'),
+    args: argumentsOf(query),
+    labels: object(query, 'labels'),
+    platform: query.text('platform'),
+    noCache: query.flag('nocache'),
+    pull: query.flag('pull'),
+    network: query.text('networkmode'),
+    extraHosts: query
+      .all('extrahosts')
+      .flatMap(text => text.split(','))
+      .filter(text => text !== ''),
+    // Its output is a list of lines: stages side by side would be shuffled in it.
+    sequential: true,
+  }
+}
+
+function refuseUnready(query: Query): void {
+  if (query.text('version') === '2')
+    throw notImplemented('building with BuildKit (version=2): use version=1, DOCKER_BUILDKIT=0')
+  if (query.text('remote') !== '') throw notImplemented('a remote context (remote=): send the context as a tar archive')
+  if (query.flag('squash')) throw notImplemented('squash=1')
+  if (query.has('outputs') && query.text('outputs') !== '') throw notImplemented('outputs=')
+}
+
+/** A null asks for the value the daemon has in its environment; ours has none to give. */
+function argumentsOf(query: Query): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(object(query, 'buildargs')).filter((entry): entry is [string, string] => entry[1] !== null),
+  )
+}
+
+function object(query: Query, name: string): Record<string, string> {
+  const text = query.text(name)
+  if (text === '') return {}
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, string>
+  } catch {
+    // Said below.
+  }
+  throw badRequest(`error reading ${name}: "${text}" is not a JSON object`)
+}

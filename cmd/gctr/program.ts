@@ -318,6 +318,12 @@ function snapshots(program: Command): void {
     .command('rm <key...>')
     .description('remove')
     .action(lazily(async () => (await of()).remove))
+  noun
+    .command('move <image>')
+    .description("an image's layers into another snapshotter, from which it is run then")
+    .requiredOption('--to <snapshotter>', 'where to')
+    .option('--keep', 'leave the old snapshots')
+    .action(lazily(async () => (await import('./commands/snapshot-move.ts')).move))
 }
 
 function content(program: Command): void {

@@ -7,6 +7,7 @@ import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containe
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import { type Digest, parseDigest } from '#api/types/digest.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
+import { snapshotterLabel } from '#api/types/image-labels.ts'
 import { parsePlatform } from '#api/types/platform.ts'
 import type { Container, ContainerSpec, Containers } from '#core/containers/containers.ts'
 import type { ContentStore } from '#core/content/content.ts'
@@ -183,7 +184,11 @@ export class LauncherImpl implements Launcher {
     return ContainerConfig.fromPartial({
       ...wish,
       id,
-      snapshotter: wish.snapshotter || defaults['containerd.io/defaults/snapshotter'] || settings.snapshotter,
+      snapshotter:
+        wish.snapshotter ||
+        (await this.#parts.images.get(ns, wish.image)).labels[snapshotterLabel] ||
+        defaults['containerd.io/defaults/snapshotter'] ||
+        settings.snapshotter,
       runtime: wish.runtime || defaults['containerd.io/defaults/runtime'] || settings.runtime,
       networks: wish.networks.length > 0 ? wish.networks : [{ network: 'bridge' }],
     })

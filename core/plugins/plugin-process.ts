@@ -1,5 +1,9 @@
 /** One run of a plugin's program: spawn, watch, end. Knows nothing of health or restarts. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { LogRing } from './log-ring.ts'
@@ -21,6 +25,8 @@ export interface PluginProcess {
   readonly exited: Promise<string>
   /** The same sentence once it is gone. */
   readonly ended: string | undefined
+  /** The last line it wrote to stderr, in parentheses after a space; empty for none. Asked once it is gone. */
+  lastWords(): Promise<string>
   /** SIGTERM, and SIGKILL when it is still there after `graceMs`; resolves when it is gone. */
   terminate(graceMs: number): Promise<void>
   /** SIGKILL; resolves when it is gone. */
@@ -38,7 +44,7 @@ export async function launch({ argv, env, cwd, log, ring }: LaunchRequest): Prom
   mergeLog(child.stderr, log, ring)
   child.stdin.on('error', () => {})
   await spawned(child, program)
-  return watch(child)
+  return watch(child, lastLineOf(child.stderr))
 }
 
 function spawned(child: ChildProcess, program: string): Promise<void> {
@@ -50,7 +56,25 @@ function spawned(child: ChildProcess, program: string): Promise<void> {
   return promise
 }
 
-function watch(child: ChildProcess): PluginProcess {
+const maxLastWords = 500
+/** What is in the pipe is read by then, unless a descendant keeps it open. */
+const lastWordsMs = 200
+
+/** Follows the stream; the answer is what its last line was at that time. */
+function lastLineOf(stream: Readable): () => Promise<string> {
+  let last = ''
+  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
+  const closed = once(lines, 'close')
+  lines.on('line', line => {
+    if (line.trim() !== '') last = line
+  })
+  return async () => {
+    await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
+    return last === '' ? '' : ` (${last.slice(0, maxLastWords)})`
+  }
+}
+
+function watch(child: ChildProcess, lastWords: () => Promise<string>): PluginProcess {
   let ended: string | undefined
   const { promise: exited, resolve } = Promise.withResolvers<string>()
   child.once('exit', (code, signal) => {
@@ -69,6 +93,7 @@ function watch(child: ChildProcess): PluginProcess {
     get ended() {
       return ended
     },
+    lastWords,
     async terminate(graceMs) {
       child.kill('SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)

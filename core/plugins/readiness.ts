@@ -23,7 +23,8 @@ export async function untilServing(
 ): Promise<void> {
   const socket = channel.address.replace(/^unix:(\/\/)?/, '')
   for (const deadline = Date.now() + timeoutMs; ; await sleep(pollMs)) {
-    if (process.ended !== undefined) throw failedPrecondition(`it ${process.ended} before it served`)
+    if (process.ended !== undefined)
+      throw failedPrecondition(`it ${process.ended} before it served${await process.lastWords()}`)
     const leftMs = deadline - Date.now()
     if (leftMs <= 0) throw deadlineExceeded(`it did not pass its health check within ${timeoutMs} ms`)
     const health = existsSync(socket) ? await healthOf(channel, leftMs) : 'silent'

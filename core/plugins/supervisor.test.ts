@@ -100,7 +100,7 @@ test('what ends at once says how', async () => {
   await using s = await supervise([{ id: 'one', argv: ['/bin/sh', '-c', 'echo no such luck >&2; exit 3'] }])
   await assert.rejects(s.plugins.channelFor('network', 'one'), {
     code: 'UNAVAILABLE',
-    message: /it exited with code 3 before it served/,
+    message: /it exited with code 3 before it served \(no such luck\)/,
   })
   assert.ok(s.lines.some(line => line.message === 'no such luck' && line.fields.plugin === 'network/one'))
 })

@@ -6,6 +6,7 @@ import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/
 import type { Progress } from '#api/gen/containerd/types/transfer/progress.ts'
 import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
+import { snapshotterLabel } from '#api/types/image-labels.ts'
 import { formatPlatform, hostPlatform, parsePlatform } from '#api/types/platform.ts'
 import { createArchive, openArchive } from '../archive-file.ts'
 import { imageReference } from '../image-reference.ts'
@@ -34,6 +35,7 @@ export async function pull(session: Session, flags: PullFlags, text: string): Pr
   await using registry = await registrySource(session, reference, flags)
   const store = ImageStore.fromPartial({
     name: reference,
+    labels: chosen(flags),
     platforms: flags.allPlatforms ? [] : [wire(platform)],
     unpacks: flags.unpack ? [{ platform: wire(platform), snapshotter: flags.snapshotter ?? '' }] : [],
   })
@@ -63,6 +65,7 @@ export async function importArchive(session: Session, flags: ImportFlags, file: 
   const source = ImageImportStream.fromPartial({ stream: input.id })
   const store = ImageStore.fromPartial({
     name: flags.name === undefined ? '' : imageReference(flags.name),
+    labels: chosen(flags),
     unpacks: flags.unpack ? [{ platform, snapshotter: flags.snapshotter ?? '' }] : [],
   })
   const names = new Set<string>()
@@ -94,6 +97,11 @@ export async function exportArchive(
   await output.done
   await archive.keep()
   if (file !== '-') report(session, { exported: reference, file }, file)
+}
+
+/** An image that was unpacked in a snapshotter of the user's choice is run from there. */
+function chosen({ snapshotter }: { snapshotter?: string }): Record<string, string> {
+  return snapshotter === undefined ? {} : { [snapshotterLabel]: snapshotter }
 }
 
 async function transfer(

@@ -110,7 +110,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
 
   const metadata = new Metadata(store)
   const exchange = new Exchange()
-  const content = await LocalContentStore.open(join(root, 'content'), metadata, exchange)
+  const content = await LocalContentStore.open(join(root, 'content'), metadata, exchange, config.content.sharing_policy)
   const shims = {
     folders: [executableFolder],
     path: process.env.PATH ?? '',
@@ -185,7 +185,20 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         logger: log('gc'),
       }),
   )
-  add(t.gc, get => new GcScheduler({ metadata, collect: () => get(t.collector).collect(), logger: log('gc') }))
+  add(
+    t.gc,
+    get =>
+      new GcScheduler({
+        metadata,
+        collect: () => get(t.collector).collect(),
+        logger: log('gc'),
+        pauseThreshold: config.gc.pause_threshold,
+        deletionThreshold: config.gc.deletion_threshold,
+        mutationThreshold: config.gc.mutation_threshold,
+        scheduleDelayMs: config.gc.schedule_delay_ms,
+        startupDelayMs: config.gc.startup_delay_ms,
+      }),
+  )
   add(t.networks, get =>
     createNetworks({ metadata, backends: id => get(t.plugins).network(id), logger: log('networks') }),
   )

@@ -11,7 +11,12 @@ test('the printed default configuration is the default, and names every key', ()
   assert.deepEqual(printed, expected)
   assert.deepEqual(plugins, { ...none, snapshotters: { overlayfs: {} }, networks: { bridge: {} } })
   assert.deepEqual(none, { snapshotters: {}, networks: {}, gateways: {}, builders: {} })
-  for (const key of [...Object.keys(expected), ...Object.keys(expected.containers), ...Object.keys(expected.registry), ...Object.keys(expected.gc)])
+  for (const key of [
+    ...Object.keys(expected),
+    ...Object.keys(expected.containers),
+    ...Object.keys(expected.registry),
+    ...Object.keys(expected.gc),
+  ])
     assert.match(defaultConfigText, new RegExp(`^\\[?${key}\\b`, 'm'))
 })
 

@@ -24,14 +24,14 @@ import type { ServiceDefinition } from '#api/rpc/definition.ts'
 import type { RpcServer, ServiceImpl } from '#api/rpc/server.ts'
 import { hostPlatform } from '#api/types/platform.ts'
 import { containersService } from '#core/containers/containers.ts'
-import { contentService } from '#core/content/content.ts'
+import { contentService, type LocalContentStore } from '#core/content/content.ts'
 import { diffService } from '#core/diff/diff.ts'
 import { doctorService } from '#core/doctor/doctor.ts'
 import { eventsService } from '#core/events/events.ts'
 import { gcService } from '#core/gc/gc.ts'
 import { type Health, healthService } from '#core/health/health.ts'
 import { imagesService } from '#core/images/images.ts'
-import { introspectionService, type PluginDescription } from '#core/introspection/introspection.ts'
+import { builtInPlugins, introspectionService, type PluginDescription } from '#core/introspection/introspection.ts'
 import { launchService } from '#core/launch/launch.ts'
 import { leasesService } from '#core/leases/leases.ts'
 import { mountsService } from '#core/mounts/mounts.ts'
@@ -44,7 +44,7 @@ import { snapshotsService } from '#core/snapshots/snapshots.ts'
 import { StreamRegistry, streamingService } from '#core/streaming/streaming.ts'
 import { tasksService } from '#core/tasks/tasks.ts'
 import { transferService } from '#core/transfer/transfer.ts'
-import { apiLevel, versionService } from '#core/version/version.ts'
+import { apiLevel, sourceRevision, versionService } from '#core/version/version.ts'
 import { type Parts, tokens } from './compose.ts'
 
 /** What both kinds of server offer. */
@@ -67,7 +67,7 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
   serve(ImagesDefinition, imagesService(get(tokens.images)))
   serve(
     IntrospectionDefinition,
-    introspectionService({ metadata: get(tokens.metadata), plugins: () => describe(plugins) }),
+    introspectionService({ metadata: get(tokens.metadata), plugins: () => describe(plugins, get(tokens.content)) }),
   )
   serve(LeasesDefinition, leasesService(get(tokens.leases)))
   serve(MountsDefinition, mountsService(get(tokens.mounts)))
@@ -82,7 +82,7 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
   serve(StreamingDefinition, streamingService(streams))
   serve(TasksDefinition, tasksService(get(tokens.tasks), get(tokens.restarts)))
   serve(TransferDefinition, transferService(get(tokens.transfers), streams))
-  serve(VersionDefinition, versionService({ version: apiLevel, revision: '' }))
+  serve(VersionDefinition, versionService({ version: apiLevel, revision: sourceRevision() }))
   serve(ContainersServiceDefinition, launchService(get(tokens.launcher)))
   serve(DoctorServiceDefinition, doctorService(get(tokens.doctor)))
   serve(
@@ -95,7 +95,7 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
 }
 
 /** By containerd's kinds: nerdctl and BuildKit choose by these. */
-function describe(plugins: Plugins): PluginDescription[] {
+function describe(plugins: Plugins, content: LocalContentStore): PluginDescription[] {
   const platforms = [hostPlatform()]
   const snapshotters = plugins.list().filter(row => row.kind === 'snapshotter')
   return [
@@ -107,20 +107,11 @@ function describe(plugins: Plugins): PluginDescription[] {
       exports,
       ...(lastError !== '' && { failure: new Error(lastError) }),
     })),
-    { type: 'io.containerd.content.v1', id: 'content' },
-    {
-      type: 'io.containerd.metadata.v1',
-      id: 'bolt',
-      requires: ['io.containerd.content.v1', 'io.containerd.snapshotter.v1'],
-    },
-    { type: 'io.containerd.differ.v1', id: 'walking', platforms },
-    { type: 'io.containerd.gc.v1', id: 'scheduler' },
-    { type: 'io.containerd.runtime.v2', id: 'task', platforms },
+    ...builtInPlugins({ contentRoot: content.root, sharingPolicy: content.sharing, platforms }),
     {
       type: 'io.containerd.internal.v1',
       id: 'restart',
       capabilities: ['no', 'always', 'on-failure', 'unless-stopped'],
     },
-    { type: 'io.containerd.transfer.v1', id: 'local' },
   ]
 }

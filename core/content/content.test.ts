@@ -9,34 +9,39 @@ import { openStore } from '#api/store/store.ts'
 import { digestHex, sha256Digest } from '#api/types/digest.ts'
 import { Exchange } from '#core/events/events.ts'
 import { LeaseStore } from '#core/leases/leases.ts'
-import { Metadata } from '#core/metadata/metadata.ts'
-import { type ContentStore, LocalContentStore } from './content.ts'
+import { Metadata, namespaceKey } from '#core/metadata/metadata.ts'
+import { type ContentStore, type IngestWriter, LocalContentStore } from './content.ts'
 
 interface Room {
   root: string
   content: LocalContentStore
+  metadata: Metadata
   leases: LeaseStore
   /** Opens the same folder again, as a restarted daemon does. */
   reopen(): Promise<void>
 }
 
-async function inRoom(body: (room: Room) => Promise<void>): Promise<void> {
+async function inRoom(
+  body: (room: Room) => Promise<void>,
+  { sharing }: { sharing?: 'shared' | 'isolated' } = {},
+): Promise<void> {
   const root = await mkdtemp(join(tmpdir(), 'gantry-content-'))
   const open = async () => {
     const store = openStore(join(root, 'metadata'))
     const metadata = new Metadata(store)
-    const content = await LocalContentStore.open(join(root, 'content'), metadata, new Exchange())
-    return { store, content, leases: new LeaseStore(metadata, async () => {}) }
+    const content = await LocalContentStore.open(join(root, 'content'), metadata, new Exchange(), sharing)
+    return { store, metadata, content, leases: new LeaseStore(metadata, async () => {}) }
   }
-  let { store, content, leases } = await open()
+  let { store, metadata, content, leases } = await open()
   const room: Room = {
     root,
     content,
+    metadata,
     leases,
     async reopen() {
       await store.close()
-      ;({ store, content, leases } = await open())
-      Object.assign(room, { content, leases })
+      ;({ store, metadata, content, leases } = await open())
+      Object.assign(room, { content, metadata, leases })
     },
   }
   try {
@@ -83,7 +88,6 @@ test('an ingest goes on where it stopped, also after a restart, and its digest i
     const first = await room.content.writer('a', { ref: 'r', totalBytes: bytes.length })
     await first.write(bytes.subarray(0, 60_000))
     await assert.rejects(room.content.writer('a', { ref: 'r' }), { code: 'UNAVAILABLE' })
-    await assert.rejects(room.content.abort('a', 'r'), { code: 'UNAVAILABLE' })
     await first.close()
     await room.reopen()
     assert.deepEqual(
@@ -191,6 +195,41 @@ test('labels change by mask, filters choose', () =>
     assert.deepEqual(await sizes(content, 'size==2'), [2])
     assert.deepEqual(await sizes(content, 'labels.c'), [1])
   }))
+
+test('an ingest aborted under its writer: the ref is free at once, the writer is told, nothing is left', () =>
+  inRoom(async room => {
+    const { content } = room
+    for (const end of [(w: IngestWriter) => w.write(Buffer.from('more')), (w: IngestWriter) => w.commit()]) {
+      const first = await content.writer('a', { ref: 'r' })
+      await first.write(Buffer.from('old'))
+      await content.abort('a', 'r')
+      await assert.rejects(content.status('a', 'r'), { code: 'NOT_FOUND' })
+      const second = await content.writer('a', { ref: 'r' })
+      assert.equal(second.offset, 0)
+      await second.write(Buffer.from('new'))
+      await assert.rejects(end(first), { code: 'NOT_FOUND', message: 'reference r: not found' })
+      await first.close()
+      await assert.rejects(content.writer('a', { ref: 'r' }), { code: 'UNAVAILABLE' })
+      const { digest } = await second.commit()
+      assert.deepEqual(ingestFolders(room), [])
+      await content.delete('a', digest)
+    }
+  }))
+
+test('isolated: a namespace proves that it has the bytes, unless they are of a shareable one', () =>
+  inRoom(
+    async ({ content, metadata }) => {
+      const { digest } = await store(content, 'a', Buffer.from('secret'))
+      const writer = await content.writer('b', { ref: 'r', expected: digest })
+      assert.equal(writer.offset, 0)
+      await writer.close()
+      metadata.write(tx => tx.put(namespaceKey('a'), { labels: { 'containerd.io/namespace.shareable': 'true' } }))
+      const sharing = await content.writer('c', { ref: 'r', expected: digest })
+      assert.equal(sharing.offset, 'secret'.length)
+      assert.equal((await sharing.commit()).digest, digest)
+    },
+    { sharing: 'isolated' },
+  ))
 
 test('an aborted ingest starts over at nothing', () =>
   inRoom(async ({ content }) => {

@@ -58,7 +58,7 @@ export interface ContentStore {
   list(ns: string, filters?: readonly string[]): AsyncIterable<ContentInfo>
 
   /** Removes the record, and the blob from its leases. NOT_FOUND. */
-  delete(ns: string, digest: Digest): Promise<void>
+  delete(ns: string, digest: Digest, options?: { lease?: string | undefined }): Promise<void>
 
   /**
    * Changes labels: `labels` (all) or `labels.<key>` in `fieldPaths`; none means all labels. An empty value removes
@@ -89,8 +89,11 @@ export interface ContentStore {
   /** All ingests that match one of `filters` (field `ref`). */
   listStatuses(ns: string, filters?: readonly string[]): Promise<IngestStatus[]>
 
-  /** Drops an ingest and its data. NOT_FOUND; UNAVAILABLE while a writer has it. */
-  abort(ns: string, ref: string): Promise<void>
+  /**
+   * Drops an ingest and its data, and takes it out of the lease. A writer that has it loses it: what it does next is
+   * NOT_FOUND, and the ref is free at once. NOT_FOUND; UNAVAILABLE while a writer is being opened.
+   */
+  abort(ns: string, ref: string, options?: { lease?: string | undefined }): Promise<void>
 }
 
 /** An open blob; not bothered by a deletion while it is open. */

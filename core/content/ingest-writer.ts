@@ -8,6 +8,8 @@ import type { OpenIngest } from './ingest-files.ts'
 
 /** What a writer needs of the store around it. */
 export interface WriterHooks {
+  /** NOT_FOUND when the ingest was aborted. */
+  check(): void
   /** Turns the verified, synced ingest into a blob, or takes over the shared one. */
   commit(digest: Digest, sizeBytes: number, labels: Readonly<Record<string, string>>): Promise<ContentInfo>
   /** Called once, when the writer has let go of its file. */
@@ -48,6 +50,7 @@ export class FileIngestWriter implements IngestWriter {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
+    this.#hooks.check()
     const written = this.#writeAll(chunk)
     // While the kernel copies the bytes; the promise is awaited whatever the hash does.
     this.#hash.update(chunk)
@@ -73,6 +76,7 @@ export class FileIngestWriter implements IngestWriter {
   async truncate(offset: number): Promise<void> {
     if (offset < 0 || offset > this.#offset)
       throw invalidArgument(`cannot truncate ingest "${this.ref}" to ${offset}: it has ${this.#offset} bytes`)
+    this.#hooks.check()
     await this.#ingest.file.truncate(offset)
     await this.#rehash(offset)
     this.#ingest.updatedAt = now()
@@ -89,6 +93,7 @@ export class FileIngestWriter implements IngestWriter {
   async commit({ sizeBytes = 0, expected, labels = {} }: CommitOptions = {}): Promise<ContentInfo> {
     const digest = this.digest()
     try {
+      this.#hooks.check()
       verify(this.ref, { digest, sizeBytes: this.#offset }, { sizeBytes, expected })
       await this.#ingest.file.sync()
       return await this.#hooks.commit(digest, this.#offset, labels)
@@ -165,6 +170,7 @@ export class SharedIngestWriter implements IngestWriter {
     if (this.#own !== undefined) return await this.#own.commit(options)
     const { sizeBytes = 0, expected, labels = {} } = options
     try {
+      this.#hooks.check()
       verify(this.ref, { digest: this.#digest, sizeBytes: this.#sizeBytes }, { sizeBytes, expected })
       return await this.#hooks.commit(this.#digest, this.#sizeBytes, labels)
     } finally {

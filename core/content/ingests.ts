@@ -1,6 +1,6 @@
 /** Opening and committing ingests: who writes which ref, and what becomes of it. */
 import { createReadStream } from 'node:fs'
-import { alreadyExists, unavailable } from '#api/errors/errors.ts'
+import { alreadyExists, notFound, unavailable } from '#api/errors/errors.ts'
 import { ContentCreate } from '#api/gen/containerd/events/content.ts'
 import type { Digest } from '#api/types/digest.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
@@ -11,8 +11,12 @@ import {
   type BlobRecord,
   type IngestRecord,
   type Metadata,
+  type NamespaceRecord,
+  namespaceKey,
+  namespaceNames,
   now,
   objectKey,
+  type ReadTransaction,
   touchNamespace,
   validateName,
   type WriteTransaction,
@@ -30,6 +34,33 @@ interface Opened {
   readonly ref: string
   readonly sinceMs: number
   writer?: IngestWriter
+  /** The ingest was aborted under its writer. */
+  isRevoked?: boolean
+}
+
+/**
+ * Who may have a blob by naming its digest: `shared`: every namespace, once one has it. `isolated`: a namespace proves
+ * that it has the bytes by writing them, but for blobs of namespaces labelled `containerd.io/namespace.shareable=true`.
+ */
+export type SharingPolicy = 'shared' | 'isolated'
+
+const shareableLabel = 'containerd.io/namespace.shareable'
+
+export interface IngestsParts {
+  readonly metadata: Metadata
+  readonly events: EventPublisher
+  readonly blobs: BlobFiles
+  readonly files: IngestFiles
+  readonly sharing: SharingPolicy
+}
+
+/** What a writer holds on to. */
+interface Held {
+  readonly record: IngestRecord
+  /** Absent when the bytes are another namespace's blob. */
+  readonly ingest?: OpenIngest
+  readonly opened: Opened
+  release(): void
 }
 
 export class Ingests {
@@ -37,16 +68,18 @@ export class Ingests {
   readonly #events: EventPublisher
   readonly #blobs: BlobFiles
   readonly #files: IngestFiles
+  readonly #sharing: SharingPolicy
   /** One writer per namespace and ref. */
   readonly #opened = new Map<string, Opened>()
   /** Digests between their file's rename and their record. */
   readonly #committing = new Announcements()
 
-  constructor(metadata: Metadata, events: EventPublisher, blobs: BlobFiles, files: IngestFiles) {
+  constructor({ metadata, events, blobs, files, sharing }: IngestsParts) {
     this.#metadata = metadata
     this.#events = events
     this.#blobs = blobs
     this.#files = files
+    this.#sharing = sharing
   }
 
   async open(ns: string, options: WriterOptions): Promise<IngestWriter> {
@@ -56,16 +89,27 @@ export class Ingests {
     const opened: Opened = { ns, ref: options.ref, sinceMs: Date.now() }
     this.#opened.set(id, opened)
     try {
-      opened.writer = await this.#openWriter(ns, options, () => this.#opened.delete(id))
+      opened.writer = await this.#openWriter(ns, options, opened, () => this.#release(id, opened))
       return opened.writer
     } catch (error) {
-      this.#opened.delete(id)
+      this.#release(id, opened)
       throw error
     }
   }
 
-  isOpen(ns: string, ref: string): boolean {
-    return this.#opened.has(JSON.stringify([ns, ref]))
+  /** Takes a ref from its writer, if it has one. UNAVAILABLE while one is being opened. */
+  revoke(ns: string, ref: string): void {
+    const id = JSON.stringify([ns, ref])
+    const opened = this.#opened.get(id)
+    if (opened === undefined) return
+    if (opened.writer === undefined) throw unavailable(`reference ${ref} is being opened: try again`)
+    opened.isRevoked = true
+    this.#opened.delete(id)
+  }
+
+  /** The ref may be somebody else's by now. */
+  #release(id: string, opened: Opened): void {
+    if (this.#opened.get(id) === opened) this.#opened.delete(id)
   }
 
   opened(): { ns: string; ref: string }[] {
@@ -91,7 +135,7 @@ export class Ingests {
     throw unavailable(`ref ${ref} locked for ${seconds}s (since ${new Date(holder.sinceMs).toISOString()})`)
   }
 
-  async #openWriter(ns: string, options: WriterOptions, release: () => void): Promise<IngestWriter> {
+  async #openWriter(ns: string, options: WriterOptions, opened: Opened, release: () => void): Promise<IngestWriter> {
     const record = this.#record(ns, options)
     const ownWriter = async (copyOf?: { digest: Digest; bytes: number }) => {
       const ingest = await this.#files.open(record.internalRef, options.totalBytes ?? 0)
@@ -99,7 +143,7 @@ export class Ingests {
         options.ref,
         ingest,
         options.expected,
-        this.#hooks(ns, options, record, ingest, release),
+        this.#hooks(ns, options, { record, ingest, opened, release }),
       )
       if (copyOf !== undefined && copyOf.bytes > 0)
         for await (const chunk of createReadStream(this.#blobs.path(copyOf.digest), { end: copyOf.bytes - 1 }))
@@ -109,7 +153,7 @@ export class Ingests {
     const digest = record.shared
     const sizeBytes = digest && this.#blobs.sizeOf(digest)
     if (digest === undefined || sizeBytes === undefined) return await ownWriter()
-    const hooks = this.#hooks(ns, options, record, undefined, release)
+    const hooks = this.#hooks(ns, options, { record, opened, release })
     return new SharedIngestWriter(options.ref, { digest, sizeBytes }, hooks, async bytes => {
       this.#metadata.write(tx => tx.put(objectKey(ns, 'ingests', options.ref), withoutShared(record)))
       return await ownWriter({ digest, bytes })
@@ -128,7 +172,7 @@ export class Ingests {
       const internalRef = tx.get<IngestRecord>(key)?.internalRef ?? fresh
       addToLease(tx, ns, lease, ingestResource(ref))
       touchNamespace(tx, ns)
-      const shared = expected !== undefined && this.#canShare(expected, totalBytes) ? { shared: expected } : {}
+      const shared = expected !== undefined && this.#canShare(tx, expected, totalBytes) ? { shared: expected } : {}
       const expiry = lease === undefined ? { expiresAtMs: Date.now() + ingestLifeMs } : {}
       const record: IngestRecord = { internalRef, ...shared, ...expiry }
       tx.put(key, record)
@@ -139,21 +183,21 @@ export class Ingests {
   }
 
   /** Looked up within the transaction: a sweep takes names away in one step, and keeps those an ingest shares. */
-  #canShare(digest: Digest, totalBytes: number): boolean {
+  #canShare(tx: ReadTransaction, digest: Digest, totalBytes: number): boolean {
+    if (this.#sharing === 'isolated' && !isShareable(tx, digest)) return false
     const size = this.#blobs.sizeOf(digest)
     return size !== undefined && (totalBytes === 0 || totalBytes === size)
   }
 
-  #hooks(
-    ns: string,
-    options: WriterOptions,
-    record: IngestRecord,
-    ingest: OpenIngest | undefined,
-    release: () => void,
-  ): WriterHooks {
+  #hooks(ns: string, options: WriterOptions, { record, ingest, opened, release }: Held): WriterHooks {
     let committed = false
+    const check = () => {
+      if (opened.isRevoked) throw notFound(`reference ${options.ref}`)
+    }
     return {
+      check,
       commit: async (digest, sizeBytes, labels) => {
+        check()
         validateLabels(labels, 'info.Labels')
         using _announced = this.#committing.announce(digest)
         if (ingest !== undefined) await this.#blobs.adopt(ingest.dataPath, ingest.file, digest)
@@ -166,7 +210,7 @@ export class Ingests {
       closed: async () => {
         release()
         if (ingest === undefined) return
-        if (committed) await this.#files.remove(record.internalRef)
+        if (committed || opened.isRevoked) await this.#files.remove(record.internalRef)
         else await this.#files.noteUpdate(record.internalRef)
       },
     }
@@ -199,6 +243,14 @@ export class Ingests {
 function endIngest(tx: WriteTransaction, ns: string, ref: string, lease: string | undefined): void {
   tx.delete(objectKey(ns, 'ingests', ref))
   removeFromLease(tx, ns, lease, ingestResource(ref))
+}
+
+function isShareable(tx: ReadTransaction, digest: Digest): boolean {
+  return namespaceNames(tx).some(
+    ns =>
+      tx.get<NamespaceRecord>(namespaceKey(ns))?.labels[shareableLabel] === 'true' &&
+      tx.get(objectKey(ns, 'blobs', digest)) !== undefined,
+  )
 }
 
 function withoutShared({ shared: _shared, ...record }: IngestRecord): IngestRecord {

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { invalidArgument, notFound, resourceExhausted, unavailable } from '#api/errors/errors.ts'
+import { invalidArgument, notFound, resourceExhausted } from '#api/errors/errors.ts'
 import { mapField, parseFilters } from '#api/filters/filters.ts'
 import { ContentDelete } from '#api/gen/containerd/events/content.ts'
 import type { Digest } from '#api/types/digest.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
 import { type EventPublisher, eventAny } from '#core/events/events.ts'
+import { contentResource, ingestResource, removeFromLease } from '#core/leases/leases.ts'
 import {
   applyMapPath,
   type BlobRecord,
@@ -22,7 +23,7 @@ import { BlobFiles } from './blob-files.ts'
 import { openBlob } from './blob-reader.ts'
 import type { BlobReader, ContentInfo, ContentStore, IngestStatus, IngestWriter, WriterOptions } from './content.ts'
 import { type FileSize, IngestFiles } from './ingest-files.ts'
-import { Ingests } from './ingests.ts'
+import { Ingests, type IngestsParts, type SharingPolicy } from './ingests.ts'
 
 /** The content store in one folder of the local filesystem, recorded in the metadata store. */
 export class LocalContentStore implements ContentStore {
@@ -34,17 +35,29 @@ export class LocalContentStore implements ContentStore {
   /** Set until a sweep has looked: a crash may have left something. */
   #dirty = true
 
-  private constructor(metadata: Metadata, events: EventPublisher, blobs: BlobFiles, ingestFiles: IngestFiles) {
-    this.#metadata = metadata
-    this.#events = events
-    this.#blobs = blobs
-    this.#ingestFiles = ingestFiles
-    this.#ingests = new Ingests(metadata, events, blobs, ingestFiles)
+  /** Its folder. */
+  readonly root: string
+  readonly sharing: SharingPolicy
+
+  private constructor(root: string, ingests: IngestsParts) {
+    this.root = root
+    this.sharing = ingests.sharing
+    this.#metadata = ingests.metadata
+    this.#events = ingests.events
+    this.#blobs = ingests.blobs
+    this.#ingestFiles = ingests.files
+    this.#ingests = new Ingests(ingests)
   }
 
   /** Opens the store below `root`, which is made when missing. */
-  static async open(root: string, metadata: Metadata, events: EventPublisher): Promise<LocalContentStore> {
-    return new LocalContentStore(metadata, events, await BlobFiles.open(root), await IngestFiles.open(root))
+  static async open(
+    root: string,
+    metadata: Metadata,
+    events: EventPublisher,
+    sharing: SharingPolicy = 'shared',
+  ): Promise<LocalContentStore> {
+    const [blobs, files] = [await BlobFiles.open(root), await IngestFiles.open(root)]
+    return new LocalContentStore(root, { metadata, events, blobs, files, sharing })
   }
 
   async info(ns: string, digest: Digest): Promise<ContentInfo> {
@@ -60,10 +73,11 @@ export class LocalContentStore implements ContentStore {
     }
   }
 
-  async delete(ns: string, digest: Digest): Promise<void> {
+  async delete(ns: string, digest: Digest, { lease }: { lease?: string | undefined } = {}): Promise<void> {
     this.#metadata.write(
       tx => {
         if (!tx.delete(objectKey(ns, 'blobs', digest))) throw missing(digest)
+        removeFromLease(tx, ns, lease, contentResource(digest))
         this.#dirty = true
       },
       { frees: true },
@@ -127,13 +141,14 @@ export class LocalContentStore implements ContentStore {
       .filter(({ ref }) => matches(([field]) => (field === 'ref' ? ref : undefined)))
   }
 
-  async abort(ns: string, ref: string): Promise<void> {
-    if (this.#ingests.isOpen(ns, ref)) throw unavailable(`reference ${ref} is being written: end that write first`)
+  async abort(ns: string, ref: string, { lease }: { lease?: string | undefined } = {}): Promise<void> {
     const record = this.#metadata.write(
       tx => {
         const found = tx.get<IngestRecord>(objectKey(ns, 'ingests', ref))
         if (found === undefined) throw notFound(`reference ${ref}`)
+        this.#ingests.revoke(ns, ref)
         tx.delete(objectKey(ns, 'ingests', ref))
+        removeFromLease(tx, ns, lease, ingestResource(ref))
         return found
       },
       { frees: true },

@@ -28,8 +28,8 @@ export function contentService(content: ContentStore): ServiceImpl<typeof Conten
       }
       if (block.length > 0) yield { info: block }
     },
-    async delete({ digest }, { namespace }) {
-      await content.delete(namespace, parseDigest(digest))
+    async delete({ digest }, { namespace, lease }) {
+      await content.delete(namespace, parseDigest(digest), { lease })
       return {}
     },
     async *read({ digest, offset, size }, { namespace }) {
@@ -50,8 +50,8 @@ export function contentService(content: ContentStore): ServiceImpl<typeof Conten
       return { statuses: (await content.listStatuses(namespace, filters)).map(wireStatus) }
     },
     write: (requests, context) => serveWrite(content, requests, context),
-    async abort({ ref }, { namespace }) {
-      await content.abort(namespace, ref)
+    async abort({ ref }, { namespace, lease }) {
+      await content.abort(namespace, ref, { lease })
       return {}
     },
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isGantryError, notImplemented } from '#api/errors/errors.ts'
+import { isGantryError, notFound, notImplemented } from '#api/errors/errors.ts'
 import { type ApplyLayerRequest, applyLayer, type CreateLayerRequest, createLayer } from '#api/sys/sys.ts'
 import { type DiffID, type Digest, parseDigest } from '#api/types/digest.ts'
 import type { Mount } from '#api/types/mount.ts'
@@ -32,7 +32,10 @@ export class LocalDiffs implements Diffs {
     const compression = layerCompression(mediaType)
     if (compression === undefined)
       throw notImplemented(`layer ${digest} has media type "${mediaType}", which cannot be unpacked`)
-    await using blob = await this.#content.reader(ns, digest)
+    await using blob = await this.#content.reader(ns, digest).catch(cause => {
+      if (!isGantryError(cause, 'NOT_FOUND')) throw cause
+      throw notFound(`failed to get reader from content store: content digest ${digest}`, { cause })
+    })
     const source = blob.path
     try {
       return await withTree(mounts, this.#tempDir, async ({ path, format, lowers, userxattr }) => {

@@ -1,9 +1,9 @@
 /** containerd.services.diff.v1 over {@link Diffs}. */
 
-import { invalidArgument } from '#api/errors/errors.ts'
+import { invalidArgument, notFound } from '#api/errors/errors.ts'
 import type { DiffDefinition } from '#api/gen/containerd/services/diff/v1/diff.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
-import { parseDigest } from '#api/types/digest.ts'
+import { isDigest } from '#api/types/digest.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Diffs } from './diff.ts'
 
@@ -11,7 +11,10 @@ export function diffService(diffs: Diffs): ServiceImpl<typeof DiffDefinition> {
   return {
     async apply({ diff, mounts, syncFs }, { namespace, signal }) {
       if (diff === undefined) throw invalidArgument('diff: the layer to apply must be set')
-      const layer = { mediaType: diff.mediaType, digest: parseDigest(diff.digest) }
+      // containerd looks it up as it stands; what is no digest is not there.
+      if (!isDigest(diff.digest))
+        throw notFound(`failed to get reader from content store: content digest ${diff.digest}`)
+      const layer = { mediaType: diff.mediaType, digest: diff.digest }
       const { diffID, uncompressedBytes } = await diffs.apply(namespace, layer, mounts, { sync: syncFs, signal })
       return { applied: { mediaType: mediaTypes.ociLayer, digest: diffID, size: BigInt(uncompressedBytes) } }
     },

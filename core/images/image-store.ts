@@ -5,7 +5,7 @@ import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import { isDigest } from '#api/types/digest.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
 import { type EventPublisher, eventAny } from '#core/events/events.ts'
-import { addToLease, imageResource } from '#core/leases/leases.ts'
+import { addToLease, imageResource, removeFromLease } from '#core/leases/leases.ts'
 import {
   applyMapPath,
   type ImageRecord,
@@ -95,7 +95,7 @@ export class ImageStore implements Images {
   async delete(
     ns: string,
     name: string,
-    { sync = false, target }: { sync?: boolean; target?: { digest: string } } = {},
+    { sync = false, target, lease }: { sync?: boolean; target?: { digest: string }; lease?: string | undefined } = {},
   ): Promise<void> {
     this.#metadata.write(
       tx => {
@@ -103,6 +103,7 @@ export class ImageStore implements Images {
         if (target !== undefined && target.digest !== '' && target.digest !== found)
           throw notFound(`image "${name}" has target ${found}, not ${target.digest}`)
         tx.delete(objectKey(ns, 'images', name))
+        removeFromLease(tx, ns, lease, imageResource(name))
       },
       { frees: true },
     )

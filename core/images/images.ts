@@ -61,10 +61,14 @@ export interface Images {
   ): Promise<Image>
 
   /**
-   * Removes a record; with `target` only while it points there. `sync` waits for the collection that follows.
-   * NOT_FOUND, also when the target is another one.
+   * Removes a record, and takes it out of the lease; with `target` only while it points there. `sync` waits for the
+   * collection that follows. NOT_FOUND, also when the target is another one.
    */
-  delete(ns: string, name: string, options?: { sync?: boolean; target?: { digest: string } }): Promise<void>
+  delete(
+    ns: string,
+    name: string,
+    options?: { sync?: boolean; target?: { digest: string }; lease?: string | undefined },
+  ): Promise<void>
 }
 
 export { ImageStore } from './image-store.ts'

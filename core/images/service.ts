@@ -19,8 +19,8 @@ export function imagesService(images: Images): ServiceImpl<typeof ImagesDefiniti
     async update({ image, updateMask, sourceDateEpoch }, { namespace, lease }) {
       return { image: await images.update(namespace, specOf(image), updateMask, { at: sourceDateEpoch, lease }) }
     },
-    async delete({ name, sync, target }, { namespace }) {
-      await images.delete(namespace, name, { sync, ...(target && { target }) })
+    async delete({ name, sync, target }, { namespace, lease }) {
+      await images.delete(namespace, name, { sync, lease, ...(target && { target }) })
       return {}
     },
   }

@@ -28,4 +28,5 @@ export interface PluginDescription {
 /** Answers for the plugins it knows; undefined: no such plugin here. UNIMPLEMENTED when it has nothing to tell. */
 export type PluginInquiry = (type: string, id: string, options: Any | undefined) => Promise<Any | undefined>
 
+export { type BuiltInFacts, builtInPlugins } from './built-in.ts'
 export { type IntrospectionOptions, introspectionService } from './service.ts'

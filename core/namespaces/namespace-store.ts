@@ -4,10 +4,10 @@ import { validateIdentifier, validateLabels } from '#api/types/identifiers.ts'
 import { type EventPublisher, eventAny } from '#core/events/events.ts'
 import {
   applyMapPath,
+  type Key,
   type Metadata,
   type NamespaceRecord,
   namespaceKey,
-  type ObjectKind,
   objectKey,
   type ReadTransaction,
   type StringMap,
@@ -101,12 +101,27 @@ function labelsOf(tx: ReadTransaction, name: string): StringMap {
   return tx.get<NamespaceRecord>(namespaceKey(name))?.labels ?? {}
 }
 
-/** What keeps a namespace from being deleted, in containerd's words and order. Ingests and leases go with it. */
+/**
+ * What keeps a namespace from being deleted, in containerd's words and order, then what containerd has no word for.
+ * Ingests and leases go with it.
+ */
 function contents(tx: ReadTransaction, ns: string): string[] {
-  const kinds: ObjectKind[] = ['images', 'blobs', 'containers']
-  const held: string[] = kinds.filter(
-    kind => tx.list(objectKey(ns, kind), { limit: 1 })[Symbol.iterator]().next().value,
-  )
   const snapshotters = new Set(Array.from(tx.list(objectKey(ns, 'snapshots')), ({ key }) => String(key[3])))
-  return [...held, ...Array.from(snapshotters, name => `snapshots on "${name}" snapshotter`)]
+  const kept: Record<string, Key> = {
+    images: objectKey(ns, 'images'),
+    blobs: objectKey(ns, 'blobs'),
+    containers: objectKey(ns, 'containers'),
+    ...Object.fromEntries(
+      Array.from(snapshotters, name => [`snapshots on "${name}" snapshotter`, objectKey(ns, 'snapshots', name)]),
+    ),
+    sandboxes: objectKey(ns, 'sandboxes'),
+    mounts: objectKey(ns, 'mounts'),
+    // core/networks: the index of a tenant's own networks.
+    networks: ['networks', 'name', ns],
+  }
+  return Object.keys(kept).filter(name => !isEmpty(tx, kept[name] ?? []))
+}
+
+function isEmpty(tx: ReadTransaction, prefix: Key): boolean {
+  return Array.from(tx.list(prefix, { limit: 1 })).length === 0
 }

@@ -3,6 +3,7 @@ import { type Filter, mapField, parseFilters } from '#api/filters/filters.ts'
 import { SnapshotCommit, SnapshotPrepare, SnapshotRemove } from '#api/gen/containerd/events/snapshot.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
 import { eventAny } from '#core/events/events.ts'
+import { removeFromLease, snapshotResource } from '#core/leases/leases.ts'
 import {
   Announcements,
   applyMapPath,
@@ -80,7 +81,7 @@ export class SnapshotterFront implements NamespacedSnapshotter {
     this.#context.events.publish(ns, '/snapshot/commit', event)
   }
 
-  async remove(ns: string, key: string): Promise<void> {
+  async remove(ns: string, key: string, { lease }: { lease?: string | undefined } = {}): Promise<void> {
     const records = this.#records(ns)
     // A commit cut off by a crash is decided first; otherwise the backend need not run.
     if (this.#context.metadata.read(tx => this.#commits.isCommitting(tx, ns, key))) await this.#backend()
@@ -91,6 +92,7 @@ export class SnapshotterFront implements NamespacedSnapshotter {
         if (this.#commits.isCommitting(tx, ns, key))
           throw failedPrecondition(`cannot remove snapshot "${key}" while it is being committed`)
         records.delete(tx, key, record)
+        removeFromLease(tx, ns, lease, snapshotResource(this.name, key))
         this.#dirty = true
       },
       { frees: true },

@@ -22,8 +22,8 @@ export function snapshotsService(snapshots: Snapshots): ServiceImpl<typeof Snaps
       await snapshots.on(snapshotter).commit(namespace, name, key, { labels, lease, parent })
       return {}
     },
-    async remove({ snapshotter, key }, { namespace }) {
-      await snapshots.on(snapshotter).remove(namespace, key)
+    async remove({ snapshotter, key }, { namespace, lease }) {
+      await snapshots.on(snapshotter).remove(namespace, key, { lease })
       return {}
     },
     async stat({ snapshotter, key }, { namespace, signal }) {

@@ -96,8 +96,8 @@ export interface NamespacedSnapshotter {
     options?: SnapshotOptions & { parent?: string | undefined },
   ): Promise<void>
 
-  /** Unlinks a snapshot. NOT_FOUND; FAILED_PRECONDITION while another one builds on it. */
-  remove(ns: string, key: string): Promise<void>
+  /** Unlinks a snapshot, and takes it out of the lease. NOT_FOUND; FAILED_PRECONDITION while another one builds on it. */
+  remove(ns: string, key: string, options?: { lease?: string | undefined }): Promise<void>
 
   /** NOT_FOUND. */
   stat(ns: string, key: string, signal?: AbortSignal): Promise<SnapshotInfo>

@@ -14,4 +14,5 @@ export interface DaemonVersion {
 /** The API level this core was written against. */
 export const apiLevel = '2.1.0+gantry'
 
+export { gitRevision, sourceRevision } from './revision.ts'
 export { versionService } from './service.ts'

@@ -88,6 +88,32 @@ test('leases: an id is chosen, resources come and go, kinds are checked', async 
   assert.deepEqual((await leases.list({}, at)).leases, [])
 })
 
+test('what is deleted under a lease leaves the lease', async () => {
+  const leases = createClient(LeasesDefinition, core.channel)
+  const content = createClient(ContentDefinition, core.channel)
+  const snapshots = createClient(SnapshotsDefinition, core.channel)
+  const images = createClient(ImagesDefinition, core.channel)
+  const at = { namespace: 'leaving', lease: 'l' }
+  await leases.create({ id: 'l' }, at)
+  const write = async (ref: string, action: WriteAction) => {
+    const requests = (async function* () {
+      yield { ref, action, data: Buffer.from(ref) }
+    })()
+    for await (const _ of content.write(requests, at));
+  }
+  await write('blob', WriteAction.COMMIT)
+  await write('ingest', WriteAction.WRITE)
+  await snapshots.prepare({ snapshotter: 'overlayfs', key: 'k' }, at)
+  const labels = { 'containerd.io/gc.expire': '2999-01-01T00:00:00Z' }
+  await images.create({ image: { name: 'i', target: target('i'), labels } }, at)
+  assert.equal((await leases.listResources({ id: 'l' }, at)).resources.length, 4)
+  await content.delete({ digest: sha256Digest('blob') }, at)
+  await content.abort({ ref: 'ingest' }, at)
+  await snapshots.remove({ snapshotter: 'overlayfs', key: 'k' }, at)
+  await images.delete({ name: 'i' }, at)
+  assert.deepEqual((await leases.listResources({ id: 'l' }, at)).resources, [])
+})
+
 test('namespaces: one springs up with its first object, and goes when it is empty', async () => {
   const namespaces = createClient(NamespacesDefinition, core.channel)
   const images = createClient(ImagesDefinition, core.channel)

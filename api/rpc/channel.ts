@@ -42,6 +42,8 @@ function openSession(address: string): ClientHttp2Session {
   const session = connectHttp2('http://localhost', {
     createConnection: () => openSocket(address),
     settings: { enablePush: false, initialWindowSize: 1024 * 1024 },
+    // With Node's 10 MB a request of more, which our limit allows, would have every later call of the session refused.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
   })
   // A broken connection is told by the calls on it; without a listener it would end the process.
   session.on('error', () => {})

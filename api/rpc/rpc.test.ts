@@ -98,6 +98,12 @@ test('an unforeseen error is INTERNAL', async () => {
   await assert.rejects(c.content.abort({}), { code: 'INTERNAL' })
 })
 
+test('a request that is too large is refused, and the connection goes on', async () => {
+  using c = client()
+  await assert.rejects(c.content.info({ digest: 'x'.repeat(17 * 1024 * 1024) }))
+  await assert.rejects(c.content.info({ digest: 'x' }), { code: 'NOT_FOUND' })
+})
+
 test('a missing method is NOT_IMPLEMENTED', async () => {
   using c = client()
   await assert.rejects(c.content.status({}), { code: 'NOT_IMPLEMENTED' })

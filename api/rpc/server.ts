@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
+import { decodedRequest } from './decoded-request.ts'
 import {
   type CallContext,
   type Codec,
@@ -129,7 +130,7 @@ async function serve({ method, handler, logger }: Route, call: ServerCall): Prom
   try {
     const request = method.requestStream
       ? decoded(call, method.requestType)
-      : method.requestType.decode(await call.request())
+      : decodedRequest(method.requestType, await call.request())
     const answer = handler(request, call.context)
     if (method.responseStream) await pump(answer, call, method.responseType)
     else call.finish(encoded(method.responseType, await answer))
@@ -141,7 +142,7 @@ async function serve({ method, handler, logger }: Route, call: ServerCall): Prom
 }
 
 async function* decoded(call: ServerCall, codec: Codec<unknown>): AsyncGenerator<unknown> {
-  for await (const bytes of call.requests()) yield codec.decode(bytes)
+  for await (const bytes of call.requests()) yield decodedRequest(codec, bytes)
 }
 
 /** Sends each message, waiting whenever the client reads slower than we write. */

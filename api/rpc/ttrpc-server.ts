@@ -6,6 +6,7 @@ import { errorTable, GantryError, isGantryError, messageOf, notImplemented } fro
 import type { Logger } from '../log/log.ts'
 import { peerCredentials } from '../sys/sys.ts'
 import { callContext } from './context.ts'
+import { decodedRequest } from './decoded-request.ts'
 import {
   type CallContext,
   type MethodDefinition,
@@ -124,8 +125,8 @@ async function respond(
     const name = `${request.service}/${request.method}`
     const route = routes.get(name)
     if (!route) throw notImplemented(`ttrpc method ${name}`)
-    const result = await route.handler(route.method.requestType.decode(request.payload), contextOf(request, signal))
-    const { responseType } = route.method
+    const { requestType, responseType } = route.method
+    const result = await route.handler(decodedRequest(requestType, request.payload), contextOf(request, signal))
     return { payload: responseType.encode(responseType.fromPartial(result)).finish() }
   } catch (error) {
     return { status: statusOf(error, logger), payload: Buffer.alloc(0) }

@@ -124,3 +124,21 @@ test(
       }
     }),
 )
+
+test('a key nobody can store is not there, and is refused', () =>
+  inFolder(async folder => {
+    const store = openStore(folder)
+    const key = ['in', 'x'.repeat(5000)]
+    assert.equal(
+      store.read(tx => tx.get(key)),
+      undefined,
+    )
+    assert.throws(() => store.write(tx => tx.put(key, 1)), { code: 'INVALID_ARGUMENT', message: /too long/ })
+    const longest = ['in', 'x'.repeat(3990)]
+    store.write(tx => tx.put(longest, 1))
+    assert.equal(
+      store.read(tx => tx.get(longest)),
+      1,
+    )
+    await store.close()
+  }))

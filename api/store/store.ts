@@ -10,7 +10,7 @@
  */
 import { mkdirSync, statfsSync } from 'node:fs'
 import { type Database, open } from 'lmdb'
-import { resourceExhausted } from '../errors/errors.ts'
+import { invalidArgument, resourceExhausted } from '../errors/errors.ts'
 
 export type Key = readonly (string | number)[]
 
@@ -101,12 +101,26 @@ function writeThrough<T>(database: Records, folder: string, body: () => T): T {
   return outcome.value
 }
 
+/** LMDB takes 4026 with our page size; the rest is room for what the encoding adds. Nothing longer is in the store. */
+const maxKeyBytes = 4000
+
+function fits(key: Key): boolean {
+  return (
+    key.reduce<number>((sum, part) => sum + (typeof part === 'number' ? 10 : 2 + Buffer.byteLength(part)), 0) <=
+    maxKeyBytes
+  )
+}
+
 function transactionOver(database: Records): WriteTransaction {
   return {
-    get: <T>(key: Key) => database.get(key as MutableKey) as T | undefined,
-    list: <T>(prefix: Key, options?: ListOptions) => list<T>(database, prefix, options),
-    put: (key, value) => void database.putSync(key as MutableKey, value),
-    delete: key => database.removeSync(key as MutableKey),
+    get: <T>(key: Key) => (fits(key) ? (database.get(key as MutableKey) as T | undefined) : undefined),
+    list: <T>(prefix: Key, options?: ListOptions) => (fits(prefix) ? list<T>(database, prefix, options) : []),
+    put(key, value) {
+      if (!fits(key))
+        throw invalidArgument(`a name is too long: ${`${key.at(-1)}`.slice(0, 60)}… (at most ${maxKeyBytes} bytes)`)
+      database.putSync(key as MutableKey, value)
+    },
+    delete: key => fits(key) && database.removeSync(key as MutableKey),
   }
 }
 

@@ -1,7 +1,8 @@
 /** Gets at the directory behind mounts, mounting only when it must. */
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { mount, unmount } from '#api/sys/sys.ts'
+import { invalidArgument } from '#api/errors/errors.ts'
+import { isSysError, mount, unmount } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
 
 /** A directory to read or write a tree's changes in. */
@@ -26,9 +27,17 @@ export async function withTree<T>(
   await using undo = new AsyncDisposableStack()
   const path = await mkdtemp(join(tempDir, 'diff-'))
   undo.defer(() => rmdir(path))
-  await mount([...mounts], path)
+  await mount([...mounts], path).catch(refusal)
   undo.defer(() => unmount(path, { recursive: true }))
   return await body({ path, format: 'plain', lowers: [], userxattr: false })
+}
+
+/** What mount(2) says of mounts that are no good, as opposed to a machine that is not. */
+const callersFault = ['EINVAL', 'ENODEV', 'ENOENT', 'ENOTDIR', 'ENOTBLK', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'E2BIG']
+
+function refusal(error: unknown): never {
+  if (!isSysError(error) || !callersFault.includes(error.code)) throw error
+  throw invalidArgument(`these mounts cannot be made: ${error.message}`, { cause: error })
 }
 
 /** The tree when no mount is needed to get at it; undefined when one is. */

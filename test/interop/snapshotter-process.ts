@@ -1,4 +1,4 @@
-/** Our overlayfs snapshotter as a process of its own, without gantryd: its environment is the whole contract. */
+/** One of our snapshotters as a process of its own, without gantryd: its environment is the whole contract. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -8,18 +8,29 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { patience } from '../daemon/patience.ts'
 
-const main = join(import.meta.dirname, '../../plugins/snapshotters/overlayfs/main.ts')
+const folderOf = join(import.meta.dirname, '../../plugins/snapshotters')
+
+export interface SnapshotterChoice {
+  id?: string
+  /** Where its folders are made, which are then left to go with it. Default: the directory for temporary files. */
+  home?: string | undefined
+}
 
 export class SnapshotterProcess implements AsyncDisposable {
   readonly #folder: string
+  readonly #id: string
+  readonly #leave: boolean
   #process: ChildProcess | undefined
 
-  private constructor(folder: string) {
+  private constructor(folder: string, id: string, leave: boolean) {
     this.#folder = folder
+    this.#id = id
+    this.#leave = leave
   }
 
-  static async start(): Promise<SnapshotterProcess> {
-    const plugin = new SnapshotterProcess(await mkdtemp(join(tmpdir(), 'sn-')))
+  static async start({ id = 'overlayfs', home }: SnapshotterChoice = {}): Promise<SnapshotterProcess> {
+    const folder = await mkdtemp(join(home ?? tmpdir(), 'sn-'))
+    const plugin = new SnapshotterProcess(folder, id, home !== undefined)
     await plugin.start()
     return plugin
   }
@@ -33,11 +44,12 @@ export class SnapshotterProcess implements AsyncDisposable {
 
   /** Starts it (again) on the same folders. */
   async start(): Promise<void> {
+    const main = join(folderOf, this.#id, 'main.ts')
     const child = spawn(process.execPath, [main], {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: {
         ...process.env,
-        GANTRY_PLUGIN_ID: 'overlayfs',
+        GANTRY_PLUGIN_ID: this.#id,
         GANTRY_PLUGIN_KIND: 'snapshotter',
         GANTRY_PLUGIN_ADDRESS: this.address,
         GANTRY_PLUGIN_ROOT: this.root,
@@ -62,6 +74,7 @@ export class SnapshotterProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
-    await rm(this.#folder, { recursive: true, force: true })
+    // Read-only subvolumes go with their file system.
+    if (!this.#leave) await rm(this.#folder, { recursive: true, force: true })
   }
 }

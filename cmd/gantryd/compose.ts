@@ -295,6 +295,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         lastRuns,
         networks: get(t.networks),
         snapshots: get(t.snapshots),
+        content,
+        tempDir: join(state, 'tmp'),
         exchange,
         roots: { root, state },
         placesOf,

@@ -57,6 +57,11 @@ export async function fillBundle(bundle: Bundle, configJson: Uint8Array, shimPat
   ])
 }
 
+/** Where the images of a checkpoint are that the task goes on from. */
+export function restoreFolder(bundle: Bundle): string {
+  return join(bundle.path, 'checkpoint')
+}
+
 export async function writeConfig(bundle: Bundle, configJson: Uint8Array): Promise<void> {
   await writeFile(join(bundle.path, 'config.json'), configJson, { mode: 0o600 })
 }

@@ -1,8 +1,10 @@
 import { failedPrecondition, isGantryError, messageOf } from '#api/errors/errors.ts'
 import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
+import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
+import type { ContentStore } from '#core/content/content.ts'
 import type { EventExchange } from '#core/events/events.ts'
 import { type LastRuns, type Launcher, launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
@@ -20,10 +22,12 @@ import {
   fillBundle,
   hideBundle,
   removeBundle,
+  restoreFolder,
   writeBootstrap,
   writeConfig,
 } from './bundle.ts'
 import { removeEmptyCgroups } from './cgroup-parents.ts'
+import { type CheckpointWish, checkpointTask, unpackCheckpoint } from './checkpoints.ts'
 import { Cleanups } from './cleanups.ts'
 import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
@@ -48,6 +52,9 @@ export interface TaskManagerParts {
   lastRuns: LastRuns
   networks: Networks
   snapshots: Snapshots
+  content: ContentStore
+  /** An existing private folder. */
+  tempDir: string
   exchange: EventExchange
   roots: BundleRoots
   placesOf: PlacesOf
@@ -91,7 +98,9 @@ export class TaskManagerImpl implements TaskManager {
     const id = request.containerId
     const container = await this.#parts.containers.get(ns, id)
     const { name, options = request.options } = container.runtime
-    const runtime = request.runtimePath || servingRuntime(name, options, this.#parts.shims)
+    // Only the runtime that made a checkpoint can read it.
+    const served = request.checkpoint ? name : servingRuntime(name, options, this.#parts.shims)
+    const runtime = request.runtimePath || served
     const shimPath = await resolveShim(runtime, this.#parts.shims)
     await using undo = new UndoSteps(this.#parts.logger)
     this.#table.reserve(ns, id)
@@ -101,6 +110,7 @@ export class TaskManagerImpl implements TaskManager {
     await claimBundle(bundle)
     undo.defer(() => this.#dropBundle(bundle))
     await fillBundle(bundle, container.spec.value, shimPath)
+    if (request.checkpoint) await unpackCheckpoint(this.#parts.content, ns, request.checkpoint, restoreFolder(bundle))
     const log = await followShimLog(bundle, this.#parts.logger)
     undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
@@ -119,6 +129,11 @@ export class TaskManagerImpl implements TaskManager {
     this.#table.set(task)
     undo.keep()
     return task
+  }
+
+  async checkpoint(ns: string, id: string, wish: CheckpointWish): Promise<Descriptor[]> {
+    const container = await this.#parts.containers.get(ns, id)
+    return checkpointTask(this.#parts, this.#table.get(ns, id), container, wish)
   }
 
   async describe(ns: string, id: string): Promise<Process | undefined> {
@@ -212,6 +227,7 @@ export class TaskManagerImpl implements TaskManager {
       terminal: request.terminal || (config?.process?.terminal ?? false),
       ...streams,
       options: request.options ?? container.runtime.options,
+      checkpoint: request.checkpoint ? restoreFolder(bundle) : '',
     })
   }
 

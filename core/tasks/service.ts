@@ -1,4 +1,4 @@
-import { isGantryError, notImplemented } from '#api/errors/errors.ts'
+import { isGantryError } from '#api/errors/errors.ts'
 import { parseFilters } from '#api/filters/filters.ts'
 import type { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import type { Metric } from '#api/gen/containerd/types/metrics.ts'
@@ -12,7 +12,6 @@ import type { ClientWishes, Exit, Task, TaskManager } from './tasks.ts'
 export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceImpl<typeof TasksDefinition> {
   return {
     async create(request, { namespace, signal }) {
-      if (request.checkpoint) throw notImplemented('creating a task from a checkpoint')
       const { pid, id } = await tasks.create(namespace, request, signal)
       return { containerId: id, pid }
     },
@@ -65,8 +64,8 @@ export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceI
     async listPids({ containerId }, { namespace }) {
       return await tasks.get(namespace, containerId).shim.pids({ id: containerId })
     },
-    async checkpoint() {
-      throw notImplemented('checkpoint of a task')
+    async checkpoint({ containerId, options }, { namespace, lease }) {
+      return { descriptors: await tasks.checkpoint(namespace, containerId, { options, lease }) }
     },
     async update({ containerId, resources, annotations }, { namespace }) {
       return await tasks.get(namespace, containerId).shim.update({ id: containerId, resources, annotations })

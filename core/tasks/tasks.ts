@@ -18,10 +18,12 @@
  * `log` (FIFO of the shim's own messages), `shim-binary-path`, `bootstrap.json`. A bundle whose name starts with a dot is
  * on its way out.
  */
+import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import type { Mount } from '#api/gen/containerd/types/mount.ts'
 import type { Process } from '#api/gen/containerd/types/task/task.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
+import type { CheckpointWish } from './checkpoints.ts'
 import type { ShimApi } from './shim-connection.ts'
 
 export type { Bootstrap, BundleRoots } from './bundle.ts'
@@ -73,6 +75,8 @@ export interface CreateTask {
   terminal: boolean
   /** Runtime options of this task; undefined: those of the container. */
   options?: Any | undefined
+  /** Blob of an earlier {@link TaskManager.checkpoint} to go on from; undefined: a fresh start. */
+  checkpoint?: Descriptor | undefined
   /** Absolute path of a shim's executable instead of the container's runtime; empty: none. */
   runtimePath: string
 }
@@ -94,6 +98,12 @@ export interface TaskManager {
 
   /** Starts the created first process (empty `execId`) or an exec; of a launched container the run is recorded. */
   start(ns: string, id: string, execId: string): Promise<{ pid: number }>
+
+  /**
+   * Stores what the task is doing now; it goes on unless the options (containerd.runc.v1.CheckpointOptions) say `exit`.
+   * Answers the blobs; none when the options name a folder. NOT_FOUND; what the runtime refuses (no CRIU) comes through.
+   */
+  checkpoint(ns: string, id: string, wish: CheckpointWish): Promise<Descriptor[]>
 
   /** NOT_FOUND, also while the task is being created. */
   get(ns: string, id: string): Task

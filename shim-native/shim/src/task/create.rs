@@ -19,6 +19,10 @@ use tonic::Status;
 /// was told to use; a path, or another name, is a wish for another runtime.
 const OURSELVES: [&str; 4] = ["", "runc", "gantry", "containerd-shim-gantry-v1"];
 
+/// What asks for a checkpoint, or to go on from one, is told.
+pub(super) const NO_CHECKPOINTS: &str = "containerd-shim-gantry-v1 makes and restores no checkpoints: run the container \
+     by runc's shim (--runtime with its path, or runtimes = {} in gantryd's configuration), which calls CRIU";
+
 impl Shim {
     pub async fn create(self: &Arc<Self>, request: CreateTaskRequest) -> Result<CreateTaskResponse, Status> {
         let options = runtime_options(&request)?;
@@ -156,9 +160,7 @@ fn runtime_options(request: &CreateTaskRequest) -> Result<Options, Status> {
         )));
     }
     if !request.checkpoint.is_empty() {
-        return Err(Status::unimplemented(
-            "restoring from a checkpoint is not implemented",
-        ));
+        return Err(Status::unimplemented(NO_CHECKPOINTS));
     }
     Ok(options)
 }

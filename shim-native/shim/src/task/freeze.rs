@@ -48,7 +48,7 @@ impl Shim {
 
     pub async fn checkpoint(self: &Arc<Self>, request: CheckpointTaskRequest) -> Result<(), Status> {
         self.task(&request.id)?;
-        Err(Status::unimplemented("checkpoint is not implemented"))
+        Err(Status::unimplemented(super::create::NO_CHECKPOINTS))
     }
 }
 

@@ -53,6 +53,7 @@ export interface Addon {
   removeXattr(path: string, name: string, followSymlinks: boolean): Promise<void>
   mknod(path: string, mode: number, major: number, minor: number): Promise<void>
   renameat2(from: string, to: string, flags: number): Promise<void>
+  openInRoot(root: string, path: string, flags: number, mode: number): Promise<number>
   syncfs(path: string): Promise<void>
   fsyncDir(path: string): Promise<void>
   processAlive(pid: number, startTime: bigint | undefined): boolean

@@ -168,6 +168,15 @@ export function mknod(
   return addon().mknod(path, mode, device.major, device.minor)
 }
 
+/**
+ * Opens `path` as a process whose root directory is `root` would: no symbolic link leads out of it, whoever changes one
+ * meanwhile (openat2(2), RESOLVE_IN_ROOT). Answers a file descriptor, which the caller closes; `/proc/self/fd/<n>/name`
+ * reaches what lies directly in a directory. `flags` as of open(2).
+ */
+export function openInRoot(root: string, path: string, flags: number, mode = 0): Promise<number> {
+  return addon().openInRoot(root, path, flags, mode)
+}
+
 /** Flags of {@link renameat2}: renameat2(2). */
 export const RENAME_NOREPLACE = 1
 export const RENAME_EXCHANGE = 2

@@ -1,11 +1,12 @@
 //! Calls on files that Node has no function for.
 
 use std::fs::File;
+use std::os::fd::IntoRawFd;
 
 use napi::Env;
 use napi::bindgen_prelude::Object;
 use napi_derive::napi;
-use rustix::fs::{self, CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
 
 use crate::error::{Context, SysError};
 use crate::thread::promise;
@@ -52,5 +53,24 @@ pub fn fsync_dir(env: &Env, path: String) -> napi::Result<Object<'_>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = fs::open(&path, flags, Mode::empty()).call_on("open", &path)?;
         fs::fsync(&directory).call_on("fsync", &path)
+    })
+}
+
+/// Opens `path` as a process whose root directory is `root` would: no symbolic link leads out, whoever
+/// changes one meanwhile (openat2(2), RESOLVE_IN_ROOT). Answers a descriptor that the caller closes.
+#[napi]
+pub fn open_in_root(env: &Env, root: String, path: String, flags: u32, mode: u32) -> napi::Result<Object<'_>> {
+    promise(env, move || {
+        let top = fs::open(
+            &root,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .call_on("open", &root)?;
+        let flags = OFlags::from_bits_retain(flags) | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let inside = if path.is_empty() { "." } else { path.as_str() };
+        let file = fs::openat2(&top, inside, flags, Mode::from_raw_mode(mode), resolve).call_on("openat2", &path)?;
+        Ok(file.into_raw_fd())
     })
 }

@@ -1,4 +1,6 @@
 /** Everything below `/containers` and `/exec`. */
+import { commitRoutes } from '../archive/commit.ts'
+import { archiveRoutes } from '../archive/routes.ts'
 import { execRoutes } from '../exec/routes.ts'
 import type { Routes } from '../http/routes.ts'
 import { logRoutes } from '../logs/routes.ts'
@@ -8,5 +10,7 @@ import type { ContainerParts } from './containers.ts'
 import { containerRoutes } from './routes.ts'
 
 export function allContainerRoutes(parts: ContainerParts): Routes[] {
-  return [containerRoutes, attachRoutes, execRoutes, logRoutes, statsRoutes].map(routes => routes(parts))
+  return [containerRoutes, attachRoutes, archiveRoutes, commitRoutes, execRoutes, logRoutes, statsRoutes].map(routes =>
+    routes(parts),
+  )
 }

@@ -22,9 +22,14 @@ export interface GarbageCollectorOptions {
   }
   /** The snapshotters' backends. */
   readonly snapshots: SizedSnapshots & { markDirty(snapshotters: Iterable<string>): void; sweep(): Promise<void> }
+  /** Milliseconds of work between two chances for others; 0: a chance after every step. Default 4. */
+  readonly turnMs?: number
   /** Mounts the daemon holds; without them there are none. */
   readonly mounts?: { underWay(): readonly { ns: string; name: string }[]; sweep(): Promise<void> }
 }
+
+/** How long marking and removing may keep others waiting at a time. */
+const defaultTurnMs = 4
 
 /** Records removed in one transaction: a few milliseconds at most. */
 const removedAtOnce = 16
@@ -40,7 +45,7 @@ export class GarbageCollector {
   /** One whole collection. Fails when files or a backend could not be swept; the records are gone then all the same. */
   async collect(): Promise<GcStats> {
     const started = performance.now()
-    const pace = new Pace()
+    const pace = this.#pace()
     const removed = await this.#collectRecords(pace)
     const pauseMs = pace.longestMs
     if (removed.length > 0) this.#options.logger.debug({ removed: removed.length, pauseMs }, 'collected garbage')
@@ -50,7 +55,7 @@ export class GarbageCollector {
 
   /** What {@link collect} would remove now, and what the removal would free. */
   async plan(): Promise<GcPlan> {
-    const pace = new Pace()
+    const pace = this.#pace()
     using marking = await this.#mark(pace)
     const { content, snapshots } = this.#options
     return await makePlan(marking.graph, { content, snapshots }, pace)
@@ -58,7 +63,7 @@ export class GarbageCollector {
 
   /** For each object that fits, the chain of references that keeps it; empty when the next collection removes it. */
   async explain(fits: (node: GcNode) => boolean): Promise<{ node: GcNode; chain: Reason[] }[]> {
-    using marking = await this.#mark(new Pace())
+    using marking = await this.#mark(this.#pace())
     return Array.from(marking.graph.vertices())
       .filter(vertex => isRecorded(vertex) && fits(vertex.node))
       .map(vertex => ({ node: vertex.node, chain: chainTo(vertex) }))
@@ -89,6 +94,10 @@ export class GarbageCollector {
     const { content, snapshots, mounts } = this.#options
     const outcomes = await Promise.allSettled([content.sweep(), snapshots.sweep(), mounts?.sweep()])
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  }
+
+  #pace(): Pace {
+    return new Pace(this.#options.turnMs ?? defaultTurnMs)
   }
 
   #mark(pace: Pace): Promise<Marking> {

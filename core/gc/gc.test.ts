@@ -11,12 +11,13 @@ import { LocalContentStore } from '#core/content/content.ts'
 import { Exchange } from '#core/events/events.ts'
 import { ImageStore } from '#core/images/images.ts'
 import { LeaseStore } from '#core/leases/leases.ts'
-import { Metadata } from '#core/metadata/metadata.ts'
+import { type BlobRecord, Metadata, namespaceKey, objectKey } from '#core/metadata/metadata.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import { DirectorySnapshotter } from '../../test/conformance/directory-snapshotter.ts'
+import { patience } from '../../test/daemon/patience.ts'
 import { GarbageCollector, type GcNode, GcScheduler } from './gc.ts'
 
-async function open() {
+async function open({ turnMs }: { turnMs?: number } = {}) {
   const root = await mkdtemp(join(tmpdir(), 'gantry-gc-'))
   const store = openStore(join(root, 'metadata'))
   const metadata = new Metadata(store)
@@ -25,7 +26,14 @@ async function open() {
   const content = await LocalContentStore.open(join(root, 'content'), metadata, events)
   const backend = new DirectorySnapshotter(root)
   const snapshots = new SnapshotterFronts({ metadata, events, logger, backends: { dir: async () => backend } })
-  const gc = new GarbageCollector({ metadata, events, logger, content, snapshots })
+  const gc = new GarbageCollector({
+    metadata,
+    events,
+    logger,
+    content,
+    snapshots,
+    ...(turnMs !== undefined && { turnMs }),
+  })
   const scheduler = new GcScheduler({ metadata, logger, collect: () => gc.collect() })
   const collect = () => scheduler.collectNow()
   return {
@@ -227,12 +235,31 @@ test('a write in progress stays; one whose lease ended goes', async () => {
   await open_.close()
 })
 
-test('pulls beside an endless collection lose nothing', async () => {
-  await using room = await open()
+/** Read after the tests' own namespace. */
+const ballastNs = 'zz'
+
+/** Enough that reading and marking take many turns. */
+function addBallast({ metadata }: Room): void {
+  const at = { seconds: 1n, nanos: 0 }
+  metadata.write(tx => {
+    for (let n = 0; n < 1500; n++) {
+      const labels = { 'containerd.io/gc.root': 'ballast', [ref('0')]: sha256Digest(`ballast ${n + 1}`) }
+      const record: BlobRecord = { sizeBytes: 1, createdAt: at, updatedAt: at, labels }
+      tx.put(objectKey(ballastNs, 'blobs', sha256Digest(`ballast ${n}`)), record)
+    }
+    tx.put(namespaceKey(ballastNs), { labels: {} })
+  })
+}
+
+test('pulls beside an endless collection that yields at every step lose nothing', async () => {
+  await using room = await open({ turnMs: 0 })
+  addBallast(room)
   let done = false
+  let collections = 0
   const collecting = (async () => {
     while (!done) {
       await room.scheduler.collectNow()
+      collections++
       await new Promise(setImmediate)
     }
   })()
@@ -252,6 +279,7 @@ test('pulls beside an endless collection lose nothing', async () => {
   await Promise.all(Array.from({ length: 20 }, (_, n) => pull(n)))
   done = true
   await collecting
+  assert.ok(collections > 3, `${collections} collections`)
   await room.scheduler.collectNow()
   assert.equal((await blobs(room)).length, 20 * 5)
   for (let n = 0; n < 20; n++) assert.equal((await room.snapshots.on('dir').stat(ns, `chain ${n}`)).kind, 'committed')
@@ -260,13 +288,38 @@ test('pulls beside an endless collection lose nothing', async () => {
 
 test('the scheduler collects after a deletion, by itself', async () => {
   await using room = await open()
-  room.scheduler.start()
   const target = await blob(room, 't')
   await room.images.create(ns, image('i', target))
-  await new Promise(resolve => setTimeout(resolve, 150))
+  room.scheduler.start()
+  // The first collection, at the start, keeps it.
+  await room.scheduler.collectNow()
   assert.deepEqual(await blobs(room), ['t'])
   await room.images.delete(ns, 'i')
-  for (let tries = 0; tries < 50 && (await blobs(room)).length > 0; tries++)
+  for (const deadline = Date.now() + 10_000 * patience; Date.now() < deadline && (await blobs(room)).length > 0; )
     await new Promise(resolve => setTimeout(resolve, 20))
   assert.deepEqual(await blobs(room), [])
+})
+
+test('what comes to be needed while a collection reads and marks is kept, whichever way', async () => {
+  await using room = await open({ turnMs: 0 })
+  addBallast(room)
+  await room.leases.create(ns, { id: 'l' })
+  const child = await blob(room, 'child')
+  const parent = await blob(room, 'parent', { [ref('0')]: child })
+  const leased = await blob(room, 'leased')
+  const labelled = await blob(room, 'labelled')
+  const anchor = await blob(room, 'anchor', { 'containerd.io/gc.root': 'x' })
+  const doomed = await blob(room, 'doomed')
+  const collecting = room.gc.collect()
+  // In the middle of it: nothing was kept when it began.
+  for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate)
+  await room.images.create(ns, image('late', parent))
+  await room.leases.addResource(ns, 'l', { type: 'content', id: leased })
+  await room.content.update(ns, { digest: anchor, labels: { [ref('late')]: labelled } }, [`labels.${ref('late')}`])
+  const { removed } = await collecting
+  assert.deepEqual(
+    removed.map(({ key }) => key),
+    [doomed],
+  )
+  assert.deepEqual(await blobs(room), ['anchor', 'child', 'labelled', 'leased', 'parent'])
 })

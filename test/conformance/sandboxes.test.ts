@@ -31,7 +31,7 @@ before(async () => {
   daemon = await Daemon.start()
   channel = connect(daemon.address, { namespace })
   runtime = join(daemon.folder, 'containerd-shim-sandboxtest-v1')
-  const fixture = join(import.meta.dirname, '../fixtures/sandbox-shim.ts')
+  const fixture = join(import.meta.dirname, '../../core/sandbox/testing/sandbox-shim.ts')
   await writeFile(runtime, `#!/bin/sh\nexec ${process.execPath} ${fixture} "$@"\n`, { mode: 0o755 })
 })
 

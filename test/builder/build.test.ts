@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Daemon } from '../daemon/daemon.ts'
+import { eventually } from '../interop/container-verbs.ts'
 import { build as buildOn, type ContextFiles } from './building.ts'
 
 const skip = process.getuid?.() === 0 ? false : 'containers need root'
@@ -128,4 +129,53 @@ test('after all of it nothing of the builds is left but images and cached layers
   assert.equal(containers.stdout.trim(), '')
   const active = await daemon.run('--format', 'json', 'snapshots', 'ls')
   assert.doesNotMatch(active.stdout, /active|view/i)
+})
+
+test('RUN --mount: a cache lives on, a tmpfs and bound files leave nothing in the layer', { skip }, async () => {
+  const name = 'docker.io/library/mounts:latest'
+  const lines = (stamp: string) => [
+    `FROM ${base} AS tools`,
+    'RUN echo tool > /tool',
+    `FROM ${base}`,
+    'RUN --mount=type=cache,target=/cache,sharing=locked \\',
+    '    --mount=type=tmpfs,target=/scratch --mount=source=dir,target=/in \\',
+    '    --mount=from=tools,source=/tool,target=/tool \\',
+    `    echo ${stamp} >> /cache/log && cp /cache/log /log && cat /in/f /tool >> /log && touch /scratch/x`,
+  ]
+  await build(lines('one'), { 'dir/f': 'bound\n' }, { names: [name] })
+  await build(lines('two'), { 'dir/f': 'bound\n' }, { names: [name] })
+  assert.equal(await output(name, 'cat', '/log'), 'one\ntwo\nbound\ntool\n')
+  assert.equal(await output(name, 'sh', '-c', 'ls /scratch /cache /in; true'), '/cache:\n\n/in:\n\n/scratch:\n')
+  await assert.rejects(build(lines('two'), {}), {
+    code: 'NOT_FOUND',
+    message: /"dir": file not found in build context/,
+  })
+})
+
+test('a builder killed in the middle of a step: nothing leaks, the next build goes on from what was done', {
+  skip,
+}, async () => {
+  const lines = [`FROM ${base}`, 'RUN echo before > /before', 'RUN test -e /cache/go || sleep 100; echo after > /after']
+  const slow = lines.with(2, lines[2]?.replace('RUN ', 'RUN --mount=type=cache,target=/cache ') ?? '')
+  const started = Promise.withResolvers<void>()
+  const cut = assert.rejects(
+    buildOn(
+      daemon.address,
+      { Dockerfile: slow.join('\n') },
+      {},
+      { onStep: step => step.number === 3 && started.resolve() },
+    ),
+    { code: 'UNAVAILABLE' },
+  )
+  await started.promise
+  await eventually(async () => assert.match((await daemon.run('tasks', 'ls')).stdout, /build-/))
+  const plugins = JSON.parse((await daemon.run('--format', 'json', 'plugins', 'ls')).stdout)
+  process.kill(plugins.find((plugin: { id: string }) => plugin.id === 'dockerfile').pid, 'SIGKILL')
+  await cut
+  // The supervisor may not have seen the death yet.
+  await eventually(async () => {
+    const { steps } = await build([...lines.slice(0, 2), 'RUN true'])
+    assert.equal(steps[1]?.cached, true)
+  })
+  await eventually(async () => assert.doesNotMatch((await daemon.run('containers', 'ls')).stdout, /build-/))
 })

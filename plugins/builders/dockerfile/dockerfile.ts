@@ -1,9 +1,11 @@
 /** The plugin as a value: images from Dockerfiles, for gateways and tools. */
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { defineBuilder } from '#sdk/define-builder.ts'
 import { configOf } from '#sdk/plugin-config.ts'
 import { StepCache } from './cache/step-cache.ts'
+import { sweepLeftovers } from './core/sweep.ts'
 import { builderService } from './service.ts'
 
 const settingsSchema = z.strictObject({
@@ -16,9 +18,12 @@ export const dockerfile = defineBuilder({
   capabilities: ['dockerfile'],
   ...configOf(settingsSchema),
   async create({ config, root, state, coreAddress }) {
+    await sweepLeftovers(coreAddress, state)
+    const caches = join(root, 'mounts')
+    await mkdir(caches, { recursive: true, mode: 0o700 })
     const cache = StepCache.open(join(root, 'cache'))
     return {
-      service: builderService({ coreAddress, cache, snapshotter: config.snapshotter, state }),
+      service: builderService({ coreAddress, cache, caches, snapshotter: config.snapshotter, state }),
       close: () => cache.close(),
     }
   },

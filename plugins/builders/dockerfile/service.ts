@@ -26,6 +26,8 @@ export interface BuilderParts {
   readonly coreAddress: string
   readonly cache: StepCache
   readonly snapshotter: string
+  /** Durable folder of RUN's caches. */
+  readonly caches: string
   /** Private folder that need not outlive a reboot. */
   readonly state: string
 }
@@ -74,9 +76,9 @@ async function build(parts: BuilderParts, { requests, namespace, signal, tell }:
   undo.defer(() => core.close())
   const lease = await holdLease(core)
   undo.use(lease)
-  const { snapshotter, cache } = parts
+  const { snapshotter, cache, caches } = parts
   const result = await buildImage({
-    ...{ core, cache, options, context, snapshotter, state, signal, lease: lease.id },
+    ...{ core, cache, caches, options, context, snapshotter, state, signal, lease: lease.id },
     layers: new Layers(core, { snapshotter, state, lease: lease.id }),
     events: new BuildEvents(tell),
     dockerfile: parseDockerfile(text, file),

@@ -41,17 +41,27 @@ export class Layers {
   }
 
   /** `body` sees the root as a directory, read-only; it is gone afterwards. */
-  async withView<T>({ chainID }: Root, body: (path: string) => Promise<T>): Promise<T> {
+  async withView<T>(root: Root, body: (path: string) => Promise<T>): Promise<T> {
+    await using view = await this.openView(root)
+    return await body(view.path)
+  }
+
+  /** The root as a directory, read-only, until it is disposed of. */
+  async openView({ chainID }: Root): Promise<AsyncDisposable & { readonly path: string }> {
     const key = `build-view-${crypto.randomUUID()}`
     await using undo = new AsyncDisposableStack()
     const folder = await mkdtemp(join(this.#options.state, 'view-'))
     undo.defer(() => rmdir(folder))
-    if (chainID === '') return await body(folder)
+    if (chainID !== '') await this.#mountView(key, chainID, folder, undo)
+    const held = undo.move()
+    return { path: folder, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  }
+
+  async #mountView(key: string, chainID: string, folder: string, undo: AsyncDisposableStack): Promise<void> {
     const { mounts } = await this.#snapshots.view({ ...this.#named, key, parent: chainID }, this.#leased)
     undo.defer(() => this.#remove(key))
     await mount(readOnly(mounts), folder)
     undo.defer(() => unmount(folder))
-    return await body(folder)
   }
 
   /**

@@ -74,7 +74,7 @@ function unquoted(value: string, escapeChar: string): string {
 export function similar(name: string, names: readonly string[], prefix = ''): string {
   const near = names
     .map(candidate => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length * 0.45)))
     .toSorted((a, b) => a.distance - b.distance)[0]
   return near === undefined ? '' : ` (did you mean ${prefix}${near.candidate}?)`
 }

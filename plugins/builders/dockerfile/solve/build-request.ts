@@ -19,6 +19,8 @@ export interface Build {
   readonly platform: Platform
   readonly snapshotter: string
   readonly lease: string
+  /** Durable folder of RUN's caches. */
+  readonly caches: string
   /** Private folder that goes with the build. */
   readonly state: string
   readonly signal: AbortSignal

@@ -2,9 +2,11 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { attach } from '#api/attach/attach-client.ts'
-import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
+import { failedPrecondition } from '#api/errors/errors.ts'
 import type { Core } from '../core/clients.ts'
+import { ignoreMissing, stepLabel } from '../core/sweep.ts'
 import type { RunCommand } from './command-line.ts'
+import type { ContainerMount } from './run-mounts.ts'
 
 export interface RunRequest {
   readonly id: string
@@ -16,6 +18,7 @@ export interface RunRequest {
   readonly user: string
   readonly network: string
   readonly extraHosts: readonly string[]
+  readonly mounts: readonly ContainerMount[]
   readonly lease: string
   readonly signal: AbortSignal
   /** Private folder for scripts. */
@@ -30,7 +33,7 @@ export interface RunRequest {
 export async function runContainer(core: Core, request: RunRequest, afterwards: AsyncDisposableStack): Promise<void> {
   const { id, lease, signal } = request
   await using undo = new AsyncDisposableStack()
-  const mounts = await scriptMounts(request, undo)
+  const mounts = [...request.mounts, ...(await scriptMounts(request, undo))].map(mount => ({ ...mount }))
   const { paths } = await core.containers.create({ config: { ...configOf(request), mounts } }, { lease, signal })
   afterwards.defer(() => ignoreMissing(core.records.delete({ id })))
   await core.tasks.create({ containerId: id }, { lease, signal })
@@ -70,7 +73,7 @@ function configOf({ id, image, snapshotter, command, env, workingDir, user, netw
     networks: [{ network }],
     extraHosts: [...extraHosts],
     log: { driver: 'none' },
-    labels: { 'gantry.io/build': 'step' },
+    labels: { [stepLabel]: 'step' },
   }
 }
 
@@ -82,12 +85,4 @@ async function scriptMounts({ command, state, id }: RunRequest, undo: AsyncDispo
   const source = join(folder, posix.basename(command.script.path))
   await writeFile(source, command.script.content, { mode: 0o755 })
   return [{ type: 'bind', source, target: command.script.path, options: ['bind', 'ro'] }]
-}
-
-async function ignoreMissing(call: Promise<unknown>): Promise<void> {
-  try {
-    await call
-  } catch (error) {
-    if (!isGantryError(error, 'NOT_FOUND')) throw error
-  }
 }

@@ -2,7 +2,8 @@
 import { posix } from 'node:path'
 import { invalidArgument, notFound } from '#api/errors/errors.ts'
 import { componentMatcher, isPattern } from '../files/pattern.ts'
-import { type Entry, resolvePath, type SourceTree } from '../files/source-tree.ts'
+import { descend, type Entry, resolvePath, type SourceTree } from '../files/source-tree.ts'
+import type { CopyEntry } from './copy-entries.ts'
 
 /** A source as it was found. */
 export interface Selected {
@@ -25,6 +26,18 @@ export async function selectSources(tree: SourceTree, source: string, confined: 
   const there = selected.filter((one): one is Selected => one.entry !== undefined)
   if (there.length > 0) return there
   throw notFound(`"${source}": file not found in build context or excluded by .dockerignore`, { bare: true })
+}
+
+/** A path with all below it, as entries to digest or to unpack; the tree's own root left out. NOT_FOUND. */
+export async function selectEntries(tree: SourceTree, source: string): Promise<CopyEntry[]> {
+  const path = await resolvePath(tree, posix.resolve('/', source))
+  const own = await tree.at(path)
+  if (own === undefined)
+    throw notFound(`"${source}": file not found in build context or excluded by .dockerignore`, { bare: true })
+  const entryOf = (entry: Entry) => ({ path: entry.path, entry, tree: entry.type === 'file' ? tree : undefined })
+  const entries = path === '/' ? [] : [entryOf(own)]
+  if (own.type === 'directory') for await (const entry of descend(tree, path)) entries.push(entryOf(entry))
+  return entries
 }
 
 function climbsOut(source: string): boolean {

@@ -1,0 +1,71 @@
+/** COPY, ADD and WORKDIR as steps: what they put into the image is one archive, which is the layer. */
+import { posix } from 'node:path'
+import { DirectorySource } from '../files/directory-source.ts'
+import type { SourceTree } from '../files/source-tree.ts'
+import type { CopyInstruction } from '../language/dockerfile.ts'
+import { expandWord } from '../language/expand.ts'
+import { planCopy } from '../steps/copy.ts'
+import { entriesDigest, layerArchive } from '../steps/copy-archive.ts'
+import { type CopyEntry, madeDirectory } from '../steps/copy-entries.ts'
+import { historyLine } from './history.ts'
+import { lookupIn, type Root, runConfig, type StageState } from './stage-state.ts'
+import { cachedOr, expandIn, remember, type StepContext } from './step-context.ts'
+
+export async function copyStep(context: StepContext, instruction: CopyInstruction): Promise<StageState> {
+  const { build, state } = context
+  const { keyword, text } = instruction
+  return withSource(context, instruction, (tree, isForeign) =>
+    build.layers.withView(state.root, async path => {
+      const entries = await planCopy(instruction, {
+        ...{ tree, isForeign, image: new DirectorySource(path), workingDir: runConfig(state).WorkingDir ?? '/' },
+        expand: word => expandIn(context, word),
+        expandContent: ({ content, expand }) => (expand ? expandHeredoc(content, state) : content),
+      })
+      const digest = await entriesDigest(entries)
+      const root = await cachedOr(context, { inputs: ['copy', digest], text }, () => addEntries(context, entries))
+      const what = `${entries.length === 1 ? 'file' : 'multi'}:${digest}`
+      const line = `${keyword} ${what} in ${expandIn(context, instruction.destination)} `
+      return remember({ ...state, root }, historyLine(keyword, line), false)
+    }),
+  )
+}
+
+async function withSource<T>(
+  context: StepContext,
+  { from }: CopyInstruction,
+  body: (tree: SourceTree, isForeign: boolean) => Promise<T>,
+): Promise<T> {
+  const { build } = context
+  if (from === undefined) return body(build.context, false)
+  const root = await context.rootOf(expandIn(context, from))
+  return build.layers.withView(root, path => body(new DirectorySource(path), true))
+}
+
+/** The state says the directory already; here it is made, when the root lacks it. */
+export async function workdirStep(context: StepContext, line: string): Promise<StageState> {
+  const { build, state } = context
+  const path = runConfig(state).WorkingDir ?? '/'
+  const missing = await build.layers.withView(state.root, async root => {
+    const image = new DirectorySource(root)
+    const above: string[] = []
+    for (let at = path; at !== '/' && (await image.at(at)) === undefined; at = posix.dirname(at)) above.unshift(at)
+    return above
+  })
+  if (missing.length === 0) return remember(state, line, true)
+  const entries = missing.map(at => ({ path: at, entry: madeDirectory(at), tree: undefined }))
+  const root = await cachedOr(context, { inputs: ['workdir', missing], text: line }, () => addEntries(context, entries))
+  return remember({ ...state, root }, line, false)
+}
+
+async function addEntries({ build, state }: StepContext, entries: readonly CopyEntry[]): Promise<Root> {
+  const { archive, written } = layerArchive(entries)
+  const grown = await build.layers.addArchive(state.root, archive as AsyncIterable<Uint8Array>)
+  await written
+  return grown
+}
+
+/** Here-documents know variables and no quotes: those are part of the file. */
+function expandHeredoc(content: string, state: StageState): string {
+  const quoted = content.replaceAll(/['"]/g, quote => `\\${quote}`)
+  return expandWord(quoted, { escapeChar: '\\', lookup: lookupIn(state) })
+}

@@ -1,8 +1,11 @@
 /** Images and containers on snapshotters of their choice, and moved from one to another. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Daemon } from '../daemon/daemon.ts'
 import { LoopBtrfs, lackingBtrfs } from '../filesystems/loop-btrfs.ts'
 import { busyboxLayer, layoutTar, makeImage } from '../fixtures/make-image.ts'
@@ -97,6 +100,41 @@ describe('snapshotters', { skip }, () => {
     )
     await ok('images', 'rm', '--sync', name)
     for (const snapshotter of ['overlayfs', 'btrfs', 'vfs']) assert.deepEqual(await snapshots(snapshotter), [])
+  })
+
+  test('a move that is killed can be called again, and goes on', async () => {
+    await importImage()
+    for (const afterMs of [400, 900, 1400]) {
+      const [file = '', ...args] = daemon.gctr('snapshots', 'move', name, '--to', 'btrfs')
+      const child = spawn(file, args, { stdio: 'ignore' })
+      const ended = once(child, 'exit')
+      await sleep(afterMs)
+      child.kill('SIGKILL')
+      await ended
+    }
+    assert.equal(await ok('run', '--rm', '--net', 'none', name, 'cat', '/etc/third'), 'layer three\n')
+    await ok('snapshots', 'move', name, '--to', 'btrfs')
+    assert.equal(await ok('run', '--rm', '--net', 'none', name, 'cat', '/etc/third'), 'layer three\n')
+    assert.deepEqual(await snapshots('overlayfs'), [])
+    // What a killed one held goes with its lease: in an hour, or now.
+    const leases = JSON.parse(await ok('--format', 'json', 'leases', 'ls')) as { id: string }[]
+    for (const { id } of leases) await ok('leases', 'rm', '--sync', id)
+    assert.equal((await snapshots('btrfs')).length, 3)
+    await ok('images', 'rm', '--sync', name)
+    assert.deepEqual(await snapshots('btrfs'), [])
+  })
+
+  test('an image of 140 layers runs on overlayfs', async () => {
+    const file = join(daemon.folder, 'tall.tar')
+    const tall = 'test.example/tall:1'
+    const more = Array.from({ length: 139 }, (_, index) => [{ path: `layer-${index}`, content: `${index}\n` }])
+    const image = makeImage({ layers: [busyboxLayer(), ...more], config: { Cmd: ['sh'], Env: ['PATH=/bin'] } })
+    await writeFile(file, layoutTar([{ image, name: tall }]))
+    await ok('images', 'import', file)
+    const script = 'echo x > /layer-0; ls -d /layer-* | wc -l; cat /layer-138'
+    assert.equal(await ok('run', '--rm', '--net', 'none', tall, 'sh', '-c', script), '139\n138\n')
+    await ok('images', 'rm', '--sync', tall)
+    assert.deepEqual(await snapshots('overlayfs'), [])
   })
 
   /** Anything that is not JSON. */

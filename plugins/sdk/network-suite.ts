@@ -58,14 +58,18 @@ export class Subject implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const plugin = await this.plugin()
-    for (const { id } of await plugin.listNetworks()) {
-      await plugin.gc(id, [])
-      await plugin.removeNetwork(id)
+    try {
+      const plugin = await this.plugin()
+      for (const { id } of await plugin.listNetworks()) {
+        await plugin.gc(id, [])
+        await plugin.removeNetwork(id)
+      }
+      await plugin.close()
+    } finally {
+      // Whatever the plugin is able to: nothing of ours stays.
+      for (const pin of this.#pins) await removeNetns(pin)
+      rmSync(this.dir, { recursive: true, force: true })
     }
-    await plugin.close()
-    for (const pin of this.#pins) await removeNetns(pin)
-    rmSync(this.dir, { recursive: true })
   }
 }
 

@@ -51,6 +51,8 @@ export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> 
       const whole = await s.update(asked)
       assert.deepEqual([whole.name, whole.kind, whole.parent], [name, kind, parent])
       assert.deepEqual(whole.labels, asked.labels)
+      assert.deepEqual((await s.update({ name, labels: { l5: 'v5' } })).labels, { l5: 'v5' }, 'all are replaced')
+      await s.update(asked)
       const some = await s.update({ name, labels: { l1: 'new', l4: 'v4' } }, ['labels.l1', 'labels.l2'])
       assert.deepEqual(some.labels, { l1: 'new', l3: 'v3' })
       assert.deepEqual((await s.update({ name, labels: { l4: 'v4' } }, ['labels'])).labels, { l4: 'v4' })
@@ -101,6 +103,7 @@ export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> 
 
   'stat works inside a list': async bench => {
     await oneOfEach(bench)
+    await bench.snapshotter.update({ name: 'a1', labels: { told: 'by both' } })
     let seen = 0
     for await (const info of bench.snapshotter.list()) {
       assert.deepEqual(await bench.snapshotter.stat(info.name), info)
@@ -119,8 +122,10 @@ export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> 
     await bench.layer('base', '', [file('kept', 'yes')])
     await bench.snapshotter.prepare('dead', 'base')
     await bench.snapshotter.remove('dead')
+    const mounts = await bench.snapshotter.prepare('alive', 'base')
     await bench.snapshotter.cleanup()
     await bench.snapshotter.cleanup()
     await bench.viewed('base', () => undefined)
+    assert.deepEqual(await bench.snapshotter.mounts('alive'), mounts)
   },
 }

@@ -1,8 +1,9 @@
 /** Gets at the directory behind mounts, mounting only when it must. */
-import { mkdtemp, rmdir } from 'node:fs/promises'
+import { access, mkdtemp, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
-import { isSysError, mount, unmount } from '#api/sys/sys.ts'
+import { refusedMount } from '#api/sys/refused-mount.ts'
+import { mount, unmount } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
 
 /** A directory to read or write a tree's changes in. */
@@ -23,21 +24,18 @@ export async function withTree<T>(
   body: (tree: Tree) => Promise<T>,
 ): Promise<T> {
   const direct = directTree(mounts)
-  if (direct) return body(direct)
+  if (direct) {
+    await access(direct.path).catch(cause => {
+      throw invalidArgument(`mount source "${direct.path}": there is no such directory`, { cause })
+    })
+    return body(direct)
+  }
   await using undo = new AsyncDisposableStack()
   const path = await mkdtemp(join(tempDir, 'diff-'))
   undo.defer(() => rmdir(path))
-  await mount([...mounts], path).catch(refusal)
+  await mount([...mounts], path).catch(refusedMount)
   undo.defer(() => unmount(path, { recursive: true }))
   return await body({ path, format: 'plain', lowers: [], userxattr: false })
-}
-
-/** What mount(2) says of mounts that are no good, as opposed to a machine that is not. */
-const callersFault = ['EINVAL', 'ENODEV', 'ENOENT', 'ENOTDIR', 'ENOTBLK', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'E2BIG']
-
-function refusal(error: unknown): never {
-  if (!isSysError(error) || !callersFault.includes(error.code)) throw error
-  throw invalidArgument(`these mounts cannot be made: ${error.message}`, { cause: error })
 }
 
 /** The tree when no mount is needed to get at it; undefined when one is. */

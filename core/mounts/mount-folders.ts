@@ -1,6 +1,7 @@
 /** Mount points on disk: `<folder>/<sequence>/<position>`. Nothing here ever empties a folder: what is mounted stays whole. */
 import { mkdir, readdir, readFile, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { refusedMount } from '#api/sys/refused-mount.ts'
 import { isSysError, mount as performMounts, unmount } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
 import { type ActiveMountRecord, now } from '#core/metadata/metadata.ts'
@@ -21,7 +22,7 @@ export class MountFolders {
   async mount(sequence: number, position: number, mount: Mount): Promise<ActiveMountRecord> {
     const mountPoint = join(this.#folder, String(sequence), String(position))
     await mkdir(mountPoint, { recursive: true, mode: 0o700 })
-    await performMounts([mount], mountPoint)
+    await performMounts([mount], mountPoint).catch(refusedMount)
     return { mount, mountPoint, mountedAt: now(), data: {} }
   }
 

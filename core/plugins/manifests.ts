@@ -1,7 +1,7 @@
 /** Which manifests there are: what is installed. */
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'
-import { messageOf } from '#api/errors/errors.ts'
+import { invalidArgument, messageOf } from '#api/errors/errors.ts'
 import { type Manifest, parseManifest } from './manifest.ts'
 
 export { type Manifest, parseManifest } from './manifest.ts'
@@ -59,6 +59,8 @@ async function entriesOf(directory: string): Promise<string[]> {
 export async function readManifest(path: string): Promise<Manifest | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined
+    if (error instanceof Error && 'code' in error && error.code === 'EISDIR')
+      throw invalidArgument(`plugin manifest ${path}: this is a folder`, { cause: error })
     throw error
   })
   return text === undefined ? undefined : parseManifest(text, path)

@@ -32,6 +32,7 @@ export interface Addon {
     groups: number[],
     onMessages: (messages: Buffer[], lost: boolean) => void,
     netns: string | undefined,
+    types: readonly number[] | undefined,
   ): { close(): void }
   openServerSocket(netns: string, protocol: 'tcp' | 'udp', address: string, port: number): Promise<number>
   applyLayer(request: ApplyLayerRequest, cancel: CancelToken): Promise<ApplyLayerResult>

@@ -79,16 +79,17 @@ export interface Subscription extends Disposable {
 }
 
 /**
- * Calls back with the nlmsgs of each datagram sent to the multicast `groups` (numbers as RTNLGRP_LINK, not bit masks).
+ * Calls back with the nlmsgs of each datagram sent to the multicast `groups` (numbers as RTNLGRP_LINK, not bit masks);
+ * with `types`, only with messages of these (nlmsg_type): the others cost next to nothing.
  * `lost`: the kernel dropped messages (ENOBUFS) before these; read the state anew.
  */
 export function netlinkSubscribe(
   protocol: number,
   groups: number[],
   onMessages: (messages: Buffer[], lost: boolean) => void,
-  options: { netns?: string } = {},
+  options: { netns?: string; types?: readonly number[] } = {},
 ): Subscription {
-  const handle = addon().netlinkSubscribe(protocol, groups, onMessages, options.netns)
+  const handle = addon().netlinkSubscribe(protocol, groups, onMessages, options.netns, options.types)
   const close = () => handle.close()
   return { close, [Symbol.dispose]: close }
 }

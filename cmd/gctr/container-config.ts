@@ -79,10 +79,23 @@ function networks(flags: ContainerFlags) {
   return names.map((network, index) => ({
     network,
     interfaceName: '',
-    addresses: index === 0 && flags.ip ? [flags.ip] : [],
+    addresses: index === 0 ? [flags.ip, flags.ip6].filter(address => address !== undefined) : [],
     mac: index === 0 ? (flags.macAddress ?? '') : '',
+    aliases: flags.networkAlias,
+    links: index === 0 ? parseLinks(flags.link) : {},
     ports: index === 0 ? flags.publish.flatMap(publishOption) : [],
   }))
+}
+
+/** `container[:alias]`. */
+export function parseLinks(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map(text => {
+      const [target = '', alias = target] = text.split(':')
+      if (target === '' || alias === '') throw invalidArgument(`--link "${text}" is not of the form container[:alias]`)
+      return [alias, target]
+    }),
+  )
 }
 
 /** `[ip:][hostPort[-end]:]containerPort[-end][/proto]`. */
@@ -145,8 +158,8 @@ function envFileLines(path: string): string[] {
 /** `name:address`. */
 function hostLine(text: string): string {
   const [, name, address = ''] = /^([^:]+):(.+)$/.exec(text) ?? []
-  if (name === undefined || !isIP(address.replace(/^\[|\]$/g, '')))
-    throw invalidArgument(`--add-host "${text}" is not of the form name:address`)
+  if (name === undefined || (address !== 'host-gateway' && !isIP(address.replace(/^\[|\]$/g, ''))))
+    throw invalidArgument(`--add-host "${text}" is not of the form name:address or name:host-gateway`)
   return text
 }
 

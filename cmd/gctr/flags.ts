@@ -29,6 +29,9 @@ export interface ContainerFlags {
   groupAdd: string[]
   hostname?: string
   ip?: string
+  ip6?: string
+  networkAlias: string[]
+  link: string[]
   macAddress?: string
   memory?: string
   memorySwap?: string

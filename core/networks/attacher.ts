@@ -74,8 +74,10 @@ export class Attacher {
   async join(target: Target, request: AttachmentRequest, { signal, wishes }: AttachOptions): Promise<AttachmentRow> {
     const { ns, containerId } = target
     const all = this.#store.attachments(ns, containerId)
-    await this.leave(all.filter(({ state }) => state === 'leaving'))
-    const present = all.filter(({ state }) => state !== 'leaving')
+    // No network at all is not one among several.
+    const isOver = ({ state, driver }: AttachmentRow) => state === 'leaving' || driver === 'none'
+    await this.leave(all.filter(isOver))
+    const present = all.filter(row => !isOver(row))
     const [wish] = this.resolve(ns, [request])
     if (wish === undefined) throw invalidArgument('network is missing')
     const [alone] = [wish.network, ...present].filter(({ driver }) => driver === 'host')

@@ -18,7 +18,7 @@ export function inPrivateHost(file: string): boolean {
     const { status, stdout, stderr } = spawnSync(
       'unshare',
       ['--net', '--mount-proc', '--mount', '--propagation', 'slave', process.execPath, '--test-reporter=spec', file],
-      { env: { ...withoutTestContext(), [marker]: file }, encoding: 'utf8', timeout: 110_000 },
+      { env: { ...withoutTestContext(), [marker]: file }, encoding: 'utf8', timeout: 300_000 },
     )
     for (const line of stdout.trim().split('\n')) t.diagnostic(line)
     if (status !== 0) throw new Error(`exit code ${status}\n${stdout}\n${stderr}`)

@@ -17,13 +17,16 @@ else if (verb === 'talk') talk(String(rest[0]), Number(rest[1]))
 else ask(String(rest[0]), String(rest[1]), Number(rest[2]))
 
 function serve(port: number): void {
+  const [udp, udp6] = [createSocket('udp4'), createSocket({ type: 'udp6', ipv6Only: true })]
+  for (const socket of [udp, udp6])
+    socket.on('message', (_, from) => socket.send(from.address, from.port, from.address))
+  const said = (address: string | undefined) => (address ?? '').replace(/^::ffff:/, '')
+  const ready = () => process.stdout.write('ready\n')
   const tcp = createServer(socket => {
     socket.on('error', () => {})
-    socket.end(socket.remoteAddress ?? '')
+    socket.end(said(socket.remoteAddress))
   })
-  const udp = createSocket('udp4')
-  udp.on('message', (_, from) => udp.send(from.address, from.port, from.address))
-  tcp.listen(port, '0.0.0.0', () => udp.bind(port, '0.0.0.0', () => process.stdout.write('ready\n')))
+  tcp.listen(port, '::', () => udp.bind(port, '0.0.0.0', () => udp6.bind(port, '::', ready)))
 }
 
 function echo(port: number): void {
@@ -39,7 +42,9 @@ function ask(protocol: string, host: string, port: number): void {
   setTimeout(() => answer('no answer'), patienceMs)
   const failed = (error: NodeJS.ErrnoException) => answer(error.code ?? error.message)
   if (protocol === 'tcp') return void connect({ host, port }).on('data', answer).on('error', failed)
-  const socket = createSocket('udp4').on('message', answer).on('error', failed)
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    .on('message', answer)
+    .on('error', failed)
   socket.connect(port, host, () => socket.send('?'))
 }
 

@@ -23,6 +23,8 @@ const peerMain = fileURLToPath(new URL('networks-peer.ts', import.meta.url))
 
 export const hostAddress = '10.99.0.1'
 export const outsideAddress = '10.99.0.2'
+export const hostAddress6 = 'fd99::1'
+export const outsideAddress6 = 'fd99::2'
 
 /** Runs a program to its end and answers what it printed. */
 export function run(...[program = '', ...args]: string[]): string {
@@ -94,8 +96,10 @@ export class World implements AsyncDisposable {
     run('nsenter', `--net=${world.outside}`, 'true')
     run('ip', 'link', 'set', 'wire1', 'netns', await world.#named(world.outside))
     run('ip', 'addr', 'add', `${hostAddress}/24`, 'dev', 'wire0')
+    run('ip', 'addr', 'add', `${hostAddress6}/64`, 'dev', 'wire0', 'nodad')
     run('ip', 'link', 'set', 'wire0', 'up')
     world.in(world.outside, 'ip', 'addr', 'add', `${outsideAddress}/24`, 'dev', 'wire1')
+    world.in(world.outside, 'ip', 'addr', 'add', `${outsideAddress6}/64`, 'dev', 'wire1', 'nodad')
     world.in(world.outside, 'ip', 'link', 'set', 'wire1', 'up')
     return world
   }

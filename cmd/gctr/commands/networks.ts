@@ -29,6 +29,8 @@ interface CreateFlags {
   subnet: string[]
   gateway?: string
   mtu?: string
+  ipv4: boolean
+  ipv6: boolean
   internal?: boolean
   opt: string[]
   label: string[]
@@ -42,6 +44,8 @@ export async function create(session: Session, flags: CreateFlags, name: string)
     subnets,
     mtu: mtuBytes(flags.mtu ?? '0'),
     internal: flags.internal ?? false,
+    disableIpv4: !flags.ipv4,
+    disableIpv6: !flags.ipv6,
     options: parsePairs(flags.opt, '--opt'),
     labels: parsePairs(flags.label, '--label'),
   })

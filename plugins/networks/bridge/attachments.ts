@@ -19,6 +19,7 @@ import {
 } from './endpoint.ts'
 import type { HostPorts } from './host-ports.ts'
 import type { AttachmentKey, AttachmentRow, Ledger } from './ledger.ts'
+import type { LoopbackRelay } from './loopback-relay.ts'
 import type { BridgeNetworks } from './networks.ts'
 import { Removals } from './removals.ts'
 import { resultOf } from './result.ts'
@@ -37,6 +38,7 @@ export interface AttachmentsParts {
   readonly networks: BridgeNetworks
   readonly hostPorts: HostPorts
   readonly listener: AttachmentListener
+  readonly relay: LoopbackRelay
 }
 
 export class Attachments {
@@ -48,8 +50,9 @@ export class Attachments {
   readonly #admission: Admission
   readonly #removals: Removals
   readonly #listener: AttachmentListener
+  readonly #relay: LoopbackRelay
 
-  constructor({ env, ledger, firewall, networks, hostPorts, listener }: AttachmentsParts) {
+  constructor({ env, ledger, firewall, networks, hostPorts, listener, relay }: AttachmentsParts) {
     this.#log = env.log
     this.#ledger = ledger
     this.#firewall = firewall
@@ -58,6 +61,7 @@ export class Attachments {
     this.#removals = new Removals(ledger, env.log)
     this.#admission = new Admission({ instance: env.instance, ledger, networks, hostPorts, removals: this.#removals })
     this.#listener = listener
+    this.#relay = relay
   }
 
   /** See `NetworkPlugin.add`. One call per attachment at a time. */
@@ -73,6 +77,7 @@ export class Attachments {
       const [bridge] = await all(
         this.#plug(plan, namespace),
         this.#firewall.publish(row.ports),
+        this.#relay.open(row.ports),
         this.#listener.attached(row),
       )
       return resultOf(plan, bridge)
@@ -85,6 +90,7 @@ export class Attachments {
   /** See `NetworkPlugin.del`. Answers before the link is gone. */
   async del(row: AttachmentRow): Promise<void> {
     this.#listener.detached(row)
+    this.#relay.close(row.ports)
     await this.#firewall.unpublish(row.ports)
     this.#hostPorts.release(row.ports)
     void this.#removals.remove(this.#ledger.detach(row))
@@ -97,13 +103,15 @@ export class Attachments {
     const change = await changeOf(row, request, network.network, this.#hostPorts)
     try {
       this.#ledger.change(change.row)
-      await this.#firewall.publish(change.opened)
+      await Promise.all([this.#firewall.publish(change.opened), this.#relay.open(change.opened)])
     } catch (error) {
       this.#ledger.change(row)
+      this.#relay.close(change.opened)
       await this.#firewall.unpublish(change.opened)
       this.#hostPorts.release(change.opened)
       throw error
     }
+    this.#relay.close(change.closed)
     await this.#firewall.unpublish(change.closed)
     this.#hostPorts.release(change.closed)
     const plan = endpointPlan(change.row, network)
@@ -175,6 +183,7 @@ export class Attachments {
   async #rollBack(row: AttachmentRow, reason: unknown): Promise<void> {
     this.#log.info({ container: row.containerId, reason: messageOf(reason) }, 'attachment failed, undoing it')
     this.#listener.detached(row)
+    this.#relay.close(row.ports)
     await this.#firewall.unpublish(row.ports).catch(error => this.#log.error({ err: error }, 'closing ports failed'))
     this.#hostPorts.release(row.ports)
     await this.#removals.remove(this.#ledger.detach(row))

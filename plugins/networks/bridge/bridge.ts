@@ -30,6 +30,7 @@ import { Resolvers } from './dns/resolvers.ts'
 import { HostPorts } from './host-ports.ts'
 import { describe, Ledger, textOf } from './ledger.ts'
 import { LinkWatch } from './link-watch.ts'
+import { LoopbackRelay } from './loopback-relay.ts'
 import { BridgeNetworks, firewallNetwork } from './networks.ts'
 import { sweep } from './sweep.ts'
 
@@ -55,6 +56,7 @@ export class BridgeNetwork implements NetworkPlugin {
   readonly #lock = new KeyedLock()
   readonly #watches = new DisposableStack()
   readonly #resolvers: Resolvers
+  readonly #relay: LoopbackRelay
 
   constructor(env: PluginEnv<BridgeConfig>) {
     const { config, instance, log } = env
@@ -72,8 +74,10 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#firewall = firewall
     this.#networks = networks
     const resolvers = new Resolvers({ ledger, log })
+    const relay = new LoopbackRelay(log)
+    this.#relay = relay
     this.#resolvers = resolvers
-    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers })
+    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers, relay })
     this.#attachments.resumeRemovals()
     this.#watches.use(firewall.watch())
     this.#watches.use(
@@ -87,8 +91,9 @@ export class BridgeNetwork implements NetworkPlugin {
   }
 
   /** What containers have had since an earlier process works again when this resolves. */
-  resume(): Promise<void> {
-    return this.#resolvers.resume()
+  async resume(): Promise<void> {
+    const ports = this.#ledger.attachments().flatMap(row => row.ports)
+    await Promise.all([this.#resolvers.resume(), this.#relay.open(ports)])
   }
 
   createNetwork(network: Network): Promise<Network> {
@@ -136,6 +141,7 @@ export class BridgeNetwork implements NetworkPlugin {
   async close(): Promise<void> {
     this.#watches.dispose()
     this.#resolvers.close()
+    this.#relay.closeAll()
     await this.#attachments.settled()
     await this.#networks.retire().catch(error => this.#env.log.warn({ err: error }, 'idle networks stay in the kernel'))
     await this.#ledger.close()

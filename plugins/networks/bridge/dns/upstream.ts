@@ -60,7 +60,11 @@ export class Upstream {
         socket.on('error', reject)
         socket.on('message', answer => isAnswerTo(answer, query) && resolve(answer))
         // Connected: the kernel takes answers of that server alone, and reports a port that is closed.
-        socket.connect(this.#port, server, () => socket.send(query))
+        const refused = (error: Error | null) => error && reject(error)
+        socket.connect(this.#port, server, ((error?: Error) => {
+          if (error) reject(error)
+          else socket.send(query, refused)
+        }) as () => void)
       },
       () => socket.close(),
     )

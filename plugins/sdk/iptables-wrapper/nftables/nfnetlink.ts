@@ -112,16 +112,17 @@ export type Loss = 'parts' | 'elements'
 /** Calls back for what anybody, this process included, deletes from a table. Lost messages count as lost parts. */
 export function subscribeToLosses(table: string, onLoss: (loss: Loss) => void): Subscription {
   const parts: readonly number[] = [MSG.deleteTable, MSG.deleteChain, MSG.deleteRule, MSG.deleteSet]
-  return netlinkSubscribe(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], (messages, lost) => {
+  const types = [...parts, MSG.deleteElements].map(type => (NFNL_SUBSYS_NFTABLES << 8) | type)
+  const take = (messages: Buffer[], lost: boolean) => {
     if (lost) onLoss('parts')
     for (const message of messages) {
       const type = message.readUInt16LE(4) & 255
-      if (type !== MSG.deleteElements && !parts.includes(type)) continue
       // The table's name is the first attribute of all of these; only its text is looked for.
       if (!message.subarray(20, 160).includes(`${table}\0`)) continue
       onLoss(type === MSG.deleteElements ? 'elements' : 'parts')
     }
-  })
+  }
+  return netlinkSubscribe(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], take, { types })
 }
 
 async function request(type: number, flags: number, body: Buffer): Promise<Buffer[]> {
@@ -138,13 +139,32 @@ function elementList(table: string, set: string, elements: readonly SetElement[]
   )
 }
 
-function encodeElement({ key, keyEnd, data, intervalEnd }: SetElement): Buffer {
+function encodeElement(element: SetElement): Buffer {
+  const { key, keyEnd, data, intervalEnd } = element
+  if (data && !keyEnd && !intervalEnd) return encodeMapping(key, data)
   return attributes(
     [ELEMENT.key, value(key)],
     ...(keyEnd ? [[ELEMENT.keyEnd, value(keyEnd)] as const] : []),
     ...(data ? [[ELEMENT.data, value(data)] as const] : []),
     ...(intervalEnd ? [[ELEMENT.flags, Buffer.from([0, 0, 0, INTERVAL_END])] as const] : []),
   )
+}
+
+/** Key and data alone, in one piece: there are tens of thousands of these. Their lengths are multiples of four. */
+function encodeMapping(key: Buffer, data: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(16 + key.length + data.length)
+  putNested(bytes, 0, ELEMENT.key, key)
+  putNested(bytes, 8 + key.length, ELEMENT.data, data)
+  return bytes
+}
+
+/** An attribute that holds one attribute: NFTA_DATA_VALUE. */
+function putNested(into: Buffer, at: number, type: number, content: Buffer): void {
+  into.writeUInt16LE(8 + content.length, at)
+  into.writeUInt16LE(type, at + 2)
+  into.writeUInt16LE(4 + content.length, at + 4)
+  into.writeUInt16LE(DATA_VALUE, at + 6)
+  content.copy(into, at + 8)
 }
 
 function readElement(bytes: Buffer): SetElement {

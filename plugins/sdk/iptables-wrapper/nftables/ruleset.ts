@@ -4,6 +4,7 @@
  *
  * Priorities: `guard` runs before connection tracking (raw, -300); addresses are translated where iptables' nat table
  * does it (-100 and 100), so a host's own filters (priority 0) see containers' addresses, as they are used to from Docker.
+ * ::1 is left alone: the kernel drops what comes back for it from a link, and has no `route_localnet` for IPv6.
  * No verdict of ours overrules a host's own: `accept` ends our chain only, a `drop` of another table stays a drop.
  */
 import { formatSubnet, type IpSubnet } from '../../network-addresses.ts'
@@ -42,12 +43,12 @@ const rules = `
   }
   chain output {
     type nat hook output priority -100; policy accept;
+    ip6 daddr ::1 accept
     fib daddr type local jump publish
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     oifname @bridges ip saddr 127.0.0.0/8 masquerade
-    oifname @bridges ip6 saddr ::1 masquerade
     oifname @bridges ct status dnat ip saddr . oifname @hairpin4 masquerade
     oifname @bridges ct status dnat ip6 saddr . oifname @hairpin6 masquerade
     oifname != @bridges ip saddr @subnets4 masquerade

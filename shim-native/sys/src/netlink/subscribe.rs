@@ -47,13 +47,14 @@ pub fn netlink_subscribe(
     groups: Vec<u32>,
     on_messages: Function<'_, Arguments, napi::Unknown<'static>>,
     netns: Option<String>,
+    types: Option<Vec<u32>>,
 ) -> napi::Result<NetlinkSubscription> {
     let callback: Callback = on_messages
         .build_threadsafe_function()
         .callee_handled::<false>()
         .weak::<true>()
         .build()?;
-    start(protocol, groups, callback, netns).map_err(|error| error.into_js(env))
+    start(protocol, groups, callback, netns, types).map_err(|error| error.into_js(env))
 }
 
 /// Returns when the socket is open and has joined: nothing that happens afterwards is missed.
@@ -62,6 +63,7 @@ fn start(
     groups: Vec<u32>,
     callback: Callback,
     netns: Option<String>,
+    types: Option<Vec<u32>>,
 ) -> Result<NetlinkSubscription> {
     let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).call("eventfd")?);
     let told = Arc::clone(&stop);
@@ -71,7 +73,7 @@ fn start(
         .spawn(move || match open(protocol, &groups, netns) {
             Ok(socket) => {
                 let _ = ready.send(Ok(()));
-                deliver(socket, &told, &callback);
+                deliver(socket, &told, &callback, types.as_deref());
             }
             Err(error) => drop(ready.send(Err(error))),
         })
@@ -89,7 +91,7 @@ fn open(protocol: i32, groups: &[u32], netns: Option<String>) -> Result<NetlinkS
 }
 
 /// A socket that fails for good ends the deliveries; none of its errors but ENOBUFS is known to happen.
-fn deliver(mut socket: NetlinkSocket, stop: &OwnedFd, callback: &Callback) {
+fn deliver(mut socket: NetlinkSocket, stop: &OwnedFd, callback: &Callback, types: Option<&[u32]>) {
     let mut lost = false;
     while wait(&socket, stop) {
         match socket.receive(Some(std::time::Duration::ZERO)) {
@@ -97,10 +99,17 @@ fn deliver(mut socket: NetlinkSocket, stop: &OwnedFd, callback: &Callback) {
                 let Ok(messages) = message::split(datagram) else {
                     continue;
                 };
-                let buffers = messages
+                let wanted = |message: &&message::Message<'_>| {
+                    types.is_none_or(|types| types.contains(&message.kind().into()))
+                };
+                let buffers: Vec<Buffer> = messages
                     .iter()
+                    .filter(wanted)
                     .map(|message| Buffer::from(message.0.to_vec()))
                     .collect();
+                if buffers.is_empty() && !lost {
+                    continue;
+                }
                 callback.call((buffers, lost).into(), ThreadsafeFunctionCallMode::NonBlocking);
                 lost = false;
             }

@@ -1,7 +1,7 @@
 /** The endpoints of images. Names have slashes, so that their paths end in what is to be done: `/images/team/app/json`. */
 import { Readable } from 'node:stream'
 import type { Engine } from '../engine/engine.ts'
-import { atLeast } from '../http/api-version.ts'
+import { type ApiVersion, atLeast } from '../http/api-version.ts'
 import { bodyStream } from '../http/body.ts'
 import { badRequest, forbidden, notFound, notImplemented } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
@@ -68,19 +68,22 @@ async function get(room: ImageRoom, request: Request, reply: Reply): Promise<unk
   }
 }
 
-async function inspect(
-  room: ImageRoom,
-  name: string,
-  query: Query,
-  { apiVersion, ...request }: Request,
-): Promise<object> {
-  const withManifests = query.flag('manifests') && atLeast(apiVersion, '1.48')
-  const platform = platformOf({ ...request, apiVersion } as Request, query, '1.49')
+async function inspect(room: ImageRoom, name: string, query: Query, request: Request): Promise<object> {
+  const withManifests = query.flag('manifests') && atLeast(request.apiVersion, '1.48')
+  const platform = platformOf(request, query, '1.49')
   if (withManifests && platform)
     throw badRequest('conflicting options: manifests and platform options cannot both be set')
   const image = await room.catalog.resolve(name, platform)
-  const answer = await inspectImage(room, image, apiVersion)
+  const answer = await inspectImage(room, image, understoodVersion(request))
   return withManifests ? { ...answer, Manifests: await inspectManifests(room, image) } : answer
+}
+
+/**
+ * docker-compose 1 speaks whatever version is announced, but knows none after 1.41: without `ContainerConfig`, which
+ * 1.45 dropped, it cannot make a container anew (its users met that with Docker 25).
+ */
+function understoodVersion({ headers, apiVersion }: Request): ApiVersion {
+  return /^docker-compose\/1\./.test(headers['user-agent'] ?? '') && atLeast(apiVersion, '1.42') ? '1.41' : apiVersion
 }
 
 async function post(room: ImageRoom, request: Request, reply: Reply): Promise<unknown> {

@@ -1,5 +1,7 @@
 /** Settings of the host's kernel (sysctls) that bridges need. */
+import { existsSync } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { invalidArgument } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Family } from '#sdk/network-addresses.ts'
 
@@ -17,9 +19,17 @@ export async function prepareLink(bridge: string, families: readonly Family[]): 
   if (families.includes(4)) await set(`${net}/ipv4/conf/${bridge}/route_localnet`, '1')
   const own6 = `${net}/ipv6/conf/${bridge}`
   if (!(await hasIpv6())) return
+  if (!existsSync(own6)) {
+    // The kernel has no IPv6 on links whose packets are too short for it (RFC 8200, 5).
+    if (has6) throw invalidArgument(`bridge ${bridge}: IPv6 needs an MTU of at least 1280 bytes`)
+    return
+  }
   await set(`${own6}/disable_ipv6`, has6 ? '0' : '1')
+  if (!has6) return
   // A container must not tell the host where the world is.
-  if (has6) await set(`${own6}/accept_ra`, '0')
+  await set(`${own6}/accept_ra`, '0')
+  // While its link-local address is being looked for elsewhere (a second), a bridge asks for no neighbour to forward to.
+  await set(`${own6}/accept_dad`, '0')
 }
 
 /** Turns IP forwarding on where it is off, and says so: it changes what the host is. */

@@ -3,6 +3,7 @@ import type { Logger } from '#api/log/log.ts'
 import { CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { Execs } from '../exec/execs.ts'
+import { HealthMonitor } from '../health/health-monitor.ts'
 import { AttachHub } from './attach-hub.ts'
 import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
 import { EventTeller } from './event-teller.ts'
@@ -19,6 +20,7 @@ export interface ContainerParts {
   lifecycle: Lifecycle
   filler: VolumeFiller
   execs: Execs
+  health: HealthMonitor
   log: Logger
   close(): void
 }
@@ -36,11 +38,15 @@ export function openContainers(engine: Engine): ContainerParts {
     if (event.kind === 'task-create') void hub.created(event.containerId)
     teller.take(event)
   })
+  const health = new HealthMonitor({ engine, store, events })
   return {
-    ...{ engine, store, hub, events, lifecycle, log },
+    ...{ health, engine, store, hub, events, lifecycle, log },
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
     execs: new Execs({ engine, store, events }),
-    close: () => events.close(),
+    close() {
+      health[Symbol.dispose]()
+      events.close()
+    },
   }
 }

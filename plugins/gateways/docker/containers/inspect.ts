@@ -22,7 +22,7 @@ export interface InspectContext {
 export function inspectJson(found: Found, context: InspectContext): object {
   const { id, name, record, core } = found
   const { config, hostConfig } = record
-  const { paths, lastRun } = core
+  const { paths } = core
   const directory = paths?.logFile.replace(/\/[^/]*$/, '') ?? ''
   return {
     Id: id,
@@ -36,7 +36,7 @@ export function inspectJson(found: Found, context: InspectContext): object {
     HostsPath: directory && `${directory}/hosts`,
     LogPath: paths?.logFile ?? '',
     Name: `/${name}`,
-    RestartCount: restartCountOf(lastRun),
+    RestartCount: core.restart?.count ?? 0,
     Driver: core.config?.snapshotter ?? '',
     Platform: record.platform,
     ...(atLeast(context.version, '1.48') && {
@@ -57,12 +57,6 @@ export function inspectJson(found: Found, context: InspectContext): object {
     Config: configJson(config, context.version),
     NetworkSettings: networkSettingsJson(found, context),
   }
-}
-
-/** The core counts restarts of its policy beside the last run. */
-function restartCountOf(lastRun: Found['core']['lastRun']): number {
-  const count = (lastRun as { restartCount?: number } | undefined)?.restartCount
-  return count ?? 0
 }
 
 function stateJson({ state }: Found, health: Health | undefined): object {

@@ -7,7 +7,7 @@ import { conflict, HttpError, notModified, serverError } from '../http/http-erro
 import { publishContainerEvent } from './actor.ts'
 import type { AttachHub } from './attach-hub.ts'
 import { parseSignal, SIGKILL, SIGTERM } from './signals.ts'
-import { isRunning } from './state.ts'
+import { isActive, isRunning } from './state.ts'
 import type { ContainerStore, Found } from './store.ts'
 
 /** Docker's. */
@@ -81,7 +81,7 @@ export class Lifecycle {
   /** Resolves when it has ended; 304 when it does not run. */
   async stop(found: Found, { signal = '', timeout }: StopOptions = {}): Promise<void> {
     const { id, record } = found
-    if (!isRunning(found.state)) throw notModified()
+    if (!isActive(found.state)) throw notModified()
     const number = signal || record.config.StopSignal ? parseSignal(signal || record.config.StopSignal) : SIGTERM
     const seconds = timeout ?? record.config.StopTimeout ?? defaultStopSeconds
     const exited = this.#exit(id)
@@ -114,7 +114,7 @@ export class Lifecycle {
   /** 409 unless it runs. SIGKILL is waited for. */
   async kill(found: Found, signal: string): Promise<void> {
     const number = signal === '' ? SIGKILL : parseSignal(signal)
-    if (!isRunning(found.state))
+    if (!isActive(found.state))
       throw conflict(`cannot kill container: ${found.name}: container ${found.id} is not running`)
     const exited = number === SIGKILL ? this.#exit(found.id) : undefined
     await this.#signal(found, number)
@@ -122,7 +122,7 @@ export class Lifecycle {
   }
 
   async restart(found: Found, options: StopOptions): Promise<void> {
-    if (isRunning(found.state)) await this.stop(found, options)
+    if (isActive(found.state)) await this.stop(found, options)
     await this.start(await this.#parts.store.get(found.id))
     publishContainerEvent(this.#parts.engine.events, found, 'restart')
   }
@@ -141,7 +141,7 @@ export class Lifecycle {
   /** 409 when it runs and `force` is not given. */
   async remove(found: Found, { force, volumes }: { force: boolean; volumes: boolean }): Promise<void> {
     const { id, name, record } = found
-    if (isRunning(found.state)) {
+    if (isActive(found.state)) {
       if (!force) {
         const what =
           found.state.name === 'paused'

@@ -17,7 +17,7 @@ export async function inspectContainer(
     version,
     networkIds,
     sizes,
-    health: undefined,
+    health: parts.health.healthOf(found),
     execIds: parts.execs.table.idsOf(found.id),
   })
 }
@@ -31,7 +31,7 @@ export async function listContainers(parts: ContainerParts, query: Query, versio
   ])
   const chosen = choose(all, wish, {
     networkIds,
-    healthOf: () => undefined,
+    healthOf: found => parts.health.healthOf(found),
     isAncestor: ({ record }, reference) => ancestors.get(reference) === record.imageId,
   })
   return Promise.all(
@@ -39,7 +39,7 @@ export async function listContainers(parts: ContainerParts, query: Query, versio
       listItemJson(found, {
         version,
         networkIds,
-        health: undefined,
+        health: parts.health.healthOf(found),
         imageName: found.record.config.Image,
         sizes: wish.size ? await sizesOf(parts, found) : undefined,
       }),

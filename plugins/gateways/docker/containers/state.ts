@@ -17,7 +17,11 @@ export interface ContainerState {
   finishedAt: Timestamp | undefined
 }
 
-export function stateOf({ task, lastRun }: Pick<InspectResponse, 'task' | 'lastRun'>): ContainerState {
+export function stateOf({
+  task,
+  lastRun,
+  restart,
+}: Pick<InspectResponse, 'task' | 'lastRun' | 'restart'>): ContainerState {
   const { startedAt, exitedAt, exitStatus = 0, oomKilled = false, error = '' } = lastRun ?? {}
   const ended = { pid: 0, oomKilled, error, startedAt }
   const running =
@@ -26,11 +30,15 @@ export function stateOf({ task, lastRun }: Pick<InspectResponse, 'task' | 'lastR
     const name = task.status === Status.RUNNING ? 'running' : 'paused'
     return { name, ...ended, pid: task.pid, exitCode: 0, finishedAt: undefined }
   }
+  if (restart?.nextAt && startedAt) return { name: 'restarting', ...ended, exitCode: exitStatus, finishedAt: exitedAt }
   if (task?.status === Status.STOPPED && startedAt)
     return { name: 'exited', ...ended, exitCode: task.exitStatus, finishedAt: exitedAt ?? task.exitedAt }
   if (!startedAt) return { name: 'created', ...ended, exitCode: exitStatus, finishedAt: undefined }
   return { name: 'exited', ...ended, exitCode: exitStatus, finishedAt: exitedAt }
 }
+
+/** It runs, or will run again in a moment: what Docker calls running. */
+export const isActive = (state: ContainerState): boolean => isRunning(state) || state.name === 'restarting'
 
 export const isRunning = ({ name }: ContainerState): boolean => name === 'running' || name === 'paused'
 

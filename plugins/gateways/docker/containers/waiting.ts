@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CoreEvents } from '../core-client/core-events.ts'
 import { badRequest } from '../http/http-error.ts'
-import { isRunning } from './state.ts'
+import { isActive } from './state.ts'
 import type { ContainerStore, Found } from './store.ts'
 
 export type WaitCondition = 'not-running' | 'next-exit' | 'removed'
@@ -50,11 +50,11 @@ export class Waiting {
         const now = await this.#store.peek(id)
         if (!now) return exitCode
         if (isEnded(found, now)) ({ exitCode } = now.state)
-        if (condition === 'not-running' && !isRunning(now.state)) return ended ? exitCode : now.state.exitCode
+        if (condition === 'not-running' && !isActive(now.state)) return ended ? exitCode : now.state.exitCode
         if (condition === 'next-exit' && (ended || isEnded(found, now))) return exitCode
         await Promise.race([wake.promise, sleep(recheckMs, undefined, { signal, ref: false })])
         signal.throwIfAborted()
-        if (removed || (ended && condition !== 'removed')) return exitCode
+        if (removed || (ended && condition === 'next-exit')) return exitCode
         wake = Promise.withResolvers<void>()
       }
     } finally {

@@ -80,6 +80,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     }),
     autoRemove: host.AutoRemove,
     releaseOnExit: true,
+    restartPolicy: { name: host.RestartPolicy?.Name ?? '', maxRetries: host.RestartPolicy?.MaximumRetryCount ?? 0 },
     stopSignal: config.StopSignal,
   }
 }

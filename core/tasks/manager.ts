@@ -68,6 +68,9 @@ export interface TaskManagerParts {
 /** A connection that broke is tried again for so long before the shim counts as dead. */
 const reconnectTimeoutMs = 5000
 
+/** containerd's for an end that nobody saw. */
+const unknownExit = 255
+
 export class TaskManagerImpl implements TaskManager {
   readonly #parts: TaskManagerParts
   readonly #table = new TaskTable()
@@ -272,6 +275,9 @@ export class TaskManagerImpl implements TaskManager {
       const { pid, exitStatus, exitedAt } = await task.shim.delete({ id: task.id })
       return { pid, exitStatus, exitedAt: exitedAt ?? now() }
     } catch (error) {
+      // Deleted in the shim behind our back: what is ours is still to be taken away.
+      if (isGantryError(error, 'NOT_FOUND'))
+        return task.exit ?? { pid: task.pid, exitStatus: unknownExit, exitedAt: now() }
       if (!isGantryError(error, 'UNAVAILABLE')) throw error
       await this.#lookAfter(task.namespace, task.id)
       if (task.stage !== 'closing') throw error
@@ -302,9 +308,18 @@ export class TaskManagerImpl implements TaskManager {
     const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
     for await (const { namespace, topic, event } of this.#parts.exchange.subscribe(filters, this.#stopped.signal)) {
       if (!event) continue
-      if (topic === '/tasks/oom') this.#parts.lastRuns.oomKilled(namespace, TaskOOM.decode(event.value).containerId)
-      else this.#ended(namespace, TaskExit.decode(event.value))
+      try {
+        this.#told(namespace, topic, event.value)
+      } catch (err) {
+        // Clients may publish whatever they like.
+        this.#parts.logger.warn({ ns: namespace, topic, err }, 'an event that says nothing was passed over')
+      }
     }
+  }
+
+  #told(namespace: string, topic: string, value: Buffer): void {
+    if (topic === '/tasks/oom') this.#parts.lastRuns.oomKilled(namespace, TaskOOM.decode(value).containerId)
+    else this.#ended(namespace, TaskExit.decode(value))
   }
 
   #ended(namespace: string, { containerId, id, pid, exitStatus, exitedAt = now() }: TaskExit): void {

@@ -1,4 +1,4 @@
-import { isGantryError } from '#api/errors/errors.ts'
+import { invalidArgument, isGantryError } from '#api/errors/errors.ts'
 import { parseFilters } from '#api/filters/filters.ts'
 import type { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import type { Metric } from '#api/gen/containerd/types/metrics.ts'
@@ -24,6 +24,8 @@ export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceI
     },
     async deleteProcess({ containerId, execId }, { namespace }) {
       const task = tasks.get(namespace, containerId)
+      // Its shim would take this for the first process, of which we would not know that it is gone.
+      if (execId === '') throw invalidArgument('exec id is empty: the first process is deleted with its task')
       return { id: execId, ...(await task.shim.delete({ id: containerId, execId })) }
     },
     async get({ containerId, execId }, { namespace }) {

@@ -59,11 +59,16 @@ async function entriesOf(directory: string): Promise<string[]> {
 export async function readManifest(path: string): Promise<Manifest | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined
-    if (error instanceof Error && 'code' in error && error.code === 'EISDIR')
-      throw invalidArgument(`plugin manifest ${path}: this is a folder`, { cause: error })
+    if (isNoFile(error)) throw invalidArgument(`plugin manifest: ${messageOf(error)}`, { cause: error })
     throw error
   })
   return text === undefined ? undefined : parseManifest(text, path)
+}
+
+const noFile: unknown[] = ['EISDIR', 'ENAMETOOLONG', 'ELOOP', 'EACCES']
+
+function isNoFile(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && noFile.includes(error.code)
 }
 
 function isMissing(error: unknown): boolean {

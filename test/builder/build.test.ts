@@ -1,6 +1,14 @@
 /** Dockerfiles to images, through the core: real containers, real snapshots, real layers. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { pack } from 'tar-stream'
 import { Daemon } from '../daemon/daemon.ts'
 import { eventually } from '../interop/container-verbs.ts'
 import { build as buildOn, type ContextFiles } from './building.ts'
@@ -121,7 +129,7 @@ test('what fails says so: a command, a file, an image, a word', { skip }, async 
     message: /forbidden path[\s\S]*Dockerfile:2:1/,
   })
   await refused([`FROM ${base}`, 'USR x'], { code: 'INVALID_ARGUMENT', message: /did you mean USER/ })
-  await refused([`FROM ${base}`, 'ADD https://x/y /'], { code: 'NOT_IMPLEMENTED' })
+  await refused([`FROM ${base}`, 'ADD https://example.com/x.git /'], { code: 'NOT_IMPLEMENTED' })
 })
 
 test('after all of it nothing of the builds is left but images and cached layers', { skip }, async () => {
@@ -179,3 +187,49 @@ test('a builder killed in the middle of a step: nothing leaks, the next build go
   })
   await eventually(async () => assert.doesNotMatch((await daemon.run('containers', 'ls')).stdout, /build-/))
 })
+
+test('ADD: files of the web with a checksum, archives with their owners', { skip }, async () => {
+  const served = Buffer.from('from the web\n')
+  await using server = await serving(request => (request === '/dir/file.txt' ? served : undefined))
+  const name = 'docker.io/library/added:latest'
+  const tar = pack()
+  tar.entry({ name: 'inside/a', uid: 5, gid: 6, mode: 0o640 }, 'a')
+  tar.finalize()
+  const archive = Buffer.concat(await Readable.from(tar).toArray())
+  const files = { 'x.tar.gz': gzipSync(archive), 'x.tar.xz': execFileSync('xz', { input: archive }), plain: 'p' }
+  const sum = createHash('sha256').update(served).digest('hex')
+  const lines = [
+    `FROM ${base}`,
+    `ADD --checksum=sha256:${sum} ${server.url}/dir/file.txt /web/`,
+    'ADD x.tar.gz plain /gz/',
+    'ADD x.tar.xz /xz',
+  ]
+  await build(lines, files, { names: [name] })
+  const listed = await output(
+    name,
+    'sh',
+    '-c',
+    'cat /web/file.txt; ls -ln /web/file.txt /gz/inside/a /xz/inside/a /gz/plain',
+  )
+  assert.match(listed, /^from the web\n/)
+  assert.match(listed, /-rw-r----- +1 5 +6 .*\/gz\/inside\/a\n/)
+  assert.match(listed, /-rw-r----- +1 5 +6 .*\/xz\/inside\/a/)
+  assert.match(listed, /-rw------- +1 0 +0 .*\/web\/file.txt/)
+  await assert.rejects(
+    build([`FROM ${base}`, `ADD --checksum=sha256:${'0'.repeat(64)} ${server.url}/dir/file.txt /x`]),
+    {
+      code: 'DATA_LOSS',
+    },
+  )
+  await assert.rejects(build([`FROM ${base}`, `ADD ${server.url}/none /x`]), { code: 'NOT_FOUND' })
+})
+
+async function serving(answer: (path: string) => Buffer | undefined) {
+  const server = createServer((request, response) => {
+    const body = answer(request.url ?? '')
+    response.writeHead(body === undefined ? 404 : 200).end(body)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: async () => void server.close() }
+}

@@ -18,7 +18,9 @@ export interface BuildReport {
   readonly output: string
 }
 
-export type ContextFiles = Readonly<Record<string, string | { content?: string; mode?: number; link?: string }>>
+export type ContextFiles = Readonly<
+  Record<string, string | Buffer | { content?: string; mode?: number; link?: string }>
+>
 
 export interface BuildListener {
   readonly signal?: AbortSignal
@@ -67,7 +69,11 @@ async function* requests(files: ContextFiles, options: Partial<BuildOptions>): A
   yield { options: BuildOptions.fromPartial(options) }
   const tar = pack()
   for (const [name, file] of Object.entries(files)) {
-    const { content = '', mode = 0o644, link } = typeof file === 'string' ? { content: file } : file
+    const {
+      content = '',
+      mode = 0o644,
+      link,
+    } = typeof file === 'string' || Buffer.isBuffer(file) ? { content: file } : file
     if (link === undefined) tar.entry({ name, mode, uid: 1234 }, content)
     else tar.entry({ name, type: 'symlink', linkname: link }, '')
   }

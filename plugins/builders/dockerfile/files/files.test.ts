@@ -91,7 +91,7 @@ async function received(
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'tar-source-'))
   await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
-  await use(await TarSource.receive(archive, join(folder, 'contents'), limits))
+  await use(await TarSource.receive(archive, join(folder, 'contents'), limits && { limits }))
 }
 
 function archive(): Readable {

@@ -15,6 +15,12 @@ import { invalidArgument, messageOf, resourceExhausted } from '#api/errors/error
 import type { Ignore } from './ignore.ts'
 import type { Entry, EntryType, SourceTree } from './source-tree.ts'
 
+export interface TarOptions {
+  /** `root`, the default: everything is root's, as in a context. `kept`: as the archive says. */
+  readonly owners?: 'root' | 'kept'
+  readonly limits?: TarLimits
+}
+
 export interface TarLimits {
   readonly maxEntries: number
   readonly maxBytes: number
@@ -48,9 +54,13 @@ export class TarSource implements SourceTree {
    * Reads an archive (plain, gzip or zstd) to its end. `file`: where contents go; the caller's to remove.
    * INVALID_ARGUMENT for what is no archive; RESOURCE_EXHAUSTED past a limit.
    */
-  static async receive(archive: AsyncIterable<Uint8Array>, file: string, limits = tarLimits): Promise<TarSource> {
+  static async receive(
+    archive: AsyncIterable<Uint8Array>,
+    file: string,
+    { owners = 'root', limits = tarLimits }: TarOptions = {},
+  ): Promise<TarSource> {
     await using handle = await open(file, 'wx', 0o600)
-    const spool = new Spool(handle, limits)
+    const spool = new Spool(handle, limits, owners === 'kept')
     try {
       const entries = extract()
       const { source, decompressors } = await opened(archive)
@@ -95,9 +105,11 @@ class Spool {
   readonly stored = new Map<string, Stored>()
   readonly #handle: FileHandle
   readonly #limits: TarLimits
+  readonly #keepsOwners: boolean
   #offset = 0
 
-  constructor(handle: FileHandle, limits: TarLimits) {
+  constructor(handle: FileHandle, limits: TarLimits, keepsOwners: boolean) {
+    this.#keepsOwners = keepsOwners
     this.#handle = handle
     this.#limits = limits
     this.#directory('/')
@@ -122,8 +134,9 @@ class Spool {
         hash.update(chunk)
         await this.#write(chunk)
       }
+    const owner = this.#keepsOwners ? { uid: header.uid ?? 0, gid: header.gid ?? 0 } : { uid: 0, gid: 0 }
     const entry: Entry = {
-      ...{ path, type, mode: (header.mode ?? 0o644) & 0o7777, uid: 0, gid: 0, mtime: header.mtime ?? new Date(0) },
+      ...{ path, type, mode: (header.mode ?? 0o644) & 0o7777, ...owner, mtime: header.mtime ?? new Date(0) },
       size: this.#offset - offset,
       linkTarget: type === 'symlink' ? (header.linkname ?? '') : '',
       deviceMajor: header.devmajor ?? 0,

@@ -14,9 +14,11 @@ import { cachedOr, expandIn, remember, type StepContext } from './step-context.t
 export async function copyStep(context: StepContext, instruction: CopyInstruction): Promise<StageState> {
   const { build, state } = context
   const { keyword, text } = instruction
-  return withSource(context, instruction, (tree, isForeign) =>
+  await using undo = new AsyncDisposableStack()
+  return await withSource(context, instruction, (tree, isForeign) =>
     build.layers.withView(state.root, async path => {
       const entries = await planCopy(instruction, {
+        ...{ undo, state: build.state, signal: build.signal },
         ...{ tree, isForeign, image: new DirectorySource(path), workingDir: runConfig(state).WorkingDir ?? '/' },
         expand: word => expandIn(context, word),
         expandContent: ({ content, expand }) => (expand ? expandHeredoc(content, state) : content),

@@ -1,15 +1,20 @@
 /** COPY and ADD: which files, to where, and the layer that holds them. */
-import { invalidArgument, notImplemented } from '#api/errors/errors.ts'
+import { invalidArgument } from '#api/errors/errors.ts'
 import type { DirectorySource } from '../files/directory-source.ts'
 import { excluding } from '../files/ignore.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import { ownerOf } from '../files/users.ts'
 import type { CopyInstruction } from '../language/dockerfile.ts'
 import type { Heredoc } from '../language/heredoc.ts'
+import { planAdd } from './add.ts'
 import { type CopyEntry, copyEntries } from './copy-entries.ts'
 import { heredocTree } from './heredoc-tree.ts'
 
 export interface CopyPlan {
+  /** Private folder; what is put there goes with `undo`. */
+  readonly state: string
+  readonly undo: AsyncDisposableStack
+  readonly signal: AbortSignal
   readonly tree: SourceTree
   /** The image's root as it stands. */
   readonly image: DirectorySource
@@ -22,11 +27,10 @@ export interface CopyPlan {
   expandContent(heredoc: Heredoc): string
 }
 
-/** Entries of the layer. NOT_IMPLEMENTED: remote sources, and flags that need them. */
+/** Entries of the layer; what they are read from stays until `undo`. NOT_IMPLEMENTED: repositories. */
 export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Promise<CopyEntry[]> {
   const { keyword, heredocs } = instruction
   const sources = instruction.sources.map(plan.expand)
-  refuseUnready(instruction, sources)
   const owner = instruction.chown === undefined ? undefined : await ownerOf(plan.image, plan.expand(instruction.chown))
   const options = {
     workingDir: plan.workingDir,
@@ -38,7 +42,11 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
   }
   const destination = plan.expand(instruction.destination)
   const copied =
-    sources.length === 0 ? [] : await copyEntries(plan.tree, plan.image, { keyword, sources, destination }, options)
+    sources.length === 0
+      ? []
+      : keyword === 'ADD'
+        ? await planAdd(instruction, sources, destination, { ...plan, options, chown: owner })
+        : await copyEntries(plan.tree, plan.image, { keyword, sources, destination }, options)
   if (heredocs.length === 0) return copied
   const contents = heredocs.map(heredoc => ({ name: heredoc.name, content: plan.expandContent(heredoc) }))
   const names = contents.map(({ name }) => name)
@@ -49,14 +57,6 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
     options,
   )
   return [...copied, ...written]
-}
-
-function refuseUnready({ keyword, checksum, keepGitDir, unpack }: CopyInstruction, sources: readonly string[]): void {
-  if (keyword !== 'ADD') return
-  const remote = sources.find(source => /^(?:https?|git|ssh):\/\/|^git@/.test(source))
-  if (remote !== undefined) throw notImplemented(`ADD of the remote source "${remote}"`)
-  if (checksum !== undefined || keepGitDir || unpack !== undefined)
-    throw notImplemented('ADD with --checksum, --keep-git-dir or --unpack')
 }
 
 function modeOf(text: string | undefined, expand: (word: string) => string): number | undefined {

@@ -1,0 +1,94 @@
+/** What ADD does beyond COPY: files of the web, and archives that are unpacked. */
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isGantryError, notImplemented } from '#api/errors/errors.ts'
+import { archiveKind, readable } from '../files/archives.ts'
+import type { SourceTree } from '../files/source-tree.ts'
+import { TarSource } from '../files/tar-source.ts'
+import type { CopyInstruction } from '../language/dockerfile.ts'
+import { type CopyEntry, type CopyOptions, copyEntries } from './copy-entries.ts'
+import { remoteFile } from './remote-file.ts'
+import { selectSources } from './select-sources.ts'
+
+export interface AddPlan {
+  readonly tree: SourceTree
+  readonly image: SourceTree
+  readonly options: CopyOptions
+  /** What was asked for by `--chown`; undefined: an archive keeps its owners. */
+  readonly chown: CopyOptions['owner']
+  /** Private folder; what is put there goes with `undo`. */
+  readonly state: string
+  readonly undo: AsyncDisposableStack
+  readonly signal: AbortSignal
+}
+
+/** Sources and destination are expanded. NOT_IMPLEMENTED: repositories. */
+export async function planAdd(
+  { keepGitDir, checksum, unpack }: CopyInstruction,
+  sources: readonly string[],
+  destination: string,
+  plan: AddPlan,
+): Promise<CopyEntry[]> {
+  const repository = sources.find(source => /^(?:git|ssh):\/\/|^git@|\.git(?:#|$)/.test(source))
+  if (repository !== undefined || keepGitDir) throw notImplemented(`ADD of the repository "${repository ?? ''}"`)
+  const placed: CopyEntry[] = []
+  for (const source of sources) {
+    const isRemote = /^https?:\/\//.test(source)
+    const { tree, name } = isRemote
+      ? await fetched(source, checksum, destination, plan)
+      : { tree: plan.tree, name: source }
+    const unpacks = unpack ?? !isRemote
+    placed.push(...(await (unpacks ? unpacked : copied)(tree, name, destination, plan)))
+  }
+  return placed
+}
+
+async function fetched(url: string, checksum: string | undefined, destination: string, plan: AddPlan) {
+  const file = join(plan.state, `remote-${crypto.randomUUID()}`)
+  plan.undo.defer(() => rm(file, { force: true }))
+  return remoteFile(url, { file, checksum, needsName: destination.endsWith('/'), signal: plan.signal })
+}
+
+function copied(
+  tree: SourceTree,
+  name: string,
+  destination: string,
+  { image, options }: AddPlan,
+): Promise<CopyEntry[]> {
+  return copyEntries(tree, image, { keyword: 'ADD', sources: [name], destination }, options)
+}
+
+/** Each archive that the source means is unpacked into the destination, which is a directory then; the rest is copied. */
+async function unpacked(tree: SourceTree, source: string, destination: string, plan: AddPlan): Promise<CopyEntry[]> {
+  const placed: CopyEntry[] = []
+  for (const { path, entry } of await selectSources(tree, source, plan.options.confined)) {
+    const archive = await opened(tree, entry, plan)
+    if (archive === undefined) placed.push(...(await copied(tree, escaped(path), destination, plan)))
+    else {
+      // The archive's own owners, unless others were asked for; its root is the destination.
+      const options = { ...plan.options, owner: plan.chown }
+      const request = { keyword: 'ADD', sources: ['/'], destination: `${destination}/` } as const
+      placed.push(...(await copyEntries(archive, plan.image, request, options)))
+    }
+  }
+  return placed
+}
+
+/** Undefined for a file that only begins like an archive. */
+async function opened(tree: SourceTree, entry: Parameters<typeof archiveKind>[1], { state, undo }: AddPlan) {
+  const kind = await archiveKind(tree, entry)
+  if (kind === undefined) return undefined
+  const file = join(state, `archive-${crypto.randomUUID()}`)
+  undo.defer(() => rm(file, { force: true }))
+  try {
+    return await TarSource.receive(readable(tree, entry, kind), file, { owners: 'kept' })
+  } catch (error) {
+    if (isGantryError(error, 'INVALID_ARGUMENT')) return undefined
+    throw error
+  }
+}
+
+/** A path that was found already and is no pattern any more. */
+function escaped(path: string): string {
+  return path.replaceAll(/[*?[\\]/g, char => `\\${char}`)
+}

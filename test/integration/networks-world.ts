@@ -48,6 +48,11 @@ export class PluginProcess implements AsyncDisposable {
     this.plugin = networkPluginOver(this.client)
   }
 
+  /** Path of its socket. */
+  get address(): string {
+    return `${this.#root}/s`
+  }
+
   async start(): Promise<void> {
     const place = ['--address', `${this.#root}/s`, '--root', `${this.#root}/root`, '--instance', this.#instance]
     rmSync(`${this.#root}/s`, { force: true })

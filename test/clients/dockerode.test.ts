@@ -49,9 +49,9 @@ test('dockerode', async t => {
   await verb('run, with its output and exit code', async () => {
     const output = new PassThrough()
     const collected = text(output)
-    const [outcome] = await docker.run('busybox', ['sh', '-c', 'echo out; exit 3'], output, {
-      HostConfig: { AutoRemove: true },
-    })
+    // Without AutoRemove: dockerode asks for the exit code after the start, when the container may be gone by then.
+    const [outcome, container] = await docker.run('busybox', ['sh', '-c', 'echo out; exit 3'], output, {})
+    await container.remove()
     output.end()
     assert.equal(outcome.StatusCode, 3)
     assert.match(await collected, /out/)

@@ -10,7 +10,7 @@ test('the printed default configuration is the default, and names every key', ()
   const { plugins: none, ...expected } = defaults
   assert.deepEqual(printed, expected)
   assert.deepEqual(plugins, { ...none, snapshotters: { overlayfs: {} }, networks: { bridge: {} } })
-  assert.deepEqual(none, { snapshotters: {}, networks: {}, gateways: {}, builders: {} })
+  assert.deepEqual(none, { snapshotters: {}, networks: {}, gateways: {}, 'log-sinks': {}, builders: {} })
   for (const key of [
     ...Object.keys(expected),
     ...Object.keys(expected.containers),

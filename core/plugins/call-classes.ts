@@ -28,6 +28,7 @@ const classes: Readonly<Record<PluginKind, Readonly<Record<string, CallClass>>>>
   },
   network: { Check: 'query', Status: 'query', ListNetworks: 'query', Gc: 'bulk' },
   gateway: {},
+  'log-sink': {},
   builder: {},
 }
 

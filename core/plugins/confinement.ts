@@ -15,6 +15,8 @@ export const defaultCapabilities: Readonly<Record<PluginKind, readonly string[]>
   network: ['CHOWN', 'DAC_OVERRIDE', 'NET_ADMIN', 'NET_RAW', 'NET_BIND_SERVICE', 'SYS_ADMIN', 'SYS_PTRACE'],
   // A socket for a group, and files of containers.
   gateway: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'NET_BIND_SERVICE', 'SYS_ADMIN', 'SYS_PTRACE'],
+  // Reads sockets that are root's, writes what is its own.
+  'log-sink': [],
   // Roots of images, mounted to be read.
   builder: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SYS_ADMIN'],
 }

@@ -22,6 +22,7 @@ export const kindTraits = {
   snapshotter: { folder: 'snapshotters', starts: 'first use', callsCore: false },
   network: { folder: 'networks', starts: 'first use', callsCore: false },
   gateway: { folder: 'gateways', starts: 'with gantryd', callsCore: true },
+  'log-sink': { folder: 'log-sinks', starts: 'with gantryd', callsCore: true },
   builder: { folder: 'builders', starts: 'first use', callsCore: true },
 } as const satisfies Readonly<Record<string, KindTraits>>
 

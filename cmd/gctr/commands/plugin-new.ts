@@ -9,6 +9,9 @@ interface Flags {
   language: string
 }
 
+/** Other examples use the SDK of the checkout they lie in. */
+const standsAlone = /^python-/
+
 /** File of a template that holds the contracts, for languages that read them at run time. */
 const contracts = 'contract.binpb'
 
@@ -20,9 +23,12 @@ export async function create(_session: Session, { kind, language }: Flags, path:
   if (existsSync(folder)) throw alreadyExists(`folder ${folder}`)
   const { templates, image } = places()
   const template = join(templates, `${language}-${kind}`)
-  if (!existsSync(template))
+  if (!standsAlone.test(`${language}-${kind}`) || !existsSync(template))
     throw notImplemented(
-      `a template for a ${kind} in ${language} (there are: ${readdirSync(templates).sort().join(', ')})`,
+      `a template for a ${kind} in ${language} (there are: ${readdirSync(templates)
+        .filter(name => standsAlone.test(name))
+        .sort()
+        .join(', ')})`,
     )
   cpSync(template, folder, { recursive: true, filter: source => !source.includes('__pycache__') })
   if (language === 'python') cpSync(image, join(folder, contracts))

@@ -1,0 +1,71 @@
+/**
+ * A log sink as a value: a plugin that is handed every line containers write, to keep it elsewhere.
+ *
+ *     export const jsonl = defineLogSink({ id: 'jsonl', version: '1.0.0', create: async env => new JsonLines(env.root) })
+ *     // main.ts: await serve(jsonl)
+ *
+ * It starts with gantryd and follows containers on its own (container-logs.ts): from their creation on, and at its start
+ * those that run already, from the beginning of their logs. So a line comes *at least once*; after a restart of the sink
+ * those of running containers come again. A sink that is slow, stopped or dead delays no container: the log is the
+ * shim's, the sink only reads it.
+ */
+import { isAbsolute } from 'node:path'
+import { invalidArgument } from '#api/errors/errors.ts'
+import { ContainerLogs } from './container-logs.ts'
+import type { PluginDefinition, PluginEnv } from './plugin.ts'
+
+export interface LogLine {
+  /** Tenant namespace and id of the container. */
+  readonly namespace: string
+  readonly container: string
+  readonly stream: 'stdout' | 'stderr'
+  /** When it was read. */
+  readonly at: Date
+  /** Without its line feed; a line longer than 64 KiB comes in pieces. */
+  readonly text: string
+}
+
+/** A log sink at work. */
+export interface LogSink {
+  /** Takes lines of one container, in order; the next ones come when it resolves. What it throws is logged, and the lines are dropped. */
+  write(lines: readonly LogLine[]): Promise<void>
+  /** Called once, after the last write. */
+  close(): Promise<void>
+}
+
+export interface LogSinkDefinition<Config> {
+  readonly id: string
+  readonly version: string
+  readonly capabilities?: readonly string[]
+  readonly configSchema?: object
+  /** See {@link PluginDefinition.parseConfig}; absent: it takes no configuration and ignores the table. */
+  parseConfig?(raw: unknown): Config
+  create(env: PluginEnv<Config>): Promise<LogSink>
+}
+
+export function defineLogSink<Config = unknown>(definition: LogSinkDefinition<Config>): PluginDefinition<Config> {
+  const { id, version, capabilities = [], configSchema } = definition
+  return {
+    kind: 'log-sink',
+    id,
+    version,
+    capabilities,
+    ...(configSchema && { configSchema }),
+    parseConfig: raw => (definition.parseConfig ? definition.parseConfig(raw) : (raw as Config)),
+    async create(env) {
+      const sink = await definition.create(env)
+      const logs = new ContainerLogs({ coreAddress: coreAddress(process.env.GANTRY_CORE_ADDRESS), sink, log: env.log })
+      logs.start()
+      const close = async () => {
+        await logs.stop()
+        await sink.close()
+      }
+      return { services: [], close }
+    },
+  }
+}
+
+function coreAddress(value = ''): string {
+  if (isAbsolute(value)) return value
+  throw invalidArgument(`GANTRY_CORE_ADDRESS "${value}" is not an absolute path: gantryd sets it for a log sink`)
+}

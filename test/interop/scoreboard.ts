@@ -2,7 +2,13 @@
  * What a foreign client or part was asked to do, and how it went: each verb is a subtest, and a line of the table that
  * the suite prints at its end.
  */
+import { appendFileSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+
+/** One per run of the suites: their processes have the runner as their parent. */
+export const scoreFile = join(tmpdir(), `gantry-interop-${process.ppid}.jsonl`)
 
 export interface Score {
   part: string
@@ -30,10 +36,18 @@ export class Scoreboard implements Disposable {
     })
   }
 
-  /** Prints the table. */
+  /** Prints the table, and leaves it for the one of all suites. */
   [Symbol.dispose](): void {
-    console.log(formatTable([...this.#scores.values()]))
+    const scores = [...this.#scores.values()]
+    console.log(formatTable(scores))
+    appendFileSync(scoreFile, scores.map(score => `${JSON.stringify(score)}\n`).join(''))
   }
+}
+
+/** What all suites of this run have left so far. */
+export function allScores(): Score[] {
+  const lines = readFileSync(scoreFile, { encoding: 'utf8', flag: 'a+' }).split('\n')
+  return lines.filter(line => line !== '').map(line => JSON.parse(line) as Score)
 }
 
 export function formatTable(scores: readonly Score[]): string {

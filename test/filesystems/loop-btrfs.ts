@@ -44,7 +44,7 @@ export class LoopBtrfs implements AsyncDisposable {
     const made = new LoopBtrfs(home)
     await mkdir(made.path)
     await writeFile(made.#image, '')
-    await truncate(made.#image, sizeMiB << 20)
+    await truncate(made.#image, sizeMiB * 1024 * 1024)
     await run('mkfs.btrfs', ['--quiet', made.#image])
     // -o loop: the device goes with the last mount.
     await run('mount', ['-t', 'btrfs', '-o', 'loop', made.#image, made.path])

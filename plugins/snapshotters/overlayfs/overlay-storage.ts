@@ -1,9 +1,17 @@
-import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { failedPrecondition } from '#api/errors/errors.ts'
+import { isSysError, syncfs } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
 import { type SnapshotDirectory, treeUsage } from '#sdk/snapshot-directory.ts'
 import type { SnapshotNode, SnapshotStorage, StepHook } from '#sdk/snapshot-storage.ts'
 import type { SnapshotUsage } from '#sdk/snapshotter.ts'
 import { overlayMounts } from './overlay-mounts.ts'
+
+/**
+ * `true` on an active snapshot: its overlay skips all syncing (option `volatile`), for contents that nobody needs after
+ * the host goes down.
+ */
+export const volatileLabel = 'containerd.io/snapshot/overlay.volatile'
 
 /**
  * `<root>/snapshots/<number>/fs`: the tree (overlay's upper directory), and `work`, overlay's work directory, for those
@@ -14,6 +22,7 @@ export class OverlayStorage implements SnapshotStorage {
   readonly #directory: SnapshotDirectory
   readonly #mountOptions: readonly string[]
   readonly #step: StepHook
+  readonly #bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 
   constructor(directory: SnapshotDirectory, mountOptions: readonly string[], step: StepHook) {
     this.#directory = directory
@@ -45,7 +54,30 @@ export class OverlayStorage implements SnapshotStorage {
   }
 
   mounts(node: SnapshotNode): Mount[] {
-    return overlayMounts(node, this, this.#mountOptions)
+    const isVolatile = node.info.labels[volatileLabel] === 'true' && node.info.kind === 'active'
+    if (!isVolatile || node.parentIds.length === 0) return overlayMounts(node, this, this.#mountOptions)
+    this.#trust(node)
+    return overlayMounts(node, this, [...this.#mountOptions, 'volatile'])
+  }
+
+  /**
+   * A volatile overlay leaves a mark in its work directory, and is not mounted again where that is: the host may have
+   * gone down in between, and what was not written out with it. While the host has been up, nothing is lost.
+   */
+  #trust({ id, info }: SnapshotNode): void {
+    const note = `${this.#directory.of(id)}/volatile-since`
+    const since = readIfThere(note)
+    if (since === undefined) writeFileSync(note, this.#bootId, { mode: 0o600 })
+    else if (since !== this.#bootId)
+      throw failedPrecondition(
+        `snapshot ${info.name} was volatile when the host went down, and may lack what was written last: remove it`,
+      )
+    rmSync(`${this.work(id)}/work/incompat`, { recursive: true, force: true })
+  }
+
+  /** What was never synced is written out before it becomes a layer. */
+  async freeze({ id, info }: SnapshotNode): Promise<void> {
+    if (info.labels[volatileLabel] === 'true') await syncfs(this.tree(id))
   }
 
   /** The upper directory alone, however much lies below it. */
@@ -75,4 +107,13 @@ function inherit(from: string, to: string): void {
   chownSync(to, uid, gid)
   // After chown, which clears set-id bits.
   chmodSync(to, mode & 0o7777)
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isSysError(error, 'ENOENT')) return undefined
+    throw error
+  }
 }

@@ -5,11 +5,13 @@
  *   server, host|bridge   one client in this process: first request to the exit event
  *   gctr version          a command's own start and one call
  *   gctr run              the whole command, `run --rm IMAGE true`
+ *   ctr run               Debian's ctr against Debian's containerd and against us (ctr-run.ts; left out without them)
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Daemon } from '../../test/daemon/daemon.ts'
+import { ctrRunTable } from './ctr-run.ts'
 import { formatRows, type Row } from './report.ts'
 import { type Contestant, measure } from './rounds.ts'
 import { command } from './run-command.ts'
@@ -46,6 +48,7 @@ try {
     ([name, figure]): Row => ({ name, ...figure, timesRunc: figure.medianMs / runcMs, budget: budgets[name] }),
   )
   console.log(formatRows(rows, rounds))
+  console.log(`\n${await ctrRunTable(rounds)}`)
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -1,5 +1,6 @@
 /** The tree of commands. Each action is a module of its own, loaded when it is run. */
 import { Command, CommanderError, Option } from 'commander'
+import { build, builder } from './build-program.ts'
 import { runtimeFailed } from './exit.ts'
 import { plugins } from './plugins-program.ts'
 import { defaultAddress, lazily } from './session.ts'
@@ -20,6 +21,8 @@ const branches: [names: string[], add: (program: Command) => void][] = [
   [['namespaces', 'namespace', 'ns'], namespaces],
   [['networks', 'network'], networks],
   [['plugins', 'plugin'], plugins],
+  [['build'], build],
+  [['builder'], builder],
   [['gc'], gc],
   [['doctor'], doctor],
   [['events'], events],

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -233,3 +235,28 @@ async function serving(answer: (path: string) => Buffer | undefined) {
   const { port } = server.address() as AddressInfo
   return { url: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: async () => void server.close() }
 }
+
+test('gctr build: the folder, its Dockerfile, the lines it tells, its cache', { skip }, async () => {
+  const folder = join(daemon.folder, 'context')
+  await mkdir(join(folder, 'dir'), { recursive: true })
+  await writeFile(
+    join(folder, 'Dockerfile'),
+    `FROM ${base}\nARG A\nCOPY . /all/\nRUN echo "$A" | tee /a\nCMD ["cat", "/a"]\n`,
+  )
+  await writeFile(join(folder, 'dir/f'), 'f')
+  await symlink('f', join(folder, 'dir/link'))
+  await writeFile(join(folder, '.dockerignore'), 'secret\n')
+  await writeFile(join(folder, 'secret'), '')
+  const built = await daemon.run('build', '--tag', 'by-gctr', '--build-arg', 'A=told', folder)
+  assert.equal(built.code, 0, built.stderr)
+  assert.match(built.stdout, /^sha256:[0-9a-f]{64}\n$/)
+  assert.match(built.stderr, /^#(\d+) \[stage-0 4\/5\] RUN echo .*\n(?:#.*\n)*#\1 told\n#\1 DONE \d/m)
+  const name = 'docker.io/library/by-gctr:latest'
+  assert.equal(await output(name), 'told\n')
+  assert.equal(await output(name, 'sh', '-c', 'ls -A /all; cat /all/dir/link'), '.dockerignore\nDockerfile\ndir\nf')
+  assert.match((await daemon.run('build', '--build-arg', 'A=told', folder)).stderr, /CACHED/)
+  const cached = JSON.parse((await daemon.run('--format', 'json', 'builder', 'ls')).stdout)
+  assert.ok(cached.length > 1)
+  assert.match((await daemon.run('builder', 'prune')).stdout, new RegExp(`^${cached.length} steps forgotten`))
+  assert.equal(JSON.parse((await daemon.run('--format', 'json', 'builder', 'ls')).stdout).length, 0)
+})

@@ -1,0 +1,38 @@
+/** `build`, and `builder` for its cache. */
+import { type Command, Option } from 'commander'
+import { lazily } from './session.ts'
+
+const collect = (value: string, earlier: string[] = []) => [...earlier, value]
+const many = (flags: string, description: string) => new Option(flags, description).argParser(collect).default([])
+
+export function build(program: Command): void {
+  program
+    .command('build <folder>')
+    .description('make an image from a Dockerfile')
+    .addOption(many('-t, --tag <name>', 'name of the image; may be repeated'))
+    .option('-f, --file <path>', 'Dockerfile; default: the one in the folder')
+    .option('--target <stage>', 'stage to build; default: the last')
+    .addOption(many('--build-arg <name=value>', 'value of an ARG; without value: from the environment'))
+    .addOption(many('--label <key=value>', 'label of the image'))
+    .option('--platform <os/arch>', "default: this host's")
+    .option('--network <name>', 'network of RUN steps: default, none, host or a name')
+    .addOption(many('--add-host <name:address>', 'line for the hosts file of RUN steps'))
+    .option('--no-cache', 'do every step again')
+    .option('--pull', 'ask the registries even for images that are here')
+    .option('-q, --quiet', "print only the image's id")
+    .action(lazily(async () => (await import('./commands/build.ts')).build))
+}
+
+export function builder(program: Command): void {
+  const noun = program.command('builder').description('the cache of builds')
+  const of = async () => await import('./commands/build.ts')
+  noun
+    .command('ls')
+    .description('finished steps, least recently used first')
+    .action(lazily(async () => (await of()).list))
+  noun
+    .command('prune')
+    .description('forget finished steps, least recently used first')
+    .option('--keep <bytes>', 'leave so much', '0')
+    .action(lazily(async () => (await of()).prune))
+}

@@ -1,0 +1,44 @@
+/** A build as lines: what begins, what it writes, how it ends; each line says whose it is. */
+import type { BuildResponse, Step } from '#api/gen/gantry/services/builder/v1/builder.ts'
+
+export class BuildLines {
+  readonly #out: { write(text: string): unknown }
+  readonly #begun = new Set<number>()
+  /** The piece of a line that each step has written last. */
+  readonly #partial = new Map<number, string>()
+
+  constructor(out: { write(text: string): unknown }) {
+    this.#out = out
+  }
+
+  tell({ step, output, warning }: BuildResponse): void {
+    if (warning) this.#line(0, `warning: ${warning.text} (line ${warning.line}, ${warning.rule})`)
+    if (output) this.#output(output.step, output.data.toString())
+    if (step && !this.#begun.has(step.id)) {
+      this.#begun.add(step.id)
+      this.#line(step.id, step.name)
+    } else if (step) this.#end(step)
+  }
+
+  #output(id: number, text: string): void {
+    const lines = ((this.#partial.get(id) ?? '') + text).split('\n')
+    this.#partial.set(id, lines.pop() ?? '')
+    for (const line of lines) this.#line(id, line)
+  }
+
+  #end(step: Step): void {
+    const rest = this.#partial.get(step.id) ?? ''
+    if (rest !== '') this.#line(step.id, rest)
+    if (step.error !== '') this.#line(step.id, `ERROR: ${step.error.split('\n')[0]}`)
+    else this.#line(step.id, step.cached ? 'CACHED' : `DONE ${seconds(step).toFixed(1)}s`)
+  }
+
+  #line(id: number, text: string): void {
+    this.#out.write(`#${id} ${text}\n`)
+  }
+}
+
+function seconds({ startedAt, completedAt }: Step): number {
+  if (startedAt === undefined || completedAt === undefined) return 0
+  return Number(completedAt.seconds - startedAt.seconds) + (completedAt.nanos - startedAt.nanos) / 1e9
+}

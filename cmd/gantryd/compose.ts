@@ -5,7 +5,6 @@
  */
 import 'reflect-metadata'
 import { join } from 'node:path'
-import type { Registry } from 'prom-client'
 import { type DependencyContainer, type InjectionToken, instanceCachingFactory, container as parent } from 'tsyringe'
 import type { Logger } from '#api/log/log.ts'
 import type { Store } from '#api/store/store.ts'
@@ -33,7 +32,6 @@ import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
 import { Connections, createNetworks, type Networks } from '#core/networks/networks.ts'
 import { PluginAdministration } from '#core/plugins/administration.ts'
 import { layerProviders } from '#core/plugins/layer-providers.ts'
-import { pluginMetrics } from '#core/plugins/metrics.ts'
 import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
 import { PluginRegistry } from '#core/plugins/registry.ts'
 import { createSupervisor, type Supervisor } from '#core/plugins/supervisor.ts'
@@ -85,7 +83,6 @@ export const tokens = {
   sandboxes: token<Sandboxes>('sandboxes'),
   sandboxShims: token<ShimController>('sandbox shims'),
   plugins: token<Supervisor>('plugins'),
-  metrics: token<Registry>('metrics'),
   pluginAdministration: token<PluginAdministration>('plugin administration'),
   networks: token<Networks>('networks'),
   connections: token<Connections>('connections of containers to networks'),
@@ -150,7 +147,6 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       logLevel: config.log_level,
     }),
   )
-  add(t.metrics, get => pluginMetrics(() => get(t.plugins).list(), get(t.plugins).journal))
   add(
     t.pluginAdministration,
     get =>

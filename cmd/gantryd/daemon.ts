@@ -67,8 +67,7 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
     health.serving = false
   })
   await admitGroup(address, group)
-  if (config.metrics.address !== '')
-    lifetimes.use(await serveMetrics(config.metrics.address, parts.resolve(tokens.metrics)))
+  if (config.metrics.address !== '') lifetimes.use(await metricsAt(config.metrics.address, parts))
   lifetimes.use(parts.resolve(tokens.plugins).startGateways())
   logger.info(
     { address, root: config.root, state: config.state, instance: instance.id },
@@ -117,6 +116,14 @@ async function startTasks(
   restarts.resume().catch(error => logger.error({ err: error }, 'containers that should run were not all started'))
   parts.resolve(tokens.gc).start()
   return events
+}
+
+/** Loaded when somebody wants them: the library is not small. */
+async function metricsAt(address: string, parts: Parts): Promise<AsyncDisposable> {
+  const { pluginMetrics } = await import('#core/plugins/metrics.ts')
+  const plugins = parts.resolve(tokens.plugins)
+  const registry = pluginMetrics(() => plugins.list(), plugins.journal)
+  return await serveMetrics(address, registry)
 }
 
 async function admitGroup(address: string, group: number | undefined): Promise<void> {

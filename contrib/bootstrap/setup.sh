@@ -35,4 +35,4 @@ once dependencies "$(sha256sum package-lock.json | cut -c1-64)" install_dependen
 once contracts "$(hash_of api/proto buf.gen.yaml)" generate_contracts
 once contracts-image "$(hash_of api/proto)" describe_contracts
 once native "$(hash_of shim-native api/proto)" build_native
-once bundles "$(hash_of api core plugins cmd contrib/bootstrap/build.ts package-lock.json)" build_bundles
+once bundles "$(hash_of api core plugins cmd contrib/bootstrap/build.ts contrib/examples package-lock.json)" build_bundles

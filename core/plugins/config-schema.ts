@@ -1,6 +1,6 @@
 /** A plugin's configuration table, checked by the JSON Schema (draft 2020-12) that its manifest names. */
 import { readFile } from 'node:fs/promises'
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
+import type { ErrorObject } from 'ajv/dist/2020.js'
 import { invalidArgument, messageOf } from '#api/errors/errors.ts'
 
 /** A schema larger than this is somebody's mistake. */
@@ -14,6 +14,8 @@ export type ConfigTable = Readonly<Record<string, unknown>>
  */
 export async function checkConfig(schemaPath: string, table: ConfigTable, where: string): Promise<ConfigTable> {
   const schema = await readSchema(schemaPath)
+  // Most plugins have none: the library is loaded when it is needed.
+  const { Ajv2020 } = await import('ajv/dist/2020.js')
   const ajv = new Ajv2020({ allErrors: true, useDefaults: true, strict: false })
   const completed = structuredClone(table)
   let valid: boolean

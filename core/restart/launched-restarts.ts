@@ -33,6 +33,8 @@ export class LaunchedRestarts implements Disposable {
   readonly #parts: LaunchedRestartsParts
   readonly #alarms = new Alarms()
   readonly #underWay = new KeyedLock()
+  /** Restarts under way, and when they were due, by container. */
+  readonly #starting = new Map<string, number>()
   /** The wait before the present run, by container. */
   readonly #waits = new Map<string, number>()
 
@@ -59,6 +61,7 @@ export class LaunchedRestarts implements Disposable {
   /** Never throws. What cannot be started now is tried again, with the back-off growing. */
   async #restart(ns: string, id: string): Promise<void> {
     const { tasks, records, logger } = this.#parts
+    this.#starting.set(keyOf(ns, id), Date.now())
     try {
       const state = (await tasks.describe(ns, id))?.status
       // Somebody was faster. UNKNOWN is a task that is being taken away this moment.
@@ -75,6 +78,8 @@ export class LaunchedRestarts implements Disposable {
       if (isGantryError(error, 'NOT_FOUND') && (await this.#isGone(ns, id))) return
       logger.warn({ ns, id, err: error }, `restart failed: ${messageOf(error)}`)
       await this.#failed(ns, id)
+    } finally {
+      this.#starting.delete(keyOf(ns, id))
     }
   }
 
@@ -132,7 +137,7 @@ export class LaunchedRestarts implements Disposable {
 
   stateOf(ns: string, id: string): RestartState {
     const { count, stoppedByHand } = this.#parts.records.get(ns, id)
-    const atMs = this.#alarms.at(ns, id)
+    const atMs = this.#alarms.at(ns, id) ?? this.#starting.get(keyOf(ns, id))
     return { count, stoppedByHand, nextAt: atMs === undefined ? undefined : timestampOf(atMs) }
   }
 

@@ -6,7 +6,7 @@ import { type Header, pack as newPack, type Pack } from 'tar-stream'
 import { type Entry, Folder } from './root-files.ts'
 
 export interface PackOptions {
-  /** Name of the entry in the archive, in place of its own; "." keeps the names of what lies in it. */
+  /** Name of the entry in the archive, in place of its own; empty: what lies in it, without it. */
   as: string
   /** What lies on another file system is left out (the directory it is mounted at is not). */
   oneFileSystem?: boolean
@@ -44,7 +44,7 @@ class Packer {
       await this.#addFile(folder.at(name), stats, as)
       return
     }
-    await this.#addPlain(folder.at(name), stats, as)
+    if (as !== '') await this.#addPlain(folder.at(name), stats, as)
     if (stats.isDirectory() && (this.#device === undefined || stats.dev === this.#device))
       await this.#addChildren(path, as)
   }
@@ -52,7 +52,7 @@ class Packer {
   async #addChildren(path: string, as: string): Promise<void> {
     using folder = await Folder.open(this.#root, path)
     for (const name of (await readdir(folder.at('.'))).sort()) {
-      const child = as === '.' || as === '' ? name : `${as.replace(/\/$/, '')}/${name}`
+      const child = as === '' ? name : `${as.replace(/\/$/, '')}/${name}`
       await this.add(folder, name, `${path === '/' ? '' : path}/${name}`, child).catch(
         (error: NodeJS.ErrnoException) => {
           // A running container takes files away while they are read.

@@ -59,7 +59,7 @@ export function archiveRoutes(parts: ContainerParts): Routes {
       const send = async (root: string) => {
         using entry = await findEntry(root, '/')
         beginStream(reply, 'application/octet-stream')
-        await pipeline(packEntry(root, entry, { as: '.', oneFileSystem: true }), reply.raw)
+        await pipeline(packEntry(root, entry, { as: '', oneFileSystem: true }), reply.raw)
       }
       await (isRunning(found.state) ? withTree(engine, found, send) : withContainerRoot(engine, found, send))
       publishContainerEvent(engine.events, found, 'export')

@@ -8,6 +8,9 @@ import { mount, unmount } from '#api/sys/sys.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Found } from './store.ts'
 
+/** Longer than any copy takes. */
+const leaseMs = 3_600_000
+
 type RootsEngine = Pick<Engine, 'core' | 'settings'>
 
 /** A view of the image that a container is made from, taken away afterwards. */
@@ -16,13 +19,18 @@ export async function withImageRoot<T>(
   found: Found,
   body: (root: string) => Promise<T>,
 ): Promise<T> {
+  const { core } = engine
   const { snapshotter, parent } = imageSnapshot(found)
   const key = `docker-view-${randomBytes(8).toString('hex')}`
-  const { mounts } = await engine.core.snapshots.view({ snapshotter, key, parent })
+  // Nobody refers to a view: garbage collection would take it.
+  const expire = new Date(Date.now() + leaseMs).toISOString()
+  await core.leases.create({ id: key, labels: { 'containerd.io/gc.expire': expire } })
   try {
+    const { mounts } = await core.snapshots.view({ snapshotter, key, parent }, { lease: key })
     return await withMounted(engine, mounts, body)
   } finally {
-    await engine.core.snapshots.remove({ snapshotter, key })
+    await core.snapshots.remove({ snapshotter, key }).catch(() => {})
+    await core.leases.delete({ id: key }).catch(() => {})
   }
 }
 

@@ -100,7 +100,8 @@ function processOf(config: Config, host: HostConfig): Input<NonNullable<Containe
     user: config.User,
     additionalGroups: host.GroupAdd ?? [],
     terminal: config.Tty,
-    stdin: config.OpenStdin ? (config.StdinOnce ? 'once' : 'open') : 'none',
+    // A terminal's input stays open when its client detaches.
+    stdin: config.OpenStdin ? (config.StdinOnce && !config.Tty ? 'once' : 'open') : 'none',
     consoleRows: rows,
     consoleColumns: columns,
   }

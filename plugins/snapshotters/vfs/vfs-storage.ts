@@ -13,20 +13,18 @@ export class VfsStorage implements SnapshotStorage {
   readonly rebases = false
   readonly #directory: SnapshotDirectory
   readonly #step: StepHook
-  readonly #draining: AbortSignal
 
-  /** `draining` cuts copies short: the process is to end, and nobody waits for the answer. */
-  constructor(directory: SnapshotDirectory, { step, draining }: { step: StepHook; draining: AbortSignal }) {
+  constructor(directory: SnapshotDirectory, step: StepHook) {
     this.#directory = directory
     this.#step = step
-    this.#draining = draining
   }
 
   async make({ id, parentIds: [parent], info }: SnapshotNode): Promise<void> {
     if (parent === undefined) return this.#makeEmpty(id)
     if (info.kind === 'view') return
     this.#step('copying')
-    await copyTree(this.#directory.of(parent), this.#directory.of(id), this.#draining)
+    // Not stopped when the process is told to end: what takes longer than it is given is swept by the next start.
+    await copyTree(this.#directory.of(parent), this.#directory.of(id))
   }
 
   #makeEmpty(id: number): void {

@@ -15,8 +15,8 @@ export const vfs = defineSnapshotter({
   version: '0.1.0',
   capabilities: ['usage', 'cleanup'],
   ...configOf(z.strictObject({})),
-  async create({ root, log, step, draining, openMetaStore }) {
+  async create({ root, log, step, openMetaStore }) {
     const directory = await SnapshotDirectory.open(root, { log, step })
-    return StoredSnapshotter.open(await openMetaStore(), new VfsStorage(directory, { step, draining }), step)
+    return StoredSnapshotter.open(await openMetaStore(), new VfsStorage(directory, step), step)
   },
 })

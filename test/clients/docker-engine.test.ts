@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endpointGroups } from '../../plugins/gateways/docker/compat/endpoints.ts'
 import { patience } from '../daemon/patience.ts'
 import { Scoreboard } from '../interop/scoreboard.ts'
 import { Docker, dockerCommand } from './docker.ts'
@@ -22,7 +23,21 @@ test('docker on networks, volumes, events and the engine', { skip }, async t => 
   await volumes(docker, verb)
   await events(docker, verb)
   await engine(docker, verb)
+  await verb('engine', 'every endpoint stands as docs/docker-compat.md says', () => standings(docker))
 })
+
+/** Asked for things that are not there: an endpoint that is served knows better than "page not found". */
+async function standings(docker: Docker): Promise<void> {
+  const wrong: string[] = []
+  for (const { name, standing, ask = '' } of endpointGroups.flatMap(group => group.endpoints)) {
+    const [method = '', path = ''] = name.split(' ')
+    const { status, body } = await docker.request(method, path.replace(/\{\w+\}/g, 'nosuch') + ask)
+    const isServed = status !== 501 && status !== 0 && !body.includes('page not found')
+    if (isServed !== (standing !== 'not implemented'))
+      wrong.push(`${name}: ${standing}, but ${status} ${body.slice(0, 200)}`)
+  }
+  assert.deepEqual(wrong, [])
+}
 
 async function failing(docker: Docker, ...args: string[]): Promise<string> {
   const { code, stderr } = await docker.run(args)

@@ -1,0 +1,31 @@
+/** What of the body of `POST /containers/create` is heeded. Members that are not named here are heeded as in Docker. */
+import type { Standing } from './endpoints.ts'
+
+export interface Option {
+  /** `HostConfig.Init` */
+  readonly name: string
+  readonly standing: Standing
+  readonly note: string
+}
+
+const option = (name: string, standing: Standing, note: string): Option => ({ name, standing, note })
+const ignored = 'taken and shown, without effect'
+
+export const createOptions: readonly Option[] = [
+  option('ArgsEscaped', 'not implemented', `Windows: ${ignored}`),
+  option(
+    'HostConfig.LogConfig',
+    'partial',
+    'json-file, local (kept as json-file) and none; others are refused with 501',
+  ),
+  option('HostConfig.SecurityOpt', 'partial', 'seccomp, no-new-privileges, systempaths; apparmor and label warn'),
+  option('HostConfig.VolumeDriver', 'partial', 'local'),
+  option('HostConfig.DeviceRequests', 'not implemented', ignored),
+  option('HostConfig.StorageOpt', 'not implemented', ignored),
+  option('HostConfig.ContainerIDFile', 'works', "the client's own: shown"),
+  option('HostConfig.CpuCount', 'not implemented', `Windows: ${ignored}`),
+  option('HostConfig.CpuPercent', 'not implemented', `Windows: ${ignored}`),
+  option('HostConfig.IOMaximumIOps', 'not implemented', `Windows: ${ignored}`),
+  option('HostConfig.IOMaximumBandwidth', 'not implemented', `Windows: ${ignored}`),
+  option('HostConfig.Isolation', 'not implemented', `Windows: ${ignored}`),
+]

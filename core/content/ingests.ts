@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { alreadyExists, notFound, unavailable } from '#api/errors/errors.ts'
 import { ContentCreate } from '#api/gen/containerd/events/content.ts'
+import { isSysError } from '#api/sys/sys.ts'
 import type { Digest } from '#api/types/digest.ts'
 import { validateLabels } from '#api/types/identifiers.ts'
 import { type EventPublisher, eventAny } from '#core/events/events.ts'
@@ -145,9 +146,7 @@ export class Ingests {
         options.expected,
         this.#hooks(ns, options, { record, ingest, opened, release }),
       )
-      if (copyOf !== undefined && copyOf.bytes > 0)
-        for await (const chunk of createReadStream(this.#blobs.path(copyOf.digest), { end: copyOf.bytes - 1 }))
-          await writer.write(chunk)
+      if (copyOf !== undefined) await this.#copyInto(writer, copyOf)
       return writer
     }
     const digest = record.shared
@@ -155,9 +154,29 @@ export class Ingests {
     if (digest === undefined || sizeBytes === undefined) return await ownWriter()
     const hooks = this.#hooks(ns, options, { record, opened, release })
     return new SharedIngestWriter(options.ref, { digest, sizeBytes }, hooks, async bytes => {
+      hooks.check()
+      const own = await ownWriter({ digest, bytes })
+      if (opened.isRevoked) await own.close()
+      hooks.check()
+      // Only now: until the copy is made, the record keeps the blob's file.
       this.#metadata.write(tx => tx.put(objectKey(ns, 'ingests', options.ref), withoutShared(record)))
-      return await ownWriter({ digest, bytes })
+      return own
     })
+  }
+
+  /** The first bytes of a blob as an ingest's beginning, in place of what an earlier writer may have left. */
+  async #copyInto(writer: IngestWriter, { digest, bytes }: { digest: Digest; bytes: number }): Promise<void> {
+    if (writer.offset > 0) await writer.truncate(0)
+    if (bytes === 0) return
+    try {
+      for await (const chunk of createReadStream(this.#blobs.path(digest), { end: bytes - 1 }))
+        await writer.write(chunk)
+    } catch (cause) {
+      await writer.close()
+      // Aborted meanwhile: the blob had nobody else.
+      if (isSysError(cause, 'ENOENT')) throw notFound(`reference ${writer.ref}`, { cause })
+      throw cause
+    }
   }
 
   /** Records the ingest and its lease. ALREADY_EXISTS, with the blob leased, when the namespace has the blob. */

@@ -7,12 +7,14 @@ import {
   type SnapshotRecord,
 } from '#core/metadata/metadata.ts'
 import type { SnapshotInfo, SnapshotterFronts } from '#core/snapshots/snapshots.ts'
+import type { TaskManager } from '#core/tasks/tasks.ts'
 import type { Check, Finding, Round } from '../doctor.ts'
 import { type Stored, stored } from '../stored.ts'
 
 interface Parts {
   readonly metadata: Metadata
   readonly snapshots: SnapshotterFronts
+  readonly tasks: Pick<TaskManager, 'has'>
   readonly collect: () => Promise<unknown>
 }
 
@@ -162,7 +164,7 @@ function* pairFindings(
 
 async function* strayFindings(parts: Parts, snapshotter: string): AsyncGenerator<Finding> {
   const due = parts.snapshots.isSweepDue(snapshotter)
-  const used = await usedSnapshots(parts.metadata, snapshotter)
+  const used = await usedSnapshots(parts, snapshotter)
   for (const { name, sizeBytes } of await parts.snapshots.strays(snapshotter)) {
     const object = `snapshot ${snapshotter}: ${name}`
     const user = used.get(name.replace(/^([^/]*)\/[^/]*\//, '$1/'))
@@ -199,10 +201,11 @@ function missed(object: string, user: string): Finding {
   }
 }
 
-/** Who uses which `<ns>/<key>`. */
-async function usedSnapshots(metadata: Metadata, snapshotter: string): Promise<Map<string, string>> {
+/** Which running container uses which `<ns>/<key>`. */
+async function usedSnapshots({ metadata, tasks }: Parts, snapshotter: string): Promise<Map<string, string>> {
   const used = new Map<string, string>()
   for await (const { ns, rest, value } of stored<ContainerRecord>(metadata, 'containers'))
-    if (value.snapshotter === snapshotter) used.set(`${ns}/${value.snapshotKey}`, `container ${ns}/${rest[0]}`)
+    if (value.snapshotter === snapshotter && tasks.has(ns, rest[0] ?? ''))
+      used.set(`${ns}/${value.snapshotKey}`, `container ${ns}/${rest[0]}`)
   return used
 }

@@ -4,8 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ErrorCode, isGantryError } from '#api/errors/errors.ts'
 import { mount, unmount } from '#api/sys/sys.ts'
+import { patience } from '../daemon/patience.ts'
 import {
   descriptorOf,
   type Entry,
@@ -274,22 +276,44 @@ describe('pull, when things go wrong', { skip }, () => {
     proxy.rules = []
   })
 
-  test('a pull withdrawn in the middle is CANCELED, and the next one works', async () => {
+  test('a pull withdrawn before a layer’s first byte is CANCELED, and the next one works', async () => {
     const image = makeImage({ layers: [unique(100_000)] })
     const reference = await published(image)
-    proxy.rules = [
-      { path: new RegExp(`blobs/${image.layers[0]?.digest}`), times: 1, fault: { kind: 'delay', ms: 5000 } },
-    ]
-    const context = room.context(AbortSignal.timeout(300))
-    await fails(
-      room.transfers.pull({ reference }, storedImage(reference), context),
-      'CANCELED',
-      /pull of|context canceled/,
+    const path = new RegExp(`blobs/${image.layers[0]?.digest}`)
+    await withdrawn(reference, { path, times: 1, fault: { kind: 'stall', bytes: 0 } }, () =>
+      proxy.seen.some(({ url }) => path.test(url)),
     )
     await nothingVisible(reference)
-    proxy.rules = []
     assert.equal((await pull(reference)).length, 1)
   })
+
+  test('a pull withdrawn in the middle of a layer keeps what came, and the next one goes on there', async () => {
+    const content = `${++number}`.repeat(300_000)
+    const image = makeImage({ layers: [[{ path: 'data', content }]], compression: 'none' })
+    const reference = await published(image)
+    const path = new RegExp(`blobs/${image.layers[0]?.digest}`)
+    const arrived = async () => ((await room.content.listStatuses(ns))[0]?.offset ?? 0) > 100_000
+    await withdrawn(reference, { path, times: 1, fault: { kind: 'stall', bytes: 150_000 } }, arrived)
+    const [left] = await room.content.listStatuses(ns)
+    assert.ok((left?.offset ?? 0) > 100_000, `kept ${left?.offset}`)
+    proxy.seen.length = 0
+    assert.equal((await pull(reference)).length, 1)
+    assert.equal(proxy.seen.find(({ url }) => path.test(url))?.range, `bytes=${left?.offset}-`)
+  })
+
+  /** Pulls, and withdraws the call as soon as `until` is true. */
+  async function withdrawn(reference: string, rule: Rule, until: () => boolean | Promise<boolean>): Promise<void> {
+    proxy.rules = [rule]
+    proxy.seen.length = 0
+    const stop = new AbortController()
+    const pulling = room.transfers.pull({ reference }, storedImage(reference), room.context(stop.signal))
+    const failed = fails(pulling, 'CANCELED', /pull of|context canceled/)
+    for (const deadline = Date.now() + 20_000 * patience; !(await until()); await sleep(5))
+      if (Date.now() > deadline) throw new Error('the pull never got that far')
+    stop.abort()
+    await failed
+    proxy.rules = []
+  }
 
   test('schema 1 and other documents are refused by name', async () => {
     const reference = await published(makeImage({ layers: [] }))

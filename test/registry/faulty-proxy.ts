@@ -11,6 +11,8 @@ export type Fault =
   | { kind: 'status'; status: number; headers?: Record<string, string>; body?: string }
   /** Passes `bytes` of the body on, then breaks the connection. -1: no answer at all. */
   | { kind: 'cut'; bytes: number }
+  /** Passes `bytes` of the body on, then nothing until the client goes. */
+  | { kind: 'stall'; bytes: number }
   /** Flips the byte at `at` of the body. */
   | { kind: 'flip'; at: number }
   /** Answers 200 with the whole body though a range was asked for. */
@@ -130,9 +132,11 @@ async function relay(answer: IncomingMessage, outgoing: ServerResponse, fault: F
       const at = fault.at - passed
       chunk[at] = (chunk[at] ?? 0) ^ 0xff
     }
-    const piece = fault?.kind === 'cut' ? chunk.subarray(0, Math.max(0, fault.bytes - passed)) : chunk
+    const ends = fault?.kind === 'cut' || fault?.kind === 'stall'
+    const piece = ends ? chunk.subarray(0, Math.max(0, fault.bytes - passed)) : chunk
     passed += chunk.length
     if (piece.length > 0 && !outgoing.write(piece)) await drainedOrClosed(outgoing)
+    if (fault?.kind === 'stall' && passed >= fault.bytes) return void (await once(outgoing, 'close'))
     if (fault?.kind === 'cut' && passed >= fault.bytes) {
       // Let what was written leave before the connection goes.
       await sleep(5)

@@ -1,4 +1,5 @@
 /** `snapshots ls|tree|info|usage|mounts|rm`. */
+import { failedPrecondition } from '#api/errors/errors.ts'
 import { type Info, Kind, SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
 import { printJson } from '../output/json.ts'
 import { printRecords } from '../output/table.ts'
@@ -70,7 +71,12 @@ export async function usage(session: Session, _flags: unknown, keys: string[]): 
 
 /** As commands that would perform them, `DIR` standing for where. */
 export async function mounts(session: Session, _flags: unknown, key: string): Promise<void> {
-  const { mounts } = await session.client(SnapshotsDefinition).mounts({ snapshotter: snapshotterOf(session), key })
+  const client = session.client(SnapshotsDefinition)
+  const snapshotter = snapshotterOf(session)
+  // The daemon names its backend's key here, as containerd does; a user knows this one.
+  if ((await client.stat({ snapshotter, key })).info?.kind === Kind.COMMITTED)
+    throw failedPrecondition(`snapshot "${key}" is committed: only active snapshots and views have mounts`)
+  const { mounts } = await client.mounts({ snapshotter, key })
   if (session.json) return printJson(mounts)
   for (const mount of mounts)
     console.log(`mount -t ${mount.type} ${mount.source} DIR${mount.target} -o ${mount.options.join(',')}`)

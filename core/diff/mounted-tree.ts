@@ -1,5 +1,5 @@
 /** Gets at the directory behind mounts, mounting only when it must. */
-import { access, mkdtemp, rmdir } from 'node:fs/promises'
+import { access, mkdtemp, readdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { refusedMount } from '#api/sys/refused-mount.ts'
@@ -32,10 +32,19 @@ export async function withTree<T>(
   }
   await using undo = new AsyncDisposableStack()
   const path = await mkdtemp(join(tempDir, 'diff-'))
-  undo.defer(() => rmdir(path))
+  // Only what is unmounted is taken away.
+  undo.defer(async () => {
+    await unmount(path, { recursive: true })
+    await removeMountPoints(path)
+  })
   await mount([...mounts], path).catch(refusedMount)
-  undo.defer(() => unmount(path, { recursive: true }))
   return await body({ path, format: 'plain', lowers: [], userxattr: false })
+}
+
+/** The folder, and those that mounts with a target of their own had made in it. */
+async function removeMountPoints(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) await removeMountPoints(join(folder, name))
+  await rmdir(folder)
 }
 
 /** The tree when no mount is needed to get at it; undefined when one is. */

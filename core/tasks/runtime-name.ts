@@ -1,6 +1,6 @@
 /** From a runtime's name to its shim's executable (containerd's rule). */
 import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { invalidArgument, notFound } from '#api/errors/errors.ts'
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
@@ -58,8 +58,10 @@ async function requireExecutable(path: string, runtime: string): Promise<string>
 }
 
 async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
+  try {
+    await access(path, constants.X_OK)
+    return (await stat(path)).isFile()
+  } catch {
+    return false
+  }
 }

@@ -464,6 +464,13 @@ function networks(program: Command): void {
     .option('--network <name>', 'default: all of its networks')
     .action(lazily(async () => (await endpoints()).unpublish))
   noun
+    .command('capture <container> [filter...]')
+    .description('what a container sends and receives, as pcap on standard output (tcpdump in its network namespace)')
+    .option('-w, --write <file>', 'into a file')
+    .option('-i, --interface <name>', 'default: its first')
+    .option('-c, --count <packets>', 'end after so many')
+    .action(lazily(async () => (await import('./commands/network-capture.ts')).capture))
+  noun
     .command('check <network>')
     .description("compare its attachments with the kernel's state; exits with 1 when something is missing")
     .action(lazily(async () => (await endpoints()).check))

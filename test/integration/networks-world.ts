@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -59,7 +59,18 @@ export class PluginProcess implements AsyncDisposable {
     this.#child = spawn(process.execPath, [bridgeMain, ...place, '--log-level', 'error'], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
-    await until(() => this.plugin.status().then(() => true, isNotUnavailable))
+    await until(() => this.plugin.status().then(() => true, isNotUnavailable), 60_000)
+  }
+
+  /** CPU time the process has used: utime and stime of proc(5), in ticks of 10 ms. */
+  cpuMs(): number {
+    const stat = readFileSync(`/proc/${this.#child?.pid}/stat`, 'utf8')
+    const [utime = 0, stime = 0] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13)
+      .map(Number)
+    return (utime + stime) * 10
   }
 
   /** SIGKILL by default. */
@@ -233,7 +244,7 @@ function isNotUnavailable(error: unknown): boolean {
   return !isGantryError(error, 'UNAVAILABLE')
 }
 
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 20_000): Promise<void> {
   for (const deadline = Date.now() + timeoutMs; !(await condition()); ) {
     assert.ok(Date.now() < deadline, `not within ${timeoutMs} ms: ${condition}`)
     await new Promise(resolve => setTimeout(resolve, 5))

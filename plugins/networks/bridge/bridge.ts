@@ -32,7 +32,7 @@ import { describe, Ledger, textOf } from './ledger.ts'
 import { LinkWatch } from './link-watch.ts'
 import { LoopbackRelay } from './loopback-relay.ts'
 import { BridgeNetworks, firewallNetwork } from './networks.ts'
-import { sweep } from './sweep.ts'
+import { Sweeps } from './sweep.ts'
 
 export const bridge = defineNetwork({
   id: 'bridge',
@@ -57,6 +57,7 @@ export class BridgeNetwork implements NetworkPlugin {
   readonly #watches = new DisposableStack()
   readonly #resolvers: Resolvers
   readonly #relay: LoopbackRelay
+  readonly #sweeps: Sweeps
 
   constructor(env: PluginEnv<BridgeConfig>) {
     const { config, instance, log } = env
@@ -78,6 +79,7 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#relay = relay
     this.#resolvers = resolvers
     this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers, relay })
+    this.#sweeps = new Sweeps({ instance, ledger, firewall })
     this.#attachments.resumeRemovals()
     this.#watches.use(firewall.watch())
     this.#watches.use(
@@ -132,7 +134,7 @@ export class BridgeNetwork implements NetworkPlugin {
     const keep = new Set(valid.map(attachment => textOf({ ...attachment, networkId })))
     const ended = this.#ledger.attachments(networkId).filter(row => !keep.has(textOf(row)))
     for (const row of ended) await this.#detach(row)
-    const strays = await sweep({ instance: this.#env.instance, ledger: this.#ledger, firewall: this.#firewall })
+    const strays = await this.#sweeps.run()
     const removed = [...ended.map(row => `attachment of ${describe(row)}`), ...strays]
     for (const line of removed) this.#env.log.info({ networkId, removed: line }, 'garbage removed')
     return removed

@@ -10,8 +10,37 @@ export interface SweepParts {
   readonly firewall: Firewall
 }
 
+/**
+ * Sweeps look at everything, whichever network asked: those who ask before one has begun share it (a start asks for each of
+ * thousands of networks at once). What it removed is told to the first of them.
+ */
+export class Sweeps {
+  readonly #parts: SweepParts
+  #waiting: Promise<string[]> | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: SweepParts) {
+    this.#parts = parts
+  }
+
+  async run(): Promise<string[]> {
+    if (this.#waiting) {
+      await this.#waiting
+      return []
+    }
+    const before = this.#last
+    const sweeping = before.then(() => {
+      this.#waiting = undefined
+      return sweep(this.#parts)
+    })
+    this.#waiting = sweeping
+    this.#last = sweeping.catch(() => {})
+    return await sweeping
+  }
+}
+
 /** A line for each thing removed. The ledger is written before the kernel: what it lacks has no owner. */
-export async function sweep({ instance, ledger, firewall }: SweepParts): Promise<string[]> {
+async function sweep({ instance, ledger, firewall }: SweepParts): Promise<string[]> {
   const links = strayLinks(await listLinks(), instance, ledger)
   for (const link of links) await perform([deleteLink(link.name)]).catch(() => {})
   const owned = new Set(singlePorts(ledger.attachments().flatMap(row => row.ports)).map(portText))

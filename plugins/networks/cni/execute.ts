@@ -2,7 +2,6 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  type ErrorCode,
   failedPrecondition,
   type GantryError,
   internal,
@@ -37,8 +36,6 @@ const codes: Readonly<Record<number, (message: string) => GantryError>> = {
   50: unavailable,
   51: unavailable,
 }
-/** Codes for which a verb has not been there before the version that brought it. */
-export const unknownVerb: ErrorCode = 'INVALID_ARGUMENT'
 
 /**
  * Answers what it printed, as JSON; undefined when it printed nothing. A binary that is nowhere: NOT_FOUND. What it refuses

@@ -1,6 +1,7 @@
 /** A running container joins and leaves networks, opens and closes ports, by gctr: what it sees inside, and after a restart. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -99,6 +100,21 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     )
     await ok('networks', 'unpublish', 'w')
     await remove('w', 'other')
+  })
+
+  test('capture writes what a container says, as pcap', { skip: !existsSync('/usr/bin/tcpdump') }, async () => {
+    await sleeper('talker', '--net', 'blue')
+    const file = join(daemon.folder, 'talk.pcap')
+    const capturing = ok('networks', 'capture', 'talker', '-c', '2', '-w', file, 'icmp')
+    const gateway = (await inside('talker', 'ip', 'route')).match(/default via ([\d.]+)/)?.[1] ?? ''
+    // Until both are caught; the capture may begin after the first ones.
+    const pinging = inside('talker', 'ping', '-c', '60', '-W', '2', gateway).catch(() => {})
+    await capturing
+    await remove('talker')
+    await pinging
+    const bytes = readFileSync(file)
+    assert.equal(bytes.readUInt32LE(0), 0xa1b2c3d4)
+    assert.ok(bytes.length > 24 + 2 * (16 + 84), `${bytes.length} bytes`)
   })
 
   test('what cannot be connected says why', async () => {

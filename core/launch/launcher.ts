@@ -153,7 +153,10 @@ export class LauncherImpl implements Launcher {
       { ...container, ...composed?.record, extensions: { ...extended(container, extensions), [own.typeUrl]: own } },
       composed ? ['labels', 'spec', 'extensions'] : ['extensions'],
     )
-    if (current.name !== next.name) this.#parts.names.release(ns, current.name, id)
+    if (current.name !== next.name) {
+      this.#parts.names.release(ns, current.name, id)
+      await this.#parts.networks.rename(ns, id, next.name)
+    }
     return composed?.warnings ?? []
   }
 

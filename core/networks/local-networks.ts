@@ -155,7 +155,10 @@ class LocalNetworks implements Networks {
       for (const row of this.#living(ns, containerId, undefined)) {
         const renamed = { ...row, wishes: { ...row.wishes, name } }
         this.#store.putAttachments([renamed])
-        await this.#attacher.update(renamed, { names: { aliases: namesOf(renamed) } })
+        await this.#attacher.update(renamed, { names: { aliases: namesOf(renamed) } }).catch(error => {
+          const reason = messageOf(error)
+          this.#logger.warn({ ns, containerId, driver: row.driver, reason }, 'a network goes on with the old name')
+        })
       }
     })
   }

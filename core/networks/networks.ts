@@ -192,7 +192,7 @@ export interface Networks {
   /** Compares a network's attachments with the kernel; a sentence for each difference. */
   check(ns: string, network: string): Promise<string[]>
 
-  /** Names, in a network, of a container that was renamed; the first is its own. Not attached: nothing. */
+  /** Its networks know a renamed container by its new name. A plugin that cannot (be reached) is logged. Not attached: nothing. */
   rename(ns: string, containerId: string, name: string): Promise<void>
 
   /** What a container is attached to, in the order of its interfaces; empty for none or an unknown container. */

@@ -117,6 +117,33 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await assert.rejects(networks.get('one', 'blue'), fails('NOT_FOUND', /"blue"/))
   })
 
+  test('join, publish, rename, unpublish; what is wrong is told', async () => {
+    await networks.create('one', { name: 'pink' })
+    const netns = await world.namespace('joins')
+    await networks.attach('one', 'j', netns, [{ network: 'bridge' }], { wishes: { name: 'jay' } })
+    const joined = await networks.join('one', 'j', netns, { network: 'pink', aliases: ['x'], gatewayPriority: 5 })
+    assert.deepEqual([joined.interfaceName, joined.names], ['eth1', ['x', 'j']])
+    assert.deepEqual(
+      joined.result.routes.map(({ priority }) => priority),
+      [99_501, 99_501],
+    )
+    const open = await networks.publish('one', 'j', undefined, [tcp(8090)])
+    assert.deepEqual(
+      open.map(({ hostIp }) => hostIp),
+      ['0.0.0.0', '::'],
+    )
+    assert.equal((await networks.get('one', 'pink')).attachments[0]?.result.ports.length, 2)
+    await networks.rename('one', 'j', 'kay')
+    assert.deepEqual((await networks.attachments('one', 'j'))[0]?.names, ['kay', 'j'])
+    assert.deepEqual(await networks.check('one', 'pink'), [])
+    world.in(netns, 'ip', 'link', 'del', 'eth1')
+    assert.match((await networks.check('one', 'pink')).join(), /attachment of one\/j: link .* is missing/)
+    assert.deepEqual(await networks.unpublish('one', 'j', undefined, []), [])
+    await assert.rejects(networks.publish('one', 'nobody', undefined, [tcp(1)]), fails('FAILED_PRECONDITION', /nobody/))
+    await networks.detach('one', 'j')
+    await networks.remove('one', 'pink')
+  })
+
   test('found by name, id and prefix; only in its own namespace', async () => {
     const { network } = await networks.create('one', { name: 'green', labels: { a: 'b' } })
     for (const wanted of ['green', network.id, network.id.slice(0, 12)])

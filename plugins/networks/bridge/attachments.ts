@@ -1,6 +1,7 @@
 /** The life of an attachment: written down, made, changed, undone. */
 import { failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
+import { isSysError } from '#api/sys/sys.ts'
 import { type Firewall, singlePorts } from '#sdk/iptables-wrapper/firewall.ts'
 import type { AddRequest, CheckRequest, Result, UpdateRequest } from '#sdk/network.ts'
 import type { PluginEnv } from '#sdk/plugin.ts'
@@ -116,7 +117,11 @@ export class Attachments {
     this.#hostPorts.release(change.closed)
     const plan = endpointPlan(change.row, network)
     const bridge = await this.#networks.bridge(network)
-    if (change.opened.length + change.closed.length > 0) await rejoin(plan, bridge.index)
+    if (change.opened.length + change.closed.length > 0)
+      await rejoin(plan, bridge.index).catch(error => {
+        // The interface was taken away inside the container: there is nothing to set, and `check` says so.
+        if (!isSysError(error, 'ENODEV')) throw error
+      })
     await this.#listener.attached(change.row)
     return resultOf(plan, bridge)
   }

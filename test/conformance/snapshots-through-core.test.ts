@@ -47,4 +47,4 @@ async function start(root: string): Promise<Snapshotter> {
   }
 }
 
-snapshotterSuite('overlayfs, through the core', start, { renamesDirectories: false })
+snapshotterSuite('overlayfs, through the core', start)

@@ -111,8 +111,8 @@ async function everybody(daemon: Daemon, world: World): Promise<Told[]> {
 }
 
 const atFault = new Set(['INTERNAL', 'UNKNOWN', 'DATA_LOSS', 'THROWN'])
-/** In runc's words, a container that cannot be made; a layer whose bytes are no archive. */
-const excused = [/OCI runtime/, /invalid archive/]
+/** In runc's words, a container that cannot be made; a layer whose bytes are no archive; stdio that is not there. */
+const excused = [/OCI runtime/, /invalid archive/, /^stdio: /]
 
 /** What a daemon says when it is at fault itself. */
 function faults(told: readonly Told[]): string[] {

@@ -76,7 +76,7 @@ function typeOf(mode: number): 'c' | 'b' | undefined {
 }
 
 /** glibc's gnu_dev_major and gnu_dev_minor, within the 2^53 that Node reports. */
-function splitDeviceNumber(rdev: number): { major: number; minor: number } {
+export function splitDeviceNumber(rdev: number): { major: number; minor: number } {
   const device = BigInt(rdev)
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)
   const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n)

@@ -5,6 +5,7 @@ import { availableParallelism, release } from 'node:os'
 import { hostPlatform } from '#api/types/platform.ts'
 import { capabilitiesOfMask } from './capabilities.ts'
 import { findInit } from './init.ts'
+import { type HardLimits, parseHardLimits } from './rlimits.ts'
 
 /** `hybrid`: v1 controllers, and a v2 tree beside them for grouping (systemd's word). */
 export type CgroupLayout = 'v1' | 'hybrid' | 'v2'
@@ -18,6 +19,8 @@ export interface HostFacts {
   /** Capabilities the daemon may hand out: its own bounding set. */
   capabilities: string[]
   cgroups: CgroupLayout
+  /** What no process of a container may exceed; undefined: no ceiling (CAP_SYS_RESOURCE). */
+  hardLimits?: HardLimits | undefined
   /** A static init program; undefined when there is none. */
   initPath: string | undefined
 }
@@ -26,13 +29,19 @@ export interface HostFacts {
 const CGROUP2_SUPER_MAGIC = 0x6367_7270
 
 export async function readHostFacts(): Promise<HostFacts> {
-  const [status, root] = await Promise.all([readFile('/proc/self/status', 'utf8'), statfs('/sys/fs/cgroup')])
+  const [status, limits, root] = await Promise.all([
+    readFile('/proc/self/status', 'utf8'),
+    readFile('/proc/self/limits', 'utf8'),
+    statfs('/sys/fs/cgroup'),
+  ])
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'
+  const capabilities = capabilitiesOfMask(BigInt(`0x${mask}`))
   return {
+    hardLimits: capabilities.includes('CAP_SYS_RESOURCE') ? undefined : parseHardLimits(limits),
     architecture: hostPlatform().architecture,
     kernelRelease: release(),
     cpus: availableParallelism(),
-    capabilities: capabilitiesOfMask(BigInt(`0x${mask}`)),
+    capabilities,
     initPath: findInit(process.env.PATH ?? ''),
     cgroups: root.type === CGROUP2_SUPER_MAGIC ? 'v2' : existsSync('/sys/fs/cgroup/unified') ? 'hybrid' : 'v1',
   }

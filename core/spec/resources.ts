@@ -13,8 +13,8 @@ export interface ResourceWish {
   cpusetCpus: string
   cpusetMems: string
   pidsLimit: bigint
-  blkioWeight: number
   oomKillDisable: boolean
+  memorySwappiness?: bigint | undefined
 }
 
 /** Docker's least: below it no container gets as far as its own code. */
@@ -38,14 +38,13 @@ export function composeResources(
   if (wish.oomKillDisable && host.unified) warnings.push('oom_kill_disable does not exist on cgroup v2: left out')
   const memory = composeMemory(wish, host)
   const cpu = composeCpu(wish, host)
-  if (wish.blkioWeight !== 0 && (wish.blkioWeight < 10 || wish.blkioWeight > 1000))
-    throw invalidArgument(`blkio_weight ${wish.blkioWeight} is not between 10 and 1000`)
+  if (wish.memorySwappiness !== undefined && host.unified)
+    warnings.push('memory_swappiness does not exist on cgroup v2: left out')
   const resources: SpecResources = {
     devices,
     ...(Object.keys(memory).length > 0 && { memory }),
     ...(Object.keys(cpu).length > 0 && { cpu }),
     ...(wish.pidsLimit > 0n && { pids: { limit: Number(wish.pidsLimit) } }),
-    ...(wish.blkioWeight > 0 && { blockIO: { weight: wish.blkioWeight } }),
   }
   return { resources, warnings }
 }
@@ -68,6 +67,7 @@ function composeMemory(wish: ResourceWish, host: ResourceHost): NonNullable<Spec
     ...(memoryBytes > 0n && { limit: Number(memoryBytes) }),
     ...(memoryReservationBytes > 0n && { reservation: Number(memoryReservationBytes) }),
     ...(swap !== 0n && { swap: Number(swap) }),
+    ...(wish.memorySwappiness !== undefined && !host.unified && { swappiness: Number(wish.memorySwappiness) }),
     ...(wish.oomKillDisable && !host.unified && { disableOOMKiller: true }),
   }
 }

@@ -95,10 +95,24 @@ export interface DeviceRule {
 
 export interface SpecResources {
   devices: DeviceRule[]
-  memory?: { limit?: number; reservation?: number; swap?: number; disableOOMKiller?: boolean }
+  memory?: { limit?: number; reservation?: number; swap?: number; swappiness?: number; disableOOMKiller?: boolean }
   cpu?: { shares?: number; quota?: number; period?: number; cpus?: string; mems?: string }
   pids?: { limit: number }
-  blockIO?: { weight: number }
+  blockIO?: SpecBlockIo
+}
+
+interface BlockDevice {
+  major: number
+  minor: number
+}
+
+export interface SpecBlockIo {
+  weight?: number
+  weightDevice?: (BlockDevice & { weight: number })[]
+  throttleReadBpsDevice?: (BlockDevice & { rate: number })[]
+  throttleWriteBpsDevice?: (BlockDevice & { rate: number })[]
+  throttleReadIOPSDevice?: (BlockDevice & { rate: number })[]
+  throttleWriteIOPSDevice?: (BlockDevice & { rate: number })[]
 }
 
 export interface Seccomp {

@@ -10,8 +10,10 @@
 import { hostname as hostName } from 'node:os'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { ContainerConfig, Process } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { composeBlockIo } from './block-io.ts'
 import { capabilitySets, chooseCapabilities } from './capabilities.ts'
 import { type CgroupNaming, composeCgroupsPath } from './cgroups.ts'
+import { parseDeviceRule } from './device-rules.ts'
 import { composeDevices } from './devices.ts'
 import type { HostFacts } from './host.ts'
 import type { ImageConfig } from './image-config.ts'
@@ -69,16 +71,22 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
     available: host.capabilities,
   })
   const { devices, rules } = await composeDevices(config.devices, config.privileged)
-  const { resources, warnings } = composeResources(config.resources, rules, {
-    cpus: host.cpus,
-    unified: host.cgroups === 'v2',
-  })
+  const { resources, warnings } = composeResources(
+    config.resources,
+    [...rules, ...config.deviceCgroupRules.map(parseDeviceRule)],
+    { cpus: host.cpus, unified: host.cgroups === 'v2' },
+  )
+  const blockIO = await composeBlockIo(config.resources)
+  const limits = composeRlimits(config.ulimits, host.hardLimits)
   const seccomp =
     config.privileged && !config.seccompProfile ? undefined : composeSeccomp(config.seccompProfile, capabilities, host)
   const spec: Spec = {
     ociVersion: '1.1.0',
     root: { path: 'rootfs', ...(config.readOnlyRoot && { readonly: true }) },
-    process: composeProcess(request, modes, capabilities),
+    process: {
+      ...composeProcess(request, modes, capabilities),
+      ...(limits.rlimits.length > 0 && { rlimits: limits.rlimits }),
+    },
     ...(modes.uts.kind === 'private' && { hostname: hostnameOf(request, modes.uts) }),
     ...(modes.uts.kind === 'private' && config.domainname && { domainname: config.domainname }),
     mounts: [
@@ -95,13 +103,13 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
         request.id,
       ),
       devices,
-      resources,
+      resources: { ...resources, ...(blockIO && { blockIO }) },
       sysctl: composeSysctls(config.sysctls, modes),
       ...composeSystemPaths(config),
       ...(seccomp && { seccomp }),
     },
   }
-  return { spec, warnings }
+  return { spec, warnings: [...warnings, ...limits.warnings] }
 }
 
 /** Where the container's network comes from: `host` and `container:ID` are no networks of the core. INVALID_ARGUMENT when mixed. */
@@ -146,7 +154,6 @@ function composeProcess(request: SpecRequest, modes: NamespaceModes, capabilitie
   const { config, image } = request
   const wish = config.process ?? noProcess
   const { consoleRows: height = 0, consoleColumns: width = 0 } = config.process ?? {}
-  const rlimits = composeRlimits(config.ulimits)
   const args = composeArgs(wish, image)
   return {
     terminal: wish.terminal,
@@ -156,7 +163,6 @@ function composeProcess(request: SpecRequest, modes: NamespaceModes, capabilitie
     env: composeEnv(wish, image, hostnameOf(request, modes.uts)),
     cwd: composeCwd(wish.cwd, image),
     capabilities: capabilitySets(capabilities),
-    ...(rlimits.length > 0 && { rlimits }),
     noNewPrivileges: config.noNewPrivileges,
     ...(config.oomScoreAdj !== undefined && { oomScoreAdj: config.oomScoreAdj }),
   }

@@ -110,12 +110,11 @@ export class LaunchedRestarts implements Disposable {
     const container = await this.#parts.containers.get(ns, id)
     if (policyOf(container).name === 'no' || !meansTheEnd(signal, container)) return false
     this.#parts.records.set(ns, id, { stoppedByHand: true })
-    let calledOff = this.#alarms.cancel(ns, id)
-    // One that is being started is let go as far as it came.
-    await this.#underWay.run(keyOf(ns, id), async () => {
-      calledOff = this.#alarms.cancel(ns, id) || calledOff
-    })
-    return calledOff && (await this.#parts.tasks.describe(ns, id)) === undefined
+    const wasUnderWay = this.#starting.has(keyOf(ns, id)) || this.#alarms.at(ns, id) !== undefined
+    // One that is being started sees the stop, and ends here.
+    this.#alarms.cancel(ns, id)
+    await this.#underWay.run(keyOf(ns, id), async () => void this.#alarms.cancel(ns, id))
+    return wasUnderWay && (await this.#parts.tasks.describe(ns, id)) === undefined
   }
 
   /**

@@ -39,7 +39,10 @@ test(`${wanted} random calls, seed ${seed}`, { skip, timeout: 600_000 }, async t
   let isTidy = false
   // Its own disposal asks each namespace what it has, a process each time.
   after.defer(async () => {
-    if (!isTidy) return daemon[Symbol.asyncDispose]()
+    if (!isTidy) {
+      await tidyUp(daemon).catch(error => t.diagnostic(`not everything could be removed: ${error}`))
+      return daemon[Symbol.asyncDispose]()
+    }
     await daemon.stop()
     await rm(daemon.folder, { recursive: true, force: true })
   })

@@ -6,12 +6,24 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DiffDefinition } from '#api/gen/containerd/services/diff/v1/diff.ts'
+import { SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
+import { connect, createClient } from '#api/rpc/client.ts'
 import { Daemon } from '../daemon/daemon.ts'
+import { patience } from '../daemon/patience.ts'
 import { LoopBtrfs, lackingBtrfs } from '../filesystems/loop-btrfs.ts'
 import { busyboxLayer, layoutTar, makeImage } from '../fixtures/make-image.ts'
 
 const skip = await lackingBtrfs()
 const name = 'test.example/moving:1'
+
+async function eventually(check: () => Promise<void>): Promise<void> {
+  for (const deadline = Date.now() + 20_000 * patience; ; await sleep(100)) {
+    const failed = await check().catch((error: unknown) => error)
+    if (failed === undefined) return
+    if (Date.now() > deadline) throw failed
+  }
+}
 
 describe('snapshotters', { skip }, () => {
   let fs: LoopBtrfs
@@ -122,6 +134,27 @@ describe('snapshotters', { skip }, () => {
     assert.equal((await snapshots('btrfs')).length, 3)
     await ok('images', 'rm', '--sync', name)
     assert.deepEqual(await snapshots('btrfs'), [])
+  })
+
+  test('a directory of the image, renamed by a container, is whole in the layer of its changes', async () => {
+    await importImage()
+    await ok('run', '-d', '--net', 'none', '--name', 'renamer', name, 'sh', '-c', 'mv /etc /moved && sleep 1000')
+    await eventually(async () => assert.match(await ok('tasks', 'exec', 'renamer', 'ls', '/'), /moved/))
+    using channel = connect(daemon.address, { namespace: 'default' })
+    const client = createClient(SnapshotsDefinition, channel)
+    const key = (await snapshots('overlayfs')).find(found => found.includes('renamer')) ?? 'renamer'
+    const snapshotter = 'overlayfs'
+    const { mounts: right } = await client.mounts({ snapshotter, key })
+    const { info } = await client.stat({ snapshotter, key })
+    const { mounts: left } = await client.view({ snapshotter, key: 'look', parent: info?.parent ?? '' })
+    const mediaType = 'application/vnd.oci.image.layer.v1.tar'
+    const { diff } = await createClient(DiffDefinition, channel).diff({ left, right, mediaType })
+    const { stdout } = await daemon.run('content', 'get', diff?.digest ?? '')
+    for (const part of ['moved/second', 'layer two', 'moved/third', 'layer three', '.wh.etc'])
+      assert.ok(stdout.includes(part), `${part} is in the layer`)
+    await client.remove({ snapshotter, key: 'look' })
+    await ok('containers', 'rm', '--force', 'renamer')
+    await ok('images', 'rm', '--sync', name)
   })
 
   test('an image of 140 layers runs on overlayfs', async () => {

@@ -10,10 +10,6 @@ export function timeText(time: Timestamp | undefined): string {
   return `${seconds}${fraction === '' ? '' : `.${fraction}`}Z`
 }
 
-export function secondsOf(time: Timestamp): number {
-  return Number(time.seconds)
-}
-
 export function millisecondsOf(time: Timestamp): number {
   return Number(time.seconds) * 1000 + time.nanos / 1e6
 }

@@ -7,11 +7,12 @@ import { overlayfs, supervise } from './testing/supervised.ts'
 
 const timeout = 120_000
 const skip = process.getuid?.() === 0 ? false : 'needs root: overlayfs probes its mounts'
-const deadlineMs = 1_000
+const deadlineMs = 3_000
 
 /** Health checks do not end the hung process here: the test goes on with it. */
 const timing = { checkEveryMs: 3_600_000, breakerProbeMs: 100 }
-const more = { deadlines: { query: deadlineMs, change: deadlineMs, bulk: deadlineMs } }
+const within = (ms: number) => ({ deadlines: { query: ms, change: ms, bulk: ms } })
+const more = within(deadlineMs)
 
 function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.floor((sorted.length - 1) * share)] ?? 0
@@ -54,12 +55,12 @@ test('SIGSTOP: calls fail in time and say why; others do not notice; SIGCONT hea
     )
     t.diagnostic(`calls that need it failed after ${Math.round(waitedMs)} ms (deadline ${deadlineMs})`)
 
-    assert.match(s.row('overlayfs').breaker, /did not answer Prepare in 1s/)
+    assert.match(s.row('overlayfs').breaker, /did not answer Prepare in 3s/)
     const refused = performance.now()
     await assert.rejects(snapshotter.stat('ns/1/kept'), {
       code: 'UNAVAILABLE',
       message:
-        /snapshotter "overlayfs" is not called until it answers its health check; before, it did not answer Prepare in 1s \(pid \d+, state T\)/,
+        /snapshotter "overlayfs" is not called until it answers its health check; before, it did not answer Prepare in 3s \(pid \d+, state T\)/,
     })
     assert.ok(performance.now() - refused < deadlineMs, 'refused at once')
     assert.equal(s.row('other').traffic.errors, 0)
@@ -75,12 +76,12 @@ test('SIGSTOP: calls fail in time and say why; others do not notice; SIGCONT hea
 function isNamed(pid: number) {
   return (error: unknown) =>
     isGantryError(error, 'DEADLINE_EXCEEDED') &&
-    error.message.startsWith(`snapshotter "overlayfs" did not answer Prepare in 1s (pid ${pid}, state T)`)
+    error.message.startsWith(`snapshotter "overlayfs" did not answer Prepare in 3s (pid ${pid}, state T)`)
 }
 
 test('a queue is bounded: more callers than it holds are told so', { skip, timeout }, async () => {
   const gateLimits = { maxInFlight: 2, maxQueued: 3, queueMs: 60_000 }
-  await using s = await supervise([{ ...overlayfs, more }], { timing, gateLimits })
+  await using s = await supervise([{ ...overlayfs, more: within(60_000) }], { timing, gateLimits })
   const snapshotter = s.plugins.snapshotter('overlayfs')
   await snapshotter.prepare('ns/1/kept', '', {})
   const { pid } = s.row('overlayfs')

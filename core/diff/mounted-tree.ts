@@ -1,7 +1,7 @@
 /** Gets at the directory behind mounts, mounting only when it must. */
-import { access, mkdtemp, readdir, rmdir } from 'node:fs/promises'
+import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { invalidArgument } from '#api/errors/errors.ts'
+import { internal, invalidArgument } from '#api/errors/errors.ts'
 import { refusedMount } from '#api/sys/refused-mount.ts'
 import { mount, unmount } from '#api/sys/sys.ts'
 import type { Mount } from '#api/types/mount.ts'
@@ -35,16 +35,18 @@ export async function withTree<T>(
   // Only what is unmounted is taken away.
   undo.defer(async () => {
     await unmount(path, { recursive: true })
-    await removeMountPoints(path)
+    await removeUnmounted(path)
   })
   await mount([...mounts], path).catch(refusedMount)
   return await body({ path, format: 'plain', lowers: [], userxattr: false })
 }
 
-/** The folder, and those that mounts with a target of their own had made in it. */
-async function removeMountPoints(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) await removeMountPoints(join(folder, name))
-  await rmdir(folder)
+/** What was written there beside any mount goes too; never what is still mounted. */
+async function removeUnmounted(folder: string): Promise<void> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8')
+  const left = table.split('\n').some(line => `${line.split(' ')[4]}/`.startsWith(`${folder}/`))
+  if (left) throw internal(`${folder} is still mounted on`)
+  await rm(folder, { recursive: true, force: true })
 }
 
 /** The tree when no mount is needed to get at it; undefined when one is. */

@@ -7,7 +7,7 @@ import { createOptions } from './options.ts'
 import { compatPage, pagePath } from './page.ts'
 
 test('docs/docker-compat.md is what the tables say', () => {
-  const hint = 'run: node plugins/gateways/docker/compat/write-page.ts'
+  const hint = 'run: node plugins/gateways/docker/compat/page.ts'
   assert.equal(readFileSync(pagePath, 'utf8'), compatPage(), hint)
 })
 

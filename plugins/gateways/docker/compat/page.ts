@@ -1,4 +1,5 @@
-/** docs/docker-compat.md, made of the tables. `node plugins/gateways/docker/compat/write-page.ts` writes it. */
+/** docs/docker-compat.md, made of the tables. `node plugins/gateways/docker/compat/page.ts` writes it. */
+import { writeFileSync } from 'node:fs'
 import { newestVersion, oldestVersion } from '../http/api-version.ts'
 import { endpointGroups, type Standing } from './endpoints.ts'
 import { createOptions } from './options.ts'
@@ -17,7 +18,7 @@ export function compatPage(): string {
   return `${[
     '# The Docker Engine API, endpoint by endpoint',
     '',
-    '<!-- Made by plugins/gateways/docker/compat/write-page.ts: change the tables there. -->',
+    '<!-- Made by plugins/gateways/docker/compat/page.ts: change the tables there. -->',
     '',
     `The gateway serves versions ${oldestVersion} to ${newestVersion}, with or without \`/vX.Y\` before the path, and announces`,
     '`api_version` of its settings (1.51 unless changed). Which form an answer has depends on the version of the path.',
@@ -52,3 +53,5 @@ function table(head: string, rows: readonly Row[]): string[] {
   const lines = rows.map(({ name, standing, note }) => `| \`${name}\` | ${standing} | ${note} |`)
   return [`| ${head} | | what is missing or different |`, '|---|---|---|', ...lines]
 }
+
+if (import.meta.main) writeFileSync(pagePath, compatPage())

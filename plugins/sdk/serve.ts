@@ -10,6 +10,7 @@
  * that started it end it: calls in flight get five seconds, then `close()`, then exit code 0. What goes wrong before
  * it serves is one line on stderr and exit code 1.
  */
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -47,7 +48,7 @@ async function run<Config>(definition: PluginDefinition<Config>, settings: Proce
 
   const config = definition.parseConfig(settings.rawConfig)
   const front = new Front(definition, log, draining.signal, settings.address)
-  const lock = await prepareDirectories(settings, () => front.open())
+  const lock = await prepareDirectories(settings, () => front.openEarly())
   const env: PluginEnv<Config> = { ...identity(definition, settings), config, log, draining: draining.signal }
   const instance = await definition.create(env)
   const server = await front.serve(instance)
@@ -110,6 +111,11 @@ class Front {
     this.#address = address
     this.#draining = draining
     this.#server = createRpcServer({ logger: log })
+  }
+
+  /** Answers health checks while it waits; not where somebody is at that address, who may be the one it waits for. */
+  async openEarly(): Promise<void> {
+    if (!existsSync(this.#address)) await this.open()
   }
 
   /** Answers health checks, from now on. */

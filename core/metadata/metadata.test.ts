@@ -84,3 +84,33 @@ test('an announcement made twice is withdrawn twice', () => {
   }
   assert.ok(!announcements.has('x'))
 })
+
+test('listing in steps answers each entry once, and a watch tells what was stored meanwhile', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'gantry-metadata-'))
+  const store = openStore(root)
+  const metadata = new Metadata(store)
+  metadata.write(tx => {
+    for (let n = 0; n < 300; n++) tx.put(['k', n], n)
+  })
+  using watch = metadata.watch()
+  const seen: number[] = []
+  for await (const entries of metadata.listInSteps<number>(['k'])) {
+    if (seen.length === 0)
+      metadata.write(tx => {
+        tx.delete(['k', 0])
+        tx.put(['k', 1000], 1000)
+      })
+    for (const { value } of entries) seen.push(value)
+  }
+  assert.deepEqual(seen, [...Array(300).keys(), 1000])
+  assert.deepEqual(watch.take(), [['k', 1000]])
+  const undone = () =>
+    metadata.write(tx => {
+      tx.put(['k', 2000], 1)
+      throw new Error('undone')
+    })
+  assert.throws(undone)
+  assert.ok(watch.isEmpty)
+  await store.close()
+  await rm(root, { recursive: true })
+})

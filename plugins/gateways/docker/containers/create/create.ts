@@ -60,7 +60,7 @@ export async function createContainer(
     endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
   })
   const warnings = await recordContainer(parts, { id, wanted, record, image, host: resolved, platform })
-  await fillVolumes(parts, id)
+  if (mounts.some(({ Type }) => Type === 'volume')) await fillVolumes(parts, id)
   return { Id: id, Warnings: warnings }
 }
 

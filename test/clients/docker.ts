@@ -23,7 +23,9 @@ export class Docker implements AsyncDisposable {
 
   /** Ready when it resolves: its socket answers. */
   static async start(options: { config?: string } = {}): Promise<Docker> {
-    const docker = new Docker(await Daemon.start(options))
+    const { config = '' } = options
+    const table = config.includes('[plugins.gateways.docker]') ? '' : '[plugins.gateways.docker]\n'
+    const docker = new Docker(await Daemon.start({ config: `${config}\n${table}` }))
     await docker.ready()
     return docker
   }

@@ -59,7 +59,13 @@ pub fn fsync_dir(env: &Env, path: String) -> napi::Result<Object<'_>> {
 /// Opens `path` as a process whose root directory is `root` would: no symbolic link leads out, whoever
 /// changes one meanwhile (openat2(2), RESOLVE_IN_ROOT). Answers a descriptor that the caller closes.
 #[napi]
-pub fn open_in_root(env: &Env, root: String, path: String, flags: u32, mode: u32) -> napi::Result<Object<'_>> {
+pub fn open_in_root(
+    env: &Env,
+    root: String,
+    path: String,
+    flags: u32,
+    mode: u32,
+) -> napi::Result<Object<'_>> {
     promise(env, move || {
         let top = fs::open(
             &root,
@@ -70,7 +76,8 @@ pub fn open_in_root(env: &Env, root: String, path: String, flags: u32, mode: u32
         let flags = OFlags::from_bits_retain(flags) | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         let inside = if path.is_empty() { "." } else { path.as_str() };
-        let file = fs::openat2(&top, inside, flags, Mode::from_raw_mode(mode), resolve).call_on("openat2", &path)?;
+        let file =
+            fs::openat2(&top, inside, flags, Mode::from_raw_mode(mode), resolve).call_on("openat2", &path)?;
         Ok(file.into_raw_fd())
     })
 }

@@ -24,16 +24,6 @@ export async function readBlob({ content }: Core, digest: string): Promise<Buffe
   return Buffer.concat(chunks)
 }
 
-export async function hasBlob({ content }: Core, digest: string): Promise<boolean> {
-  try {
-    await content.info({ digest })
-    return true
-  } catch (error) {
-    if (isGantryError(error, 'NOT_FOUND')) return false
-    throw error
-  }
-}
-
 /** Stores a stream under the digest it turns out to have. `labels` are asked for when all was read. */
 export async function writeBlob(
   core: Core,

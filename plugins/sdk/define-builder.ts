@@ -5,10 +5,9 @@
  *     export const dockerfile = defineBuilder({ id: 'dockerfile', version: '1.0.0', create: async env => ({ service: …, close }) })
  *     // main.ts: await serve(dockerfile)
  */
-import { isAbsolute } from 'node:path'
-import { invalidArgument } from '#api/errors/errors.ts'
 import { BuilderServiceDefinition } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import type { ServiceImpl } from '#api/rpc/definition.ts'
+import { type CommonDefinition, coreAddress, definePlugin } from './core-caller.ts'
 import { type PluginDefinition, type PluginEnv, service } from './plugin.ts'
 
 /** `coreAddress`: unix socket of the core's gRPC API (`GANTRY_CORE_ADDRESS`). */
@@ -21,32 +20,13 @@ export interface Builder {
   close(): Promise<void>
 }
 
-export interface BuilderDefinition<Config> {
-  readonly id: string
-  readonly version: string
-  readonly capabilities?: readonly string[]
-  readonly configSchema?: object
-  parseConfig?(raw: unknown): Config
+export interface BuilderDefinition<Config> extends CommonDefinition<Config> {
   create(env: BuilderEnv<Config>): Promise<Builder>
 }
 
 export function defineBuilder<Config = unknown>(definition: BuilderDefinition<Config>): PluginDefinition<Config> {
-  const { id, version, capabilities = [], configSchema } = definition
-  return {
-    kind: 'builder',
-    id,
-    version,
-    capabilities,
-    ...(configSchema && { configSchema }),
-    parseConfig: raw => (definition.parseConfig ? definition.parseConfig(raw) : (raw as Config)),
-    async create(env) {
-      const builder = await definition.create({ ...env, coreAddress: coreAddress(process.env.GANTRY_CORE_ADDRESS) })
-      return { services: [service(BuilderServiceDefinition, builder.service)], close: () => builder.close() }
-    },
-  }
-}
-
-function coreAddress(value = ''): string {
-  if (isAbsolute(value)) return value
-  throw invalidArgument(`GANTRY_CORE_ADDRESS "${value}" is not an absolute path: gantryd sets it for a builder`)
+  return definePlugin('builder', definition, async env => {
+    const builder = await definition.create({ ...env, coreAddress: coreAddress() })
+    return { services: [service(BuilderServiceDefinition, builder.service)], close: () => builder.close() }
+  })
 }

@@ -7,8 +7,8 @@
  * It starts with gantryd, once the core serves, and ends before the core stops serving. On its plugin socket it has no
  * service of its own: health and gantry.plugin.v1 are all that gantryd asks there.
  */
-import { isAbsolute } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
+import { type CommonDefinition, coreAddress, definePlugin, socketPath } from './core-caller.ts'
 import type { PluginDefinition, PluginEnv } from './plugin.ts'
 
 /** What gantryd tells a gateway beside what it tells every plugin. */
@@ -31,47 +31,26 @@ export interface Gateway {
   close(): Promise<void>
 }
 
-export interface GatewayDefinition<Config> {
-  readonly id: string
-  readonly version: string
-  readonly capabilities?: readonly string[]
-  readonly configSchema?: object
-  /** See {@link PluginDefinition.parseConfig}; absent: it takes no configuration and ignores the table. */
-  parseConfig?(raw: unknown): Config
+export interface GatewayDefinition<Config> extends CommonDefinition<Config> {
   /** Listens on `env.socket` when it resolves. */
   create(env: GatewayEnv<Config>): Promise<Gateway>
 }
 
 export function defineGateway<Config = unknown>(definition: GatewayDefinition<Config>): PluginDefinition<Config> {
-  const { id, version, capabilities = [], configSchema } = definition
-  return {
-    kind: 'gateway',
-    id,
-    version,
-    capabilities,
-    ...(configSchema && { configSchema }),
-    parseConfig: raw => (definition.parseConfig ? definition.parseConfig(raw) : (raw as Config)),
-    async create(env) {
-      const gateway = await definition.create({ ...env, ...gatewayPlaces(process.env) })
-      return { services: [], ...(gateway.exports && { exports: gateway.exports }), close: () => gateway.close() }
-    },
-  }
+  return definePlugin('gateway', definition, async env => {
+    const gateway = await definition.create({ ...env, ...gatewayPlaces(process.env) })
+    return { services: [], ...(gateway.exports && { exports: gateway.exports }), close: () => gateway.close() }
+  })
 }
 
 /** INVALID_ARGUMENT names the variable that is missing or wrong. */
 export function gatewayPlaces(env: Readonly<Record<string, string | undefined>>): GatewayPlaces {
-  const { GANTRY_CORE_ADDRESS, GANTRY_GATEWAY_SOCKET, GANTRY_GATEWAY_GROUP: group } = env
+  const { GANTRY_GATEWAY_SOCKET, GANTRY_GATEWAY_GROUP: group } = env
   if (group !== undefined && !/^\d+$/.test(group))
     throw invalidArgument(`GANTRY_GATEWAY_GROUP "${group}" is not the number of a group`)
   return {
-    coreAddress: socketPath('GANTRY_CORE_ADDRESS', GANTRY_CORE_ADDRESS),
+    coreAddress: coreAddress(env),
     socket: socketPath('GANTRY_GATEWAY_SOCKET', GANTRY_GATEWAY_SOCKET),
     groupId: group === undefined ? undefined : Number(group),
   }
-}
-
-function socketPath(name: string, value: string | undefined): string {
-  if (value === undefined || value === '') throw invalidArgument(`${name} is not given: gantryd sets it for a gateway`)
-  if (isAbsolute(value)) return value
-  throw invalidArgument(`${name} "${value}" is not an absolute path`)
 }

@@ -9,9 +9,8 @@
  * those of running containers come again. A sink that is slow, stopped or dead delays no container: the log is the
  * shim's, the sink only reads it.
  */
-import { isAbsolute } from 'node:path'
-import { invalidArgument } from '#api/errors/errors.ts'
 import { ContainerLogs } from './container-logs.ts'
+import { type CommonDefinition, coreAddress, definePlugin } from './core-caller.ts'
 import type { PluginDefinition, PluginEnv } from './plugin.ts'
 
 export interface LogLine {
@@ -33,39 +32,19 @@ export interface LogSink {
   close(): Promise<void>
 }
 
-export interface LogSinkDefinition<Config> {
-  readonly id: string
-  readonly version: string
-  readonly capabilities?: readonly string[]
-  readonly configSchema?: object
-  /** See {@link PluginDefinition.parseConfig}; absent: it takes no configuration and ignores the table. */
-  parseConfig?(raw: unknown): Config
+export interface LogSinkDefinition<Config> extends CommonDefinition<Config> {
   create(env: PluginEnv<Config>): Promise<LogSink>
 }
 
 export function defineLogSink<Config = unknown>(definition: LogSinkDefinition<Config>): PluginDefinition<Config> {
-  const { id, version, capabilities = [], configSchema } = definition
-  return {
-    kind: 'log-sink',
-    id,
-    version,
-    capabilities,
-    ...(configSchema && { configSchema }),
-    parseConfig: raw => (definition.parseConfig ? definition.parseConfig(raw) : (raw as Config)),
-    async create(env) {
-      const sink = await definition.create(env)
-      const logs = new ContainerLogs({ coreAddress: coreAddress(process.env.GANTRY_CORE_ADDRESS), sink, log: env.log })
-      logs.start()
-      const close = async () => {
-        await logs.stop()
-        await sink.close()
-      }
-      return { services: [], close }
-    },
-  }
-}
-
-function coreAddress(value = ''): string {
-  if (isAbsolute(value)) return value
-  throw invalidArgument(`GANTRY_CORE_ADDRESS "${value}" is not an absolute path: gantryd sets it for a log sink`)
+  return definePlugin('log-sink', definition, async env => {
+    const sink = await definition.create(env)
+    const logs = new ContainerLogs({ coreAddress: coreAddress(), sink, log: env.log })
+    logs.start()
+    const close = async () => {
+      await logs.stop()
+      await sink.close()
+    }
+    return { services: [], close }
+  })
 }

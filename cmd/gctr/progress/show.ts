@@ -1,7 +1,8 @@
 /** The progress of a Transfer: a bar per object on a terminal, a line per finished one otherwise. */
+import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
 import { Progress } from '#api/gen/containerd/types/transfer/progress.ts'
+import { openStream } from '#api/streaming/named-stream.ts'
 import type { Session } from '../session.ts'
-import { openStream } from '../streams/open.ts'
 
 export interface ProgressView {
   update(progress: Progress): void
@@ -20,7 +21,7 @@ export async function showProgress(
   { silent, seen }: ProgressOptions,
 ): Promise<AsyncDisposable & { id: string }> {
   if (silent && !seen) return { id: '', [Symbol.asyncDispose]: async () => {} }
-  const stream = await openStream(session, 'progress')
+  const stream = await openStream(session.client(StreamingDefinition), 'progress')
   const shown = follow(stream.received, await viewOf(silent), seen)
   return {
     id: stream.id,

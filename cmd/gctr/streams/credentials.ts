@@ -7,9 +7,10 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
+import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
 import { AuthRequest, AuthResponse, AuthType } from '#api/gen/containerd/types/transfer/registry.ts'
+import { openStream } from '#api/streaming/named-stream.ts'
 import type { Session } from '../session.ts'
-import { openStream } from './open.ts'
 
 interface Credentials {
   username: string
@@ -22,7 +23,7 @@ export async function answerCredentials(
   user: string | undefined,
 ): Promise<AsyncDisposable & { id: string }> {
   const given = user === undefined ? undefined : splitUser(user)
-  const stream = await openStream(session, 'credentials')
+  const stream = await openStream(session.client(StreamingDefinition), 'credentials')
   const answer = async () => {
     for await (const { value } of stream.received) {
       const { host } = AuthRequest.decode(value)

@@ -3,8 +3,8 @@ import { PassThrough, type Readable } from 'node:stream'
 import { messageOf } from '#api/errors/errors.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
 import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/transfer/importexport.ts'
+import { anyOf, openStream, receiveAll, sendAll } from '#api/streaming/named-stream.ts'
 import { hostPlatform, type Platform } from '#api/types/platform.ts'
-import { anyOf, openStream, receiveAll, sendAll } from '../core-client/streams.ts'
 import { transfer } from '../core-client/transfers.ts'
 import { badRequest, serverError } from '../http/http-error.ts'
 import { type CatalogImage, noSuchImage } from './catalog.ts'
@@ -81,7 +81,7 @@ async function writeArchive(
   const [first, ...rest] = new Set(records.map(({ record }) => record))
   const references = rest.map(name => ({ name }))
   const store = ImageStore.fromPartial({ name: first ?? '', extraReferences: references })
-  await using stream = await openStream(core, 'save')
+  await using stream = await openStream(core.streaming, 'save')
   const wanted = { osVersion: '', osFeatures: [], ...(platform ?? records[0]?.image.platform ?? hostPlatform()) }
   const target = ImageExportStream.fromPartial({ stream: stream.id, platforms: [wanted] })
   const ends = {
@@ -107,7 +107,7 @@ export async function* loadImages(
   options: { platform: Platform | undefined; isQuiet: boolean; signal: AbortSignal },
 ): AsyncGenerator<ProgressMessage> {
   const { core } = room.engine
-  await using stream = await openStream(core, 'load')
+  await using stream = await openStream(core.streaming, 'load')
   const source = ImageImportStream.fromPartial({ stream: stream.id })
   const wanted = { osVersion: '', osFeatures: [], ...(options.platform ?? hostPlatform()) }
   const store = ImageStore.fromPartial({

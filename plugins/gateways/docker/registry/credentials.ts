@@ -1,7 +1,7 @@
 /** Who a client is to a registry: the `X-Registry-Auth` and `X-Registry-Config` headers, and answers to the core's questions. */
 import { AuthRequest, AuthResponse, AuthType } from '#api/gen/containerd/types/transfer/registry.ts'
+import { anyOf, type OpenStream, openStream } from '#api/streaming/named-stream.ts'
 import type { Core } from '../core-client/core.ts'
-import { anyOf, type OpenStream, openStream } from '../core-client/streams.ts'
 import type { Request } from '../http/routes.ts'
 
 /** Docker's AuthConfig. Empty members mean nothing. */
@@ -55,7 +55,7 @@ export function isAnonymous({ username, password, identityToken, registryToken }
 
 /** Answers the core when a registry asks who we are. Its id goes into a transfer's resolver; dispose of it after that. */
 export async function answerCredentials(core: Core, auth: RegistryAuth): Promise<AsyncDisposable & { id: string }> {
-  const stream = await openStream(core, 'auth')
+  const stream = await openStream(core.streaming, 'auth')
   void answerAll(stream, auth)
   return stream
 }

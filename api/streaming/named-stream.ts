@@ -5,10 +5,10 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { StreamInit } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
-import { Data, WindowUpdate } from '#api/gen/containerd/types/transfer/streaming.ts'
-import type { Any } from '#api/gen/google/protobuf/any.ts'
-import type { Core } from './core.ts'
+import { StreamInit, type StreamingDefinition } from '../gen/containerd/services/streaming/v1/streaming.ts'
+import { Data, WindowUpdate } from '../gen/containerd/types/transfer/streaming.ts'
+import type { Any } from '../gen/google/protobuf/any.ts'
+import type { Client } from '../rpc/definition.ts'
 
 export interface OpenStream extends AsyncDisposable {
   /** What a Transfer calls it by. */
@@ -21,7 +21,7 @@ export interface OpenStream extends AsyncDisposable {
 }
 
 /** Resolves once the core knows the stream: before that a Transfer must not name it. */
-export async function openStream({ streaming }: Core, purpose: string): Promise<OpenStream> {
+export async function openStream(streaming: Client<typeof StreamingDefinition>, purpose: string): Promise<OpenStream> {
   const id = `${purpose}-${randomUUID()}`
   const outbox = new Outbox()
   outbox.push(anyOf('containerd.services.streaming.v1.StreamInit', StreamInit, { id }))

@@ -1,12 +1,12 @@
 /** The branch `plugins` of the tree of commands. */
 import type { Command } from 'commander'
-import { lazily } from './session.ts'
+import { lazily } from '../session.ts'
 
 /** `NAME` is an id, or `kind/id` where several kinds have one. */
 export function plugins(program: Command): void {
   const noun = program.command('plugins').alias('plugin').description('the processes gantryd is made of')
   watching(noun)
-  const changes = async () => await import('./commands/plugin-changes.ts')
+  const changes = async () => await import('../commands/plugin-changes.ts')
   noun
     .command('add <path>')
     .option('--link', 'link to the folder in place of copying it: for one that is being worked on')
@@ -47,7 +47,7 @@ function authoring(noun: Command): void {
     .requiredOption('--kind <kind>', 'what it is to be, such as snapshotter')
     .requiredOption('--language <language>', 'what it is to be written in, such as python')
     .description("make a plugin that works, to start from; the folder's name is its id")
-    .action(lazily(async () => (await import('./commands/plugin-new.ts')).create))
+    .action(lazily(async () => (await import('../commands/plugin-new.ts')).create))
   noun
     .command('check <address>')
     .requiredOption('--kind <kind>', 'snapshotter or network')
@@ -59,11 +59,11 @@ function authoring(noun: Command): void {
     .option('--json', 'the report as JSON')
     .option('--junit <file>', "the report as JUnit's XML, into a file")
     .description('judge a plugin by the rules of its contract, whoever wrote it; 0: all are kept')
-    .action(lazily(async () => (await import('./commands/plugin-check.ts')).check))
+    .action(lazily(async () => (await import('../commands/plugin-check.ts')).check))
 }
 
 function watching(noun: Command): void {
-  const of = async () => await import('./commands/plugins.ts')
+  const of = async () => await import('../commands/plugins.ts')
   noun
     .command('ls')
     .alias('list')

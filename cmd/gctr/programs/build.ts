@@ -1,9 +1,7 @@
 /** `build`, and `builder` for its cache. */
-import { type Command, Option } from 'commander'
-import { lazily } from './session.ts'
-
-const collect = (value: string, earlier: string[] = []) => [...earlier, value]
-const many = (flags: string, description: string) => new Option(flags, description).argParser(collect).default([])
+import type { Command } from 'commander'
+import { lazily } from '../session.ts'
+import { many } from './option-forms.ts'
 
 export function build(program: Command): void {
   program
@@ -20,12 +18,12 @@ export function build(program: Command): void {
     .option('--no-cache', 'do every step again')
     .option('--pull', 'ask the registries even for images that are here')
     .option('-q, --quiet', "print only the image's id")
-    .action(lazily(async () => (await import('./commands/build.ts')).build))
+    .action(lazily(async () => (await import('../commands/build.ts')).build))
 }
 
 export function builder(program: Command): void {
   const noun = program.command('builder').description('the cache of builds')
-  const of = async () => await import('./commands/build.ts')
+  const of = async () => await import('../commands/build.ts')
   noun
     .command('ls')
     .description('finished steps, least recently used first')

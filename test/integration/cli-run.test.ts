@@ -209,7 +209,7 @@ test('names and ports that are taken say by whom, and are free again afterwards'
   assert.deepEqual(await daemon.run(...web), { code: 0, stdout: 'web\n', stderr: '' })
   assert.match(
     (await daemon.run('ps')).stdout,
-    new RegExp(`web +\\S+ +running +\\d+ +172[\\d.]+ +0\\.0\\.0\\.0:${port}->80/tcp`),
+    new RegExp(`web +\\S+ +running +\\d+ +172[\\d.]+,\\S+ +0\\.0\\.0\\.0:${port}->80/tcp`),
   )
   const again = await daemon.run(...web)
   assert.deepEqual([again.code, again.stderr], [125, 'gctr: container "web": already exists\n'])

@@ -87,6 +87,8 @@ async function prepareNetwork(
   const places = parts.placesOf(ns, container.id)
   const hostname = effectiveHostname(config)
   if (mode.kind === 'container') {
+    // Refuses by name a container that is not there or not running, before its files are asked for.
+    await parts.namespaceOf(ns, mode.id, 'network')
     await shareEtcFiles(parts.placesOf(ns, mode.id), places, hostname)
     return undefined
   }

@@ -72,7 +72,7 @@ test('a bridge gives an address, a hostname and name files', async () => {
     process: sh(script),
   })
   assert.equal(exitCode, 0)
-  assert.match(stdout, /^1\nweb\n172\.[\d.]+\tweb\n0\n$/)
+  assert.match(stdout, /^1\nweb\n172\.[\d.]+\tweb\nfd[\da-f:]+\tweb\n0\n$/)
 })
 
 test('the sandbox is Docker’s: capabilities, seccomp, masked and read-only paths', async () => {

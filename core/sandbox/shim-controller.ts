@@ -54,6 +54,7 @@ export class ShimController {
       const request = { sandboxId: id, bundlePath, rootfs: [...rootfs], annotations: { ...annotations }, ...rest }
       await link.api.createSandbox(request)
     } catch (error) {
+      await link.end(id)
       await this.#remove(ns, id)
       throw explained(error, id, runtime.name)
     }

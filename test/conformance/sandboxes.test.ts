@@ -13,6 +13,7 @@ import { type Channel, connect, createClient } from '#api/rpc/client.ts'
 import { processAlive } from '#api/sys/sys.ts'
 import { gitRevision } from '#core/version/version.ts'
 import { Daemon } from '../daemon/daemon.ts'
+import { runCommand } from '../daemon/run-command.ts'
 
 const unprivileged = process.getuid?.() !== 0 && 'needs root'
 const options = { skip: unprivileged }
@@ -145,6 +146,11 @@ test('a shim without the service is told of, and leaves nothing', options, async
     message: /^sandbox "two": runtime "io\.containerd\.gantry\.v1" runs no sandboxes \(its shim does not serve/,
   })
   assert.ok(!existsSync(join(daemon.state, 'sb/io.containerd.runtime.v2.task/default/two')))
+  const { stdout } = await runCommand(['ps', '-eo', 'args'])
+  assert.deepEqual(
+    stdout.split('\n').filter(line => line.includes(`-id two -address ${daemon.address}`)),
+    [],
+  )
   await assert.rejects(controller().create({ sandboxId: 'two', sandboxer: '', sandbox }), {
     message: 'invalid argument: sandbox controller name can not be empty',
   })

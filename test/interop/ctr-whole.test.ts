@@ -1,7 +1,7 @@
 /** Every command and flag of Debian's ctr 1.6, on our socket and on Debian's containerd: the two have to say the same. */
 import { test } from 'node:test'
 import { Daemon } from '../daemon/daemon.ts'
-import { Ctr, debian, lacking } from './ctr.ts'
+import { Ctr, debian, lacking, removeCgroup } from './ctr.ts'
 import { DebianContainerd } from './debian-containerd.ts'
 import { Scoreboard } from './scoreboard.ts'
 import { contentVerbs } from './whole/content-verbs.ts'
@@ -18,6 +18,9 @@ const skip = lacking(debian.ctr, debian.containerd, debian.runcShim, debian.runc
 
 test('ctr says the same on our socket as on containerd', { skip }, async t => {
   using board = new Scoreboard()
+  await using after = new AsyncDisposableStack()
+  // Of containers with --cgroup '': our runtime's own, which the next one may use.
+  after.defer(() => removeCgroup('gantry'))
   await using daemon = await Daemon.start()
   await using ctr = new Ctr(daemon.address, daemon.folder, `whole-a-${process.pid}`)
   await using containerd = await DebianContainerd.start()

@@ -110,7 +110,7 @@ async function rootVerbs(verb: PairVerb): Promise<void> {
   await verb('run --config', async side => {
     const config = join(side.folder, 'config.json')
     const root = join(side.folder, 'rootfs')
-    await writeFile(config, JSON.stringify(configOf(root)))
+    await writeFile(config, JSON.stringify(configOf(root, `/${side.ctr.namespace}/from-config`)))
     assert.match(await side.run(['--rm', '--config', config], 'from-config'), /^from config\nof-config\n/)
   })
   await shell(verb, ['--no-pivot'], 'echo in', 'in\n')
@@ -154,7 +154,7 @@ async function rootVerbs(verb: PairVerb): Promise<void> {
     })
 }
 
-function configOf(root: string) {
+function configOf(root: string, cgroupsPath: string) {
   return {
     ociVersion: '1.0.2',
     root: { path: root },
@@ -166,7 +166,7 @@ function configOf(root: string) {
       user: { uid: 1000, gid: 1000 },
     },
     mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
-    linux: { namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map(type => ({ type })) },
+    linux: { cgroupsPath, namespaces: ['pid', 'ipc', 'uts', 'mount', 'network'].map(type => ({ type })) },
   }
 }
 

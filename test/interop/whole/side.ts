@@ -126,4 +126,6 @@ const passing: [RegExp, string][] = [
   [/(Less than a|\b\d+) seconds?\b/g, 'AGE'],
   [/ {2,}/g, '  '],
   [/\t+/g, '  '],
+  // What a terminal shows of the end of script(1)'s own input, when it comes before the output.
+  [/\^[@D][\b]*/g, ''],
 ]

@@ -2,20 +2,16 @@
  * The attach protocol, client side (docs/attach.md): a JSON line each way, then frames with an 8-byte header
  * `[type, 0, 0, 0, u32be length]`. The shim serves it; the daemon is not between.
  */
-import { createConnection, type Socket } from 'node:net'
-import { internal, messageOf, unavailable } from '../errors/errors.ts'
-
-const frameType = { stdin: 0, stdout: 1, stderr: 2, stdinEnd: 3, resize: 4, exit: 5 } as const
-const headerBytes = 8
-const maxHelloBytes = 64 * 1024
-
-export interface AttachRequest {
-  stdin: boolean
-  stdout: boolean
-  stderr: boolean
-  /** First what the log holds, then what comes, without a gap. */
-  replay: boolean
-}
+import type { Socket } from 'node:net'
+import { internal } from '../errors/errors.ts'
+import {
+  type AttachRequest,
+  frameHeader,
+  frameHeaderBytes,
+  frameType,
+  maxHelloBytes,
+  openAttachSocket,
+} from './frames.ts'
 
 /** How the process ended. */
 export interface ProcessExit {
@@ -37,7 +33,7 @@ export interface Attachment extends AsyncDisposable {
 
 /** UNAVAILABLE when no shim listens at `path`; INTERNAL when it refuses. */
 export async function attach(path: string, request: AttachRequest): Promise<Attachment> {
-  const socket = await open(path)
+  const socket = await openAttachSocket(path)
   socket.write(`${JSON.stringify(request)}\n`)
   const bytes = new ByteReader(socket)
   const hello = JSON.parse((await bytes.line()) || '{"ok":false,"error":"the connection closed"}')
@@ -52,17 +48,6 @@ export async function attach(path: string, request: AttachRequest): Promise<Atta
   }
 }
 
-async function open(path: string): Promise<Socket> {
-  const socket = createConnection({ path })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  socket.once('connect', resolve)
-  socket.once('error', cause => reject(unavailable(`attach socket ${path}: ${messageOf(cause)}`, { cause })))
-  await promise
-  // Later failures end the iteration; the listener keeps them from ending the process.
-  socket.on('error', () => {})
-  return socket
-}
-
 function sizePayload(rows: number, columns: number): Buffer {
   const payload = Buffer.alloc(4)
   payload.writeUInt16BE(rows, 0)
@@ -71,13 +56,10 @@ function sizePayload(rows: number, columns: number): Buffer {
 }
 
 function send(socket: Socket, type: number, payload: Buffer): Promise<void> {
-  const header = Buffer.alloc(headerBytes)
-  header[0] = type
-  header.writeUInt32BE(payload.length, 4)
   const { promise, resolve } = Promise.withResolvers<void>()
   if (socket.destroyed) return Promise.resolve()
   socket.cork()
-  socket.write(header)
+  socket.write(frameHeader(type, payload.length))
   socket.write(payload, () => resolve())
   socket.uncork()
   return promise
@@ -85,7 +67,7 @@ function send(socket: Socket, type: number, payload: Buffer): Promise<void> {
 
 async function* receive(bytes: ByteReader): AsyncGenerator<Received> {
   for (;;) {
-    const header = await bytes.exactly(headerBytes)
+    const header = await bytes.exactly(frameHeaderBytes)
     if (header === undefined) return
     const payload = await bytes.exactly(header.readUInt32BE(4))
     if (payload === undefined) return

@@ -1,6 +1,5 @@
 /** What an image weighs in the content store, and for which platforms it is there. Missing blobs count nothing. */
-
-import { isGantryError } from '#api/errors/errors.ts'
+import { readBlob } from '#api/content/read-blob.ts'
 import { ContentDefinition } from '#api/gen/containerd/services/content/v1/content.ts'
 import type { Image } from '#api/gen/containerd/services/images/v1/images.ts'
 import { formatPlatform } from '#api/types/platform.ts'
@@ -30,7 +29,7 @@ export async function measureImage(session: Session, image: Image): Promise<Imag
 }
 
 async function measure(session: Session, descriptor: Descriptor): Promise<ImageMeasure> {
-  const bytes = await readBlob(session, descriptor.digest)
+  const bytes = await readBlob({ content: session.client(ContentDefinition) }, descriptor.digest)
   if (bytes === undefined) return { sizeBytes: 0, platforms: [] }
   const { manifests = [], config, layers = [] } = JSON.parse(bytes.toString()) as Manifest
   if (config !== undefined) return await measureManifest(session, descriptor, config, layers)
@@ -49,21 +48,10 @@ async function measureManifest(
   config: Descriptor,
   layers: Descriptor[],
 ): Promise<ImageMeasure> {
-  const bytes = await readBlob(session, config.digest)
+  const bytes = await readBlob({ content: session.client(ContentDefinition) }, config.digest)
   const { os = '', architecture = '', variant = '' } = bytes === undefined ? {} : JSON.parse(bytes.toString())
   return {
     sizeBytes: [manifest, config, ...layers].reduce((sum, { size }) => sum + size, 0),
     platforms: os === '' ? [] : [formatPlatform({ os, architecture, variant })],
   }
-}
-
-async function readBlob(session: Session, digest: string): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  try {
-    for await (const { data } of session.client(ContentDefinition).read({ digest })) chunks.push(data)
-  } catch (error) {
-    if (isGantryError(error, 'NOT_FOUND')) return undefined
-    throw error
-  }
-  return Buffer.concat(chunks)
 }

@@ -1,5 +1,5 @@
 /** The images (one per platform) that a name stands for and whose configuration is in the content store. */
-import { isGantryError } from '#api/errors/errors.ts'
+import { readBlob } from '#api/content/read-blob.ts'
 import { ContentDefinition } from '#api/gen/containerd/services/content/v1/content.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { type ChainID, chainIDs, type DiffID } from '#api/types/digest.ts'
@@ -24,7 +24,7 @@ export async function localImages(
   { digest, mediaType }: Pick<Descriptor, 'digest' | 'mediaType'>,
   depth = 0,
 ): Promise<LocalImage[]> {
-  const bytes = await readBlob(session, digest)
+  const bytes = await readBlob({ content: session.client(ContentDefinition) }, digest)
   if (bytes === undefined || depth > maxDepth) return []
   if (!isIndexType(mediaType)) return await localImage(session, digest, bytes)
   const found: LocalImage[] = []
@@ -35,7 +35,7 @@ export async function localImages(
 
 async function localImage(session: Session, digest: string, bytes: Buffer): Promise<LocalImage[]> {
   const { config, layers } = parseManifest(`manifest ${digest}`, bytes)
-  const text = await readBlob(session, config.digest)
+  const text = await readBlob({ content: session.client(ContentDefinition) }, config.digest)
   if (text === undefined) return []
   const { diffIDs } = parseConfigSummary(`config ${config.digest}`, text)
   const { os = '', architecture = '' } = JSON.parse(text.toString()) as { os?: string; architecture?: string }
@@ -53,15 +53,4 @@ async function localImage(session: Session, digest: string, bytes: Buffer): Prom
 
 function wire({ mediaType, digest, size }: OciDescriptor): Descriptor {
   return { mediaType, digest, size: BigInt(size), annotations: {} }
-}
-
-async function readBlob(session: Session, digest: string): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  try {
-    for await (const { data } of session.client(ContentDefinition).read({ digest })) chunks.push(data)
-  } catch (error) {
-    if (isGantryError(error, 'NOT_FOUND')) return undefined
-    throw error
-  }
-  return Buffer.concat(chunks)
 }

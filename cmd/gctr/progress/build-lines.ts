@@ -11,8 +11,7 @@ export class BuildLines {
     this.#out = out
   }
 
-  tell({ step, output, warning }: BuildResponse): void {
-    if (warning) this.#line(0, `warning: ${warning.text} (line ${warning.line}, ${warning.rule})`)
+  tell({ step, output }: BuildResponse): void {
     if (output) this.#output(output.step, output.data.toString())
     if (step && !this.#begun.has(step.id)) {
       this.#begun.add(step.id)

@@ -1,6 +1,7 @@
 /** The build service: a build's call, from its first message to its result. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { told } from '#api/concurrency/told.ts'
 import { invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import type {
   BuilderServiceDefinition,
@@ -20,7 +21,6 @@ import { TarSource } from './files/tar-source.ts'
 import { parseDockerfile } from './language/parse.ts'
 import { BuildEvents } from './solve/build-events.ts'
 import { buildImage } from './solve/build-image.ts'
-import { EventQueue } from './solve/event-queue.ts'
 
 export interface BuilderParts {
   readonly coreAddress: string
@@ -37,7 +37,7 @@ const defaultNamespace = 'moby'
 export function builderService(parts: BuilderParts): ServiceImpl<typeof BuilderServiceDefinition> {
   return {
     build: (requests, { optionalNamespace, signal }) =>
-      EventQueue.of<Partial<BuildResponse>>(tell =>
+      told<Partial<BuildResponse>>(tell =>
         build(parts, { requests, namespace: optionalNamespace ?? defaultNamespace, signal, tell }),
       ),
     async prune({ keepBytes, unusedSince }) {

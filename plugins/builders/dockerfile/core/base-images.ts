@@ -1,4 +1,6 @@
 /** What FROM names: an image that is here or is fetched, as a root to build on. */
+
+import { readBlob } from '#api/content/read-blob.ts'
 import { isGantryError, notFound } from '#api/errors/errors.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
 import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
@@ -7,7 +9,6 @@ import type { Platform } from '#api/types/platform.ts'
 import { formatReference, parseReference } from '#api/types/reference.ts'
 import { type ImageConfig, readImageConfig } from '../image/image-config.ts'
 import type { Root } from '../solve/stage-state.ts'
-import { readBlob } from './blobs.ts'
 import type { Core } from './clients.ts'
 import { chain } from './layers.ts'
 
@@ -39,7 +40,7 @@ export async function baseImage(core: Core, text: string, options: BaseOptions):
   const target = image?.target
   if (target === undefined) throw notFound(`image "${name}"`)
   const manifest = await manifestOf(core, name, target, options.platform)
-  const config = readImageConfig(name, await readBlob(core, manifest.config.digest))
+  const config = readImageConfig(name, await requireBlob(core, manifest.config.digest))
   const layers = manifest.layers.map(({ mediaType, digest, size }, at) => ({
     descriptor: { mediaType, digest, size: BigInt(size), annotations: {} },
     diffID: config.rootfs.diff_ids[at] ?? '',
@@ -93,13 +94,20 @@ async function unpack(core: Core, image: string, { snapshotter, lease, signal }:
 }
 
 async function manifestOf(core: Core, name: string, target: { mediaType: string; digest: string }, wanted: Platform) {
-  if (!isIndexType(target.mediaType)) return parseManifest(name, await readBlob(core, target.digest))
-  const { manifests } = parseIndex(name, await readBlob(core, target.digest))
+  if (!isIndexType(target.mediaType)) return parseManifest(name, await requireBlob(core, target.digest))
+  const { manifests } = parseIndex(name, await requireBlob(core, target.digest))
   const fits = ({ platform }: (typeof manifests)[number]) =>
     platform?.os === wanted.os &&
     platform.architecture === wanted.architecture &&
     (wanted.variant === '' || (platform.variant ?? '') === wanted.variant)
   const chosen = manifests.find(fits)
   if (chosen === undefined) throw notFound(`image "${name}" for ${wanted.os}/${wanted.architecture}`)
-  return parseManifest(name, await readBlob(core, chosen.digest))
+  return parseManifest(name, await requireBlob(core, chosen.digest))
+}
+
+/** NOT_FOUND: the image's record is here, a part of it is not. */
+async function requireBlob(core: Core, digest: string): Promise<Buffer> {
+  const bytes = await readBlob(core, digest)
+  if (bytes === undefined) throw notFound(`content ${digest}`)
+  return bytes
 }

@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { writeStream } from '#api/content/write-blob.ts'
 import { internal, isGantryError } from '#api/errors/errors.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import type { Mount } from '#api/gen/containerd/types/mount.ts'
 import { mount, unmount } from '#api/sys/sys.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Layer, Root } from '../solve/stage-state.ts'
-import { writeBlob } from './blobs.ts'
 import type { Core } from './clients.ts'
 
 /** Fast rather than small: a layer that is pushed is read once more anyway. */
@@ -116,8 +116,9 @@ export class Layers {
     )
     written.catch(error => compressed.destroy(error))
     const diffID = () => `sha256:${hash.copy().digest('hex')}`
+    const ref = `build-${crypto.randomUUID()}`
     const labels = () => ({ 'containerd.io/uncompressed': diffID() })
-    const blob = await writeBlob(this.#core, compressed, { lease: this.#options.lease, labels })
+    const blob = await writeStream(this.#core, compressed, { ref, lease: this.#options.lease, labels })
     await written
     return { descriptor: layerDescriptor(blob.digest, BigInt(blob.sizeBytes)), diffID: diffID() }
   }

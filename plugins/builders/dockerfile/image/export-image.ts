@@ -1,7 +1,8 @@
 /** The last stage as an image: a configuration, a manifest, names. */
+
+import { writeStream } from '#api/content/write-blob.ts'
 import { isGantryError } from '#api/errors/errors.ts'
 import { mediaTypes } from '#api/types/oci.ts'
-import { writeBlob } from '../core/blobs.ts'
 import type { Core } from '../core/clients.ts'
 import type { StageState } from '../solve/stage-state.ts'
 import type { ImageConfig } from './image-config.ts'
@@ -31,7 +32,11 @@ export async function exportImage(core: Core, state: StageState, options: Export
     history: [...state.history],
   }
   const snapshot = chainID === '' ? {} : { [`containerd.io/gc.ref.snapshot.${snapshotter}`]: chainID }
-  const config = await writeBlob(core, [Buffer.from(JSON.stringify(json))], { lease, labels: () => snapshot })
+  const config = await writeStream(core, [Buffer.from(JSON.stringify(json))], {
+    ref: newRef(),
+    lease,
+    labels: snapshot,
+  })
   const document = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
@@ -42,7 +47,7 @@ export async function exportImage(core: Core, state: StageState, options: Export
   )
   const children = layers.map(({ descriptor }, at) => [`containerd.io/gc.ref.content.l.${at}`, descriptor.digest])
   const labels = { 'containerd.io/gc.ref.content.config': config.digest, ...Object.fromEntries(children) }
-  const manifest = await writeBlob(core, [document], { lease, labels: () => labels })
+  const manifest = await writeStream(core, [document], { ref: newRef(), lease, labels })
   const target = {
     ...{
       mediaType: mediaTypes.ociManifest,
@@ -67,3 +72,5 @@ async function putImage(core: Core, image: ImageRecord): Promise<void> {
     await core.images.update({ image })
   }
 }
+
+const newRef = () => `build-${crypto.randomUUID()}`

@@ -10,10 +10,6 @@ export interface LogicalLine {
   readonly text: string
   readonly heredocs: readonly Heredoc[]
   readonly location: Location
-  /** It goes on after an empty line, which Docker warns of. */
-  readonly emptyContinuation: boolean
-  /** Comments directly above, one line each, without the mark: a stage's or an argument's description. */
-  readonly comments: readonly string[]
 }
 
 const takesHeredocs = /^\s*(?:onbuild\s+)?(?:run|copy|add)\s/i
@@ -40,48 +36,34 @@ class Reader {
   }
 
   *all(): Generator<LogicalLine> {
-    let comments: string[] = []
     while (this.#next < this.#lines.length) {
       const line = this.#lines[this.#next] as string
-      const comment = /^\s*#\s?(.*)$/.exec(line)
-      if (comment !== null) {
-        comments.push((comment[1] as string).trimEnd())
-        this.#next++
-      } else if (line.trim() === '') {
-        comments = []
-        this.#next++
-      } else {
-        yield this.#logicalLine(comments)
-        comments = []
-      }
+      if (isNothing(line)) this.#next++
+      else yield this.#logicalLine()
     }
   }
 
-  #logicalLine(comments: string[]): LogicalLine {
+  #logicalLine(): LogicalLine {
     const startLine = this.#next + 1
-    const { text, emptyContinuation } = this.#joined()
+    const text = this.#joined()
     const heredocs = takesHeredocs.test(text)
       ? heredocsOf(text, this.#escapeChar).map(opening => this.#heredoc(opening, startLine))
       : []
-    return { text, heredocs, location: { startLine, endLine: this.#next }, emptyContinuation, comments }
+    return { text, heredocs, location: { startLine, endLine: this.#next } }
   }
 
-  #joined() {
+  /** The lines up to the first that does not go on; comments and empty lines on the way are nothing. */
+  #joined(): string {
     let text = ''
-    let emptyContinuation = false
     for (let first = true; this.#next < this.#lines.length; first = false) {
       const line = this.#lines[this.#next++] as string
-      if (/^\s*#/.test(line)) continue
-      if (line.trim() === '') {
-        emptyContinuation = true
-        continue
-      }
+      if (isNothing(line)) continue
       const piece = first ? line.trimStart() : line
       const cut = piece.replace(this.#continues, '$1')
       text += cut
       if (cut === piece) break
     }
-    return { text: text.trimEnd(), emptyContinuation }
+    return text.trimEnd()
   }
 
   #heredoc(opening: HeredocOpening, startLine: number): Heredoc {
@@ -97,4 +79,9 @@ class Reader {
       ...{ file: this.#file, lines: this.#lines, location, word: '<<' },
     })
   }
+}
+
+/** Empty, or a comment. */
+function isNothing(line: string): boolean {
+  return /^\s*(?:#|$)/.test(line)
 }

@@ -8,7 +8,7 @@ type Tell = (event: Partial<BuildResponse>) => void
 export interface RunningStep {
   readonly id: number
   output(stream: 'stdout' | 'stderr', data: Buffer): void
-  done(end: Partial<Pick<Step, 'cached' | 'resultId' | 'containerId' | 'error' | 'missedBecause'>>): void
+  done(end: Partial<Pick<Step, 'cached' | 'resultId' | 'error'>>): void
 }
 
 export class BuildEvents {
@@ -21,8 +21,8 @@ export class BuildEvents {
 
   begin(step: Pick<Step, 'name'> & Partial<Step>): RunningStep {
     const id = ++this.#lastId
-    const known = { number: 0, total: 0, cached: false, missedBecause: '', error: '', instruction: '', resultId: '' }
-    const begun: Step = { ...known, containerId: '', completedAt: undefined, ...step, id, startedAt: now() }
+    const known = { number: 0, total: 0, cached: false, error: '', instruction: '', resultId: '' }
+    const begun: Step = { ...known, completedAt: undefined, ...step, id, startedAt: now() }
     this.#tell({ step: begun })
     return {
       id,

@@ -7,9 +7,8 @@ const shortIdLength = 12
 export class BuildMessages {
   readonly #begun = new Set<number>()
 
-  read({ step, output, warning }: BuildResponse): ProgressMessage[] {
+  read({ step, output }: BuildResponse): ProgressMessage[] {
     if (output) return [{ stream: output.data.toString() }]
-    if (warning) return [{ stream: `[Warning] ${warning.text} (line ${warning.line}, ${warning.rule})\n` }]
     if (!step || step.number === 0) return []
     return this.#begun.has(step.id) ? ended(step) : this.#begin(step)
   }

@@ -2,6 +2,8 @@
  * The core's image records as Docker's images. Docker knows an image by the digest of its configuration and gives it
  * any number of names; the core has one record per name. Records with one configuration are one image here.
  */
+
+import { blobInfo } from '#api/content/read-blob.ts'
 import type { Image } from '#api/gen/containerd/services/images/v1/images.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { isDigest } from '#api/types/digest.ts'
@@ -9,7 +11,6 @@ import { formatPlatform, type Platform } from '#api/types/platform.ts'
 import type { Reference } from '#api/types/reference.ts'
 import type { Core } from '../core-client/core.ts'
 import { notFound } from '../http/http-error.ts'
-import { blobInfo } from './content.ts'
 import { type ImageTarget, ImageTargets } from './image-target.ts'
 import { parseName, readRecordName, recordName, shown } from './names.ts'
 

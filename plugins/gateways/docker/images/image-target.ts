@@ -1,10 +1,11 @@
 /** What a record's target holds: the manifest for a platform, its configuration, its layers. */
+
+import { readBlob } from '#api/content/read-blob.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { sha256Digest } from '#api/types/digest.ts'
 import { isIndexType, type OciDescriptor, parseIndex, parseManifest } from '#api/types/oci.ts'
 import { hostPlatform, normalizePlatform, type Platform, platformMatches } from '#api/types/platform.ts'
 import type { Core } from '../core-client/core.ts'
-import { readBlob } from './content.ts'
 import { diffIdsOf, type ImageJson, parseImageJson } from './image-json.ts'
 
 /** One image of one platform. */

@@ -1,7 +1,8 @@
 /** How much room layers take, unpacked: what Docker means by the size of an image. */
+
+import { blobInfo } from '#api/content/read-blob.ts'
 import { isGantryError } from '#api/errors/errors.ts'
 import type { Core } from '../core-client/core.ts'
-import { blobInfo } from './content.ts'
 import type { ImageTarget } from './image-target.ts'
 
 const snapshotLabel = 'containerd.io/gc.ref.snapshot.'

@@ -1,4 +1,5 @@
 /** `POST /images/create?fromImage=`: registry → store. */
+import { told } from '#api/concurrency/told.ts'
 import { isGantryError } from '#api/errors/errors.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
 import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
@@ -32,24 +33,7 @@ export async function* pullImage(room: ImageRoom, request: PullRequest): AsyncGe
   const name = recordName(reference)
   const before = await findRecord(core, name)
   const messages = new PullMessages()
-  const told: ProgressMessage[] = []
-  let wake = Promise.withResolvers<void>()
-  const say = (...more: ProgressMessage[]) => {
-    told.push(...more)
-    wake.resolve()
-  }
-  let isOver = false
-  const work = keepingDisplaced(core, [name], () => run(room, request, messages, say)).finally(() => {
-    isOver = true
-    wake.resolve()
-  })
-  work.catch(() => {})
-  while (!isOver || told.length > 0) {
-    if (told.length === 0) await wake.promise
-    wake = Promise.withResolvers()
-    yield* told.splice(0)
-  }
-  await work
+  yield* told<ProgressMessage>(say => keepingDisplaced(core, [name], () => run(room, request, messages, say)))
   const after = await findRecord(core, name)
   const isNew = before?.target?.digest !== after?.target?.digest || messages.hasFetched
   yield { status: `Digest: ${after?.target?.digest ?? ''}` }

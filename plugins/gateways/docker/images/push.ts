@@ -1,4 +1,7 @@
 /** `POST /images/{name}/push`: store → registry. */
+
+import { blobInfo } from '#api/content/read-blob.ts'
+import { addLabels } from '#api/content/write-blob.ts'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
 import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
@@ -9,7 +12,6 @@ import { transfer } from '../core-client/transfers.ts'
 import { notFound, serverError } from '../http/http-error.ts'
 import { answerCredentials, type RegistryAuth } from '../registry/credentials.ts'
 import { type CatalogImage, sourceLabel } from './catalog.ts'
-import { addLabels, blobInfo } from './content.ts'
 import { tellImage } from './image-events.ts'
 import { shortId, shown, shownRepository } from './names.ts'
 import type { ProgressMessage } from './progress-messages.ts'

@@ -1,11 +1,12 @@
 /** Names given and taken. Whatever loses its last name keeps a record, so that it stays until somebody removes it. */
+
+import { blobInfo } from '#api/content/read-blob.ts'
 import { isGantryError } from '#api/errors/errors.ts'
 import type { Image } from '#api/gen/containerd/services/images/v1/images.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { parseDigest } from '#api/types/digest.ts'
 import type { Core } from '../core-client/core.ts'
 import { sourceLabel } from './catalog.ts'
-import { blobInfo } from './content.ts'
 import { danglingName, readRecordName, recordName } from './names.ts'
 
 export async function findRecord({ images }: Core, name: string): Promise<Image | undefined> {

@@ -1,10 +1,12 @@
 /** `DELETE /images/{name}`: names are taken, and the image goes with its last one unless something needs it. */
+
+import { blobInfo } from '#api/content/read-blob.ts'
+import { addLabels } from '#api/content/write-blob.ts'
 import { parseDigest } from '#api/types/digest.ts'
 import type { Reference } from '#api/types/reference.ts'
 import type { ContainerSummary } from '../engine/containers.ts'
 import { conflict } from '../http/http-error.ts'
 import { type CatalogImage, noSuchImage, sourceLabel } from './catalog.ts'
-import { addLabels, blobInfo } from './content.ts'
 import { tellImage } from './image-events.ts'
 import { parseName, recordName, shortId, shown } from './names.ts'
 import { findRecord, removeRecord, takeName } from './records.ts'

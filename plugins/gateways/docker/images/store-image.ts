@@ -1,10 +1,11 @@
 /** A new image of parts that are here: what `docker import` and `docker commit` end with. */
 
+import { createHash } from 'node:crypto'
+import { type WrittenBlob, writeStream } from '#api/content/write-blob.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import { hostPlatform, type Platform } from '#api/types/platform.ts'
 import type { Core } from '../core-client/core.ts'
 import type { ImageRuntimeConfig } from '../engine/images.ts'
-import { writeBlob } from './content.ts'
 import type { ImageHistoryEntry } from './image-json.ts'
 import { danglingName } from './names.ts'
 import { inOneHour, putRecord } from './records.ts'
@@ -82,4 +83,14 @@ export async function holdLease({ leases }: Core): Promise<AsyncDisposable & { i
       await leases.delete({ id }).catch(() => {})
     },
   }
+}
+
+/** Stores bytes under their digest. Labels of a blob that was there already are added to. */
+async function writeBlob(
+  core: Core,
+  bytes: Buffer,
+  options: { labels: Record<string, string>; lease: string },
+): Promise<WrittenBlob> {
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  return writeStream(core, [bytes], { ...options, ref: `docker-${digest}`, expected: digest, totalBytes: bytes.length })
 }

@@ -2,20 +2,16 @@
  * The attach protocol of a shim, client side (docs/attach.md), for streams that pass through: a JSON line each way, then
  * frames `[type, 0, 0, 0, u32be length]`. Output frames have the very form of Docker's multiplexed stream.
  */
-import { createConnection, type Socket } from 'node:net'
-import { internal, messageOf, unavailable } from '#api/errors/errors.ts'
-
-const frameType = { stdin: 0, stdout: 1, stderr: 2, stdinEnd: 3, resize: 4, exit: 5 } as const
-const headerBytes = 8
-const maxHelloBytes = 64 * 1024
-
-export interface ShimStreamRequest {
-  stdin: boolean
-  stdout: boolean
-  stderr: boolean
-  /** First what the log holds, then what comes, without a gap. */
-  replay: boolean
-}
+import type { Socket } from 'node:net'
+import {
+  type AttachRequest,
+  frameHeader,
+  frameHeaderBytes,
+  frameType,
+  maxHelloBytes,
+  openAttachSocket,
+} from '#api/attach/frames.ts'
+import { internal } from '#api/errors/errors.ts'
 
 /** One connection to a shim. */
 export interface ShimStream {
@@ -38,22 +34,11 @@ export interface OutputSink {
 }
 
 /** UNAVAILABLE when no shim listens at `path`; INTERNAL when it refuses. */
-export async function openShimStream(path: string, request: ShimStreamRequest): Promise<ShimStream> {
-  const socket = await open(path)
+export async function openShimStream(path: string, request: AttachRequest): Promise<ShimStream> {
+  const socket = await openAttachSocket(path)
   socket.write(`${JSON.stringify(request)}\n`)
   const { hello, rest } = await readHello(socket, path)
   return new Stream(socket, hello.tty === true, rest)
-}
-
-async function open(path: string): Promise<Socket> {
-  const socket = createConnection({ path })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  socket.once('connect', resolve)
-  socket.once('error', cause => reject(unavailable(`attach socket ${path}: ${messageOf(cause)}`, { cause })))
-  await promise
-  // Later failures end the stream; the listener keeps them from ending the process.
-  socket.on('error', () => {})
-  return socket
 }
 
 interface Hello {
@@ -111,11 +96,8 @@ class Stream implements ShimStream {
 
   #send(type: number, payload: Buffer): boolean {
     if (this.#socket.destroyed || this.#socket.writableEnded) return true
-    const header = Buffer.alloc(headerBytes)
-    header[0] = type
-    header.writeUInt32BE(payload.length, 4)
     this.#socket.cork()
-    this.#socket.write(header)
+    this.#socket.write(frameHeader(type, payload.length))
     const isTaken = this.#socket.write(payload)
     this.#socket.uncork()
     return isTaken
@@ -147,8 +129,8 @@ class Stream implements ShimStream {
 
   /** Hands on each complete frame, until the sink has enough. */
   #drain(): void {
-    while (!this.#stopped && this.#pending.length >= headerBytes) {
-      const end = headerBytes + this.#pending.readUInt32BE(4)
+    while (!this.#stopped && this.#pending.length >= frameHeaderBytes) {
+      const end = frameHeaderBytes + this.#pending.readUInt32BE(4)
       if (this.#pending.length < end) break
       const frame = this.#pending.subarray(0, end)
       this.#pending = this.#pending.subarray(end)
@@ -160,7 +142,7 @@ class Stream implements ShimStream {
   /** Types we do not know are skipped: a newer shim may send more. */
   #take(frame: Buffer): void {
     const [type] = frame
-    const payload = frame.subarray(headerBytes)
+    const payload = frame.subarray(frameHeaderBytes)
     if (type === frameType.exit) this.#exitCode = JSON.parse(payload.toString()).exitCode
     else if (type === frameType.stdout || type === frameType.stderr)
       this.#stopped = this.#sink?.output(frame, payload) === false

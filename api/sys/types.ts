@@ -80,6 +80,8 @@ export interface CreateLayerRequest {
   /** The archive is written here (created, must not exist). */
   output: string
   compression: 'none' | 'gzip' | 'zstd'
+  /** Seconds since the epoch: no entry is younger (`SOURCE_DATE_EPOCH`). */
+  latestSeconds?: number
 }
 
 export interface CreateLayerResult {

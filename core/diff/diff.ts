@@ -33,6 +33,8 @@ export interface DiffOptions {
   /** Ref of the ingest. */
   ref?: string | undefined
   labels?: Readonly<Record<string, string>> | undefined
+  /** Seconds since the epoch: no entry of the layer is younger, so that equal work gives equal layers. */
+  latestSeconds?: number | undefined
   lease?: string | undefined
   signal?: AbortSignal | undefined
 }

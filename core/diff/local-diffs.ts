@@ -63,7 +63,7 @@ export class LocalDiffs implements Diffs {
     ns: string,
     left: readonly Mount[],
     right: readonly Mount[],
-    { mediaType = mediaTypes.ociLayerGzip, ref, labels = {}, lease, signal }: DiffOptions = {},
+    { mediaType = mediaTypes.ociLayerGzip, ref, labels = {}, latestSeconds, lease, signal }: DiffOptions = {},
   ): Promise<MadeLayer> {
     const compression = layerCompression(mediaType)
     if (compression === undefined) throw notImplemented(`unsupported diff media type: ${mediaType}`)
@@ -71,7 +71,8 @@ export class LocalDiffs implements Diffs {
     const output = join(this.#tempDir, `layer-${name}`)
     await using undo = new AsyncDisposableStack()
     undo.defer(() => rm(output, { force: true }))
-    const made = await this.#create(left, right, { output, compression }, signal)
+    const latest = latestSeconds === undefined ? {} : { latestSeconds }
+    const made = await this.#create(left, right, { output, compression, ...latest }, signal)
     const [digest, diffID] = [parseDigest(made.digest), parseDigest(made.diffId)]
     const all = { ...labels, 'containerd.io/uncompressed': diffID }
     await this.#store(ns, output, { ref: ref || `diff-${name}`, digest, sizeBytes: made.sizeBytes, lease, labels: all })
@@ -82,7 +83,7 @@ export class LocalDiffs implements Diffs {
   async #create(
     left: readonly Mount[],
     right: readonly Mount[],
-    output: Pick<CreateLayerRequest, 'output' | 'compression'>,
+    output: Pick<CreateLayerRequest, 'output' | 'compression' | 'latestSeconds'>,
     signal: AbortSignal | undefined,
   ) {
     try {

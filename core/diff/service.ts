@@ -19,8 +19,9 @@ export function diffService(diffs: Diffs): ServiceImpl<typeof DiffDefinition> {
       return { applied: { mediaType: mediaTypes.ociLayer, digest: diffID, size: BigInt(uncompressedBytes) } }
     },
 
-    async diff({ left, right, mediaType, ref, labels }, { namespace, lease, signal }) {
-      const options = { mediaType: mediaType || undefined, ref, labels, lease, signal }
+    async diff({ left, right, mediaType, ref, labels, sourceDateEpoch }, { namespace, lease, signal }) {
+      const latestSeconds = sourceDateEpoch && Number(sourceDateEpoch.seconds)
+      const options = { mediaType: mediaType || undefined, ref, labels, latestSeconds, lease, signal }
       const made = await diffs.diff(namespace, left, right, options)
       const annotations = { 'containerd.io/uncompressed': made.diffID }
       return { diff: { mediaType: made.mediaType, digest: made.digest, size: BigInt(made.sizeBytes), annotations } }

@@ -15,7 +15,8 @@ mod path;
 mod tar;
 
 pub use apply::{Applied, Format, Input, Marks, Target, apply};
-pub use create::{Changes, Created, Written, create};
+pub use create::{Changes, Created, Packing, Written, create};
 pub use error::{LayerError, Position, Result};
 pub use input::Compression;
 pub use limits::Limits;
+pub use tar::Time;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use gantry_layers::{Changes, Compression, Created, Format, LayerError, Marks, create};
+use gantry_layers::{Changes, Compression, Created, Format, LayerError, Marks, Packing, Time, create};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use support::{Sandbox, describe, is_root, populate, run};
 
@@ -25,6 +25,34 @@ fn described(root: &Path) -> Vec<String> {
         .into_iter()
         .filter(|line| !line.starts_with("\"\""))
         .collect()
+}
+
+#[test]
+fn no_entry_is_younger_than_it_may_be() {
+    let made_at = |seconds| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, second) in [("old", 500), ("new", seconds)] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            file.set_modified(time).unwrap();
+        }
+        let changes = Changes::Between {
+            lower: None,
+            upper: folder.path().to_owned(),
+        };
+        let packing = Packing {
+            compression: Compression::None,
+            latest: Some(Time {
+                seconds: 1000,
+                nanoseconds: 0,
+            }),
+        };
+        create(&changes, tempfile::tempfile().unwrap(), packing, Arc::default())
+            .unwrap()
+            .written
+    };
+    assert_eq!(made_at(5000), made_at(9000));
+    assert_ne!(made_at(5000), made_at(999));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gantry_layers::{
-    Applied, Changes, Compression, Created, Format, Input, LayerError, Limits, Marks, Target, apply, create,
+    Applied, Changes, Compression, Created, Format, Input, LayerError, Limits, Marks, Packing, Target, Time,
+    apply, create,
 };
 use napi::Env;
 use napi::bindgen_prelude::Object;
@@ -172,6 +173,7 @@ pub struct CreateLayerRequest {
     pub userxattr: Option<bool>,
     pub output: String,
     pub compression: String,
+    pub latest_seconds: Option<i64>,
 }
 
 #[napi(object)]
@@ -197,7 +199,12 @@ pub fn create_layer<'env>(
             return Err(unknown("compression", "auto", "none, gzip, zstd"));
         }
         let output = File::create_new(&request.output).call_on("open", &request.output)?;
-        let outcome = create(&changes, output, compression, cancel).map_err(translate);
+        let latest = request.latest_seconds.map(|seconds| Time {
+            seconds,
+            nanoseconds: 0,
+        });
+        let packing = Packing { compression, latest };
+        let outcome = create(&changes, output, packing, cancel).map_err(translate);
         if outcome.is_err() {
             // A part of a layer is of no use to anybody.
             let _ = std::fs::remove_file(&request.output);

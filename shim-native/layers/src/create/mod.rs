@@ -15,6 +15,7 @@ use crate::apply::{Marks, open_root};
 use crate::error::{Context, LayerError, Result};
 use crate::input::Compression;
 use crate::merged::Layers;
+use crate::tar::Time;
 use compare::Comparison;
 use output::Output;
 pub use output::Written;
@@ -37,6 +38,23 @@ pub enum Changes {
     Between { lower: Option<PathBuf>, upper: PathBuf },
 }
 
+/// How the archive is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Packing {
+    pub compression: Compression,
+    /// No entry is younger; younger ones get this time (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+    pub latest: Option<Time>,
+}
+
+impl From<Compression> for Packing {
+    fn from(compression: Compression) -> Self {
+        Self {
+            compression,
+            latest: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     pub written: Written,
@@ -48,15 +66,16 @@ pub struct Created {
 pub fn create(
     changes: &Changes,
     file: File,
-    compression: Compression,
+    packing: impl Into<Packing>,
     cancel: Arc<AtomicBool>,
 ) -> Result<Created> {
+    let packing = packing.into();
     // One stack frame per directory level; names of 4096 bytes can have 2048 of those.
     let thread = std::thread::Builder::new()
         .name("layer-output".to_owned())
         .stack_size(STACK);
     std::thread::scope(|scope| {
-        let work = || write(changes, file, compression, cancel);
+        let work = || write(changes, file, packing, cancel);
         let running = thread.spawn_scoped(scope, work).call("clone", b"layer-output")?;
         running
             .join()
@@ -64,13 +83,8 @@ pub fn create(
     })
 }
 
-fn write(
-    changes: &Changes,
-    file: File,
-    compression: Compression,
-    cancel: Arc<AtomicBool>,
-) -> Result<Created> {
-    let mut writer = Writer::new(Output::new(file, compression)?, cancel);
+fn write(changes: &Changes, file: File, packing: Packing, cancel: Arc<AtomicBool>) -> Result<Created> {
+    let mut writer = Writer::new(Output::new(file, packing.compression)?, packing.latest, cancel);
     match changes {
         Changes::Upper {
             directory,

@@ -11,22 +11,24 @@ use super::output::{Output, Written};
 use crate::error::{LayerError, Result};
 use crate::limits::Limits;
 use crate::path::{CleanPath, join};
-use crate::tar::{Entry, Kind, headers};
+use crate::tar::{Entry, Kind, Time, headers};
 
 pub struct Writer {
     output: Output,
     /// First name of each file that has several.
     linked: HashMap<(u64, u64), CleanPath>,
     pub entries: u64,
+    latest: Option<Time>,
     cancel: Arc<AtomicBool>,
 }
 
 impl Writer {
-    pub fn new(output: Output, cancel: Arc<AtomicBool>) -> Self {
+    pub fn new(output: Output, latest: Option<Time>, cancel: Arc<AtomicBool>) -> Self {
         Self {
             output,
             linked: HashMap::new(),
             entries: 0,
+            latest,
             cancel,
         }
     }
@@ -57,6 +59,9 @@ impl Writer {
             } else {
                 self.linked.insert(node.inode(), node.path.clone());
             }
+        }
+        if let Some(latest) = self.latest {
+            entry.mtime = entry.mtime.min(latest);
         }
         self.header(&entry)?;
         if entry.kind == Kind::File {

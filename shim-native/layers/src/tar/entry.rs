@@ -1,7 +1,7 @@
 //! One entry, whatever dialect it was written in.
 
 /// Seconds since 1970 and the part of the next second; before 1970 `seconds` is negative, `nanoseconds` never.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
     pub seconds: i64,
     pub nanoseconds: u32,

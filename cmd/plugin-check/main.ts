@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { messageOf } from '#api/errors/errors.ts'
 import { summaryText, toJson, toJunit, verdictText } from '#sdk/check/report.ts'
-import { judge } from '#sdk/check/rule.ts'
+import { judge, type Verdict } from '#sdk/check/rule.ts'
 import { type CheckFlags, rulesFor } from './rules-for.ts'
 
 interface Flags extends CheckFlags {
@@ -19,8 +19,9 @@ const command = new Command('gantry-plugin-check')
     'Checks a plugin by the rules of its contract. It must be an empty one: the checks make and remove things.',
   )
   .addOption(new Option('--kind <kind>', 'what it is').choices(['snapshotter', 'network']).makeOptionMandatory())
-  .option('--name <name>', 'which snapshotter of a server that has several', '')
-  .option('--foreign', 'it need not know gantry.plugin.v1 nor health checks, as plugins of containerd do not')
+  .option('--snapshotter <name>', 'which snapshotter of a server that has several', '')
+  .option('--namespace <name>', 'of a server that has such, as containerd; default: a new one, deleted afterwards')
+  .option('--foreign', 'by containerd’s contract alone, without gantry.plugin.v1, health checks and rules of ours')
   .option('--copies', 'a snapshotter whose children take the space of their parents too')
   .option('--no-rebase', 'a snapshotter that cannot put a layer on a parent at commit; default: what it says of itself')
   .option('--host', 'a network plugin whose containers have no namespace of their own')
@@ -30,14 +31,18 @@ const command = new Command('gantry-plugin-check')
   .action(run)
 
 async function run(address: string, flags: Flags): Promise<void> {
-  const rules = await rulesFor(address, flags)
-  const verdicts = await judge(rules, verdict => {
+  const verdicts = await judgeAll(address, flags, verdict => {
     if (!flags.json) console.log(verdictText(verdict))
   })
   const report = { kind: flags.kind, address, verdicts }
   if (flags.junit !== undefined) writeFileSync(flags.junit, toJunit(report))
   console.log(flags.json ? toJson(report) : summaryText(report))
   process.exit(verdicts.every(({ outcome }) => outcome === 'passed') ? 0 : 1)
+}
+
+async function judgeAll(address: string, flags: Flags, tell: (verdict: Verdict) => void): Promise<Verdict[]> {
+  await using book = await rulesFor(address, flags)
+  return await judge(book.rules, tell)
 }
 
 try {

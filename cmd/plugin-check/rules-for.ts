@@ -5,31 +5,56 @@ import { commonRules, readInfo } from '#sdk/check/common-rules.ts'
 import { countNetworks, networkRules } from '#sdk/check/network-rules.ts'
 import type { Rule } from '#sdk/check/rule.ts'
 import { countSnapshots, snapshotterRules } from '#sdk/check/snapshotter-rules.ts'
+import { openTenancy } from '#sdk/check/tenancy.ts'
 
 export interface CheckFlags {
   kind: 'snapshotter' | 'network'
-  name: string
+  snapshotter: string
+  namespace?: string
   foreign?: boolean
   copies?: boolean
   rebase: boolean
   host?: boolean
 }
 
-/** FAILED_PRECONDITION: it holds something already. UNAVAILABLE: nobody serves there. */
-export async function rulesFor(address: string, flags: CheckFlags): Promise<Rule[]> {
-  const channel = connect(address)
-  const info = await readInfo(channel)
-  await refuseUsed(address, flags)
-  const common = flags.foreign ? [] : commonRules(channel, flags.kind)
-  if (flags.kind === 'network') return [...common, ...networkRules(address, !flags.host)]
-  const rebases = flags.rebase && (info?.capabilities.includes('rebase') ?? true)
-  return [...common, ...snapshotterRules(address, flags.name, { rebases, sharesParents: !flags.copies })]
+/** Rules, and where they keep what they make; to be disposed of after the last. */
+export interface RuleBook extends AsyncDisposable {
+  readonly rules: readonly Rule[]
 }
 
-async function refuseUsed(address: string, { kind, name }: CheckFlags): Promise<void> {
-  const count = kind === 'network' ? await countNetworks(address) : await countSnapshots(address, name)
-  if (count > 0)
-    throw failedPrecondition(
-      `the ${kind} at ${address} is in use (it holds ${count} ${kind === 'network' ? 'networks' : 'snapshots'}): the checks remove what they find, so give it an empty root`,
-    )
+/** FAILED_PRECONDITION: it holds something already. UNAVAILABLE: nobody serves there. */
+export async function rulesFor(address: string, flags: CheckFlags): Promise<RuleBook> {
+  await using undo = new AsyncDisposableStack()
+  const channel = undo.use(connect(address))
+  const info = await readInfo(channel)
+  const common = flags.foreign ? [] : commonRules(channel, flags.kind)
+  const own =
+    flags.kind === 'network' ? await ofNetwork(address, flags) : await ofSnapshotter(undo, address, flags, info)
+  const held = undo.move()
+  return { rules: [...common, ...own], [Symbol.asyncDispose]: () => held.disposeAsync() }
+}
+
+async function ofNetwork(address: string, { host }: CheckFlags): Promise<Rule[]> {
+  refuseUsed(address, await countNetworks(address), 'networks')
+  return networkRules(address, !host)
+}
+
+async function ofSnapshotter(
+  undo: AsyncDisposableStack,
+  address: string,
+  { snapshotter, namespace, foreign = false, copies, rebase }: CheckFlags,
+  info: { capabilities: readonly string[] } | undefined,
+): Promise<Rule[]> {
+  const { options } = undo.use(await openTenancy(address, namespace))
+  const place = { address, name: snapshotter, options }
+  refuseUsed(address, await countSnapshots(place), 'snapshots')
+  const rebases = rebase && (info?.capabilities.includes('rebase') ?? (foreign ? 'unknown' : true))
+  return snapshotterRules(place, { foreign, rebases, sharesParents: !copies })
+}
+
+function refuseUsed(address: string, count: number, what: string): void {
+  if (count === 0) return
+  throw failedPrecondition(
+    `${address} is in use (it holds ${count} ${what}): the checks remove what they find, so give it an empty root`,
+  )
 }

@@ -9,10 +9,8 @@
 import { tmpdir } from 'node:os'
 import { describe, test } from 'node:test'
 import { Bench, type SnapshotterFactory } from './suite/bench.ts'
-import { contentChecks } from './suite/content-checks.ts'
-import { descriptionChecks } from './suite/description-checks.ts'
-import { lifecycleChecks } from './suite/lifecycle-checks.ts'
-import { type Traits, traitChecks } from './suite/trait-checks.ts'
+import { snapshotterChecks } from './suite/checks.ts'
+import type { Traits } from './suite/trait-checks.ts'
 
 export type { SnapshotterFactory } from './suite/bench.ts'
 
@@ -30,9 +28,8 @@ export function snapshotterSuite(
   { home = tmpdir, erase, ...traits }: Traits & Home = {},
 ): void {
   const skip = process.getuid?.() === 0 ? false : 'needs root: it mounts'
-  const checks = { ...lifecycleChecks, ...descriptionChecks, ...contentChecks(), ...traitChecks(traits) }
   describe(`snapshotter ${name}`, { skip }, () => {
-    for (const [title, check] of Object.entries(checks))
+    for (const [title, check] of Object.entries(snapshotterChecks(traits)))
       test(title, async () => {
         await using bench = await Bench.open(factory, { home: home(), erase })
         await check(bench)

@@ -12,10 +12,7 @@ import type { NetworkPlugin } from '#sdk/network.ts'
 import { networkChecks, Subject } from '#sdk/network-suite.ts'
 import type { Snapshotter } from '#sdk/snapshotter.ts'
 import { Bench } from '#sdk/suite/bench.ts'
-import { contentChecks } from '#sdk/suite/content-checks.ts'
-import { descriptionChecks } from '#sdk/suite/description-checks.ts'
-import { lifecycleChecks } from '#sdk/suite/lifecycle-checks.ts'
-import { traitChecks } from '#sdk/suite/trait-checks.ts'
+import { snapshotterChecks as checks } from '#sdk/suite/checks.ts'
 import { none } from '../../plugins/networks/none/none.ts'
 import { overlayfs } from '../../plugins/snapshotters/overlayfs/overlayfs.ts'
 import { networkMutants } from './mutants/network-mutants.ts'
@@ -43,8 +40,7 @@ async function caughtBy(checks: Checks): Promise<string | undefined> {
   return undefined
 }
 
-/** The kit's rules, those that are quick to try first. */
-const rules = { ...lifecycleChecks, ...descriptionChecks, ...traitChecks({}), ...contentChecks() }
+const rules = checks()
 
 function snapshotterChecks(mutate: (right: Snapshotter, opened: number) => Partial<Snapshotter>): Checks {
   const run = async (check: (bench: Bench) => Promise<void>) => {

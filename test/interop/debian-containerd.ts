@@ -14,6 +14,8 @@ const repo = join(import.meta.dirname, '..', '..')
 export interface DebianContainerdOptions {
   /** `[proxy_plugins]` of type snapshot, by name: their sockets. */
   snapshotters?: Record<string, string>
+  /** Where its folder is made. Default: the directory for temporary files. */
+  home?: string
 }
 
 export class DebianContainerd implements AsyncDisposable {
@@ -25,8 +27,8 @@ export class DebianContainerd implements AsyncDisposable {
     this.folder = folder
   }
 
-  static async start({ snapshotters = {} }: DebianContainerdOptions = {}): Promise<DebianContainerd> {
-    const containerd = new DebianContainerd(await mkdtemp(join(tmpdir(), 'dc-')))
+  static async start({ snapshotters = {}, home = tmpdir() }: DebianContainerdOptions = {}): Promise<DebianContainerd> {
+    const containerd = new DebianContainerd(await mkdtemp(join(home, 'dc-')))
     await writeFile(join(containerd.folder, 'config.toml'), configuration(containerd.folder, snapshotters))
     await containerd.start()
     return containerd
@@ -78,12 +80,12 @@ export class DebianContainerd implements AsyncDisposable {
   }
 }
 
-/** Without the plugins that look at the host's file systems, devices or /opt. */
+/** Without the plugins that look at the host's devices or /opt; its btrfs snapshotter serves on a btrfs alone. */
 function configuration(folder: string, snapshotters: Record<string, string>): string {
   const disabled = [
     'io.containerd.grpc.v1.cri',
     'io.containerd.internal.v1.opt',
-    ...['aufs', 'btrfs', 'devmapper', 'zfs'].map(name => `io.containerd.snapshotter.v1.${name}`),
+    ...['aufs', 'devmapper', 'zfs'].map(name => `io.containerd.snapshotter.v1.${name}`),
   ]
   const proxies = Object.entries(snapshotters).map(
     ([name, address]) => `[proxy_plugins.${name}]\ntype = "snapshot"\naddress = ${JSON.stringify(address)}\n`,

@@ -8,7 +8,8 @@ import type { Session } from '../session.ts'
 
 interface Flags {
   kind: string
-  name?: string
+  snapshotter?: string
+  namespace?: string
   foreign?: boolean
   copies?: boolean
   rebase: boolean
@@ -33,12 +34,12 @@ function kit(): string {
   return found
 }
 
-function argumentsOf({ kind, name, foreign, copies, rebase, host, json, junit }: Flags): string[] {
+function argumentsOf({ kind, snapshotter, namespace, junit, foreign, copies, rebase, host, json }: Flags): string[] {
   const switches = { foreign, copies, 'no-rebase': !rebase, host, json }
   return [
-    `--kind=${kind}`,
-    ...(name === undefined ? [] : [`--name=${name}`]),
-    ...(junit === undefined ? [] : [`--junit=${junit}`]),
+    ...Object.entries({ kind, snapshotter, namespace, junit }).flatMap(([flag, value]) =>
+      value === undefined ? [] : [`--${flag}=${value}`],
+    ),
     ...Object.entries(switches).flatMap(([flag, on]) => (on ? [`--${flag}`] : [])),
   ]
 }

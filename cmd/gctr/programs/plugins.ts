@@ -51,8 +51,9 @@ function authoring(noun: Command): void {
   noun
     .command('check <address>')
     .requiredOption('--kind <kind>', 'snapshotter or network')
-    .option('--name <name>', 'which snapshotter of a server that has several')
-    .option('--foreign', 'it need not know gantry.plugin.v1 nor health checks')
+    .option('--snapshotter <name>', 'which snapshotter of a server that has several')
+    .option('--namespace <name>', 'of a server that has such; default: a new one, deleted afterwards')
+    .option('--foreign', 'by containerd’s contract alone, without what Gantry adds to it')
     .option('--copies', 'a snapshotter whose children take the space of their parents too')
     .option('--no-rebase', 'a snapshotter that cannot put a layer on a parent at commit')
     .option('--host', 'a network plugin whose containers have no namespace of their own')
@@ -77,7 +78,8 @@ function watching(noun: Command): void {
     .command('logs <name>')
     .option('-f, --follow', 'and what it writes from now on')
     .option('--tail <lines>', 'so many of the last lines', '200')
-    .description('what it wrote')
+    .option('--since <time>', 'only what it wrote since: 10m, or 2026-11-21T10:00:00Z')
+    .description('what it wrote, before a restart of gantryd too')
     .action(lazily(async () => (await of()).logs))
   noun
     .command('trace')

@@ -1,23 +1,26 @@
 /** The rules for snapshotters, against an address: those of the suite that ours run, each leaving nothing behind. */
 import { isGantryError } from '#api/errors/errors.ts'
-import { connect } from '#api/rpc/client.ts'
+import { type ChannelOptions, connect } from '#api/rpc/client.ts'
 import { snapshotClient } from '../snapshot-client.ts'
 import type { Snapshotter } from '../snapshotter.ts'
 import { Bench } from '../suite/bench.ts'
-import { contentChecks } from '../suite/content-checks.ts'
-import { descriptionChecks } from '../suite/description-checks.ts'
-import { lifecycleChecks } from '../suite/lifecycle-checks.ts'
-import { type Traits, traitChecks } from '../suite/trait-checks.ts'
+import { snapshotterChecks, type Terms } from '../suite/checks.ts'
 import type { Rule } from './rule.ts'
 
-/** `name` is which snapshotter of the server's is meant, where it has several. */
-export function snapshotterRules(address: string, name: string, traits: Traits): Rule[] {
-  const checks = { ...lifecycleChecks, ...descriptionChecks, ...contentChecks(), ...traitChecks(traits) }
-  const open = async () => snapshotClient(connect(address, { namespace: 'default' }), name)
-  return Object.entries(checks).map(([text, check]) => ({
+export interface SnapshotterPlace {
+  readonly address: string
+  /** Which one is meant, where the server has several. */
+  readonly name: string
+  readonly options: Pick<ChannelOptions, 'namespace' | 'lease'>
+}
+
+const open = ({ address, name, options }: SnapshotterPlace) => snapshotClient(connect(address, options), name)
+
+export function snapshotterRules(place: SnapshotterPlace, terms: Terms): Rule[] {
+  return Object.entries(snapshotterChecks(terms)).map(([text, check]) => ({
     text,
     async check() {
-      await using bench = await Bench.open(open)
+      await using bench = await Bench.open(async () => open(place))
       try {
         await check(bench)
       } finally {
@@ -28,8 +31,8 @@ export function snapshotterRules(address: string, name: string, traits: Traits):
 }
 
 /** How many snapshots it holds: the checks are for one that holds none. */
-export async function countSnapshots(address: string, name: string): Promise<number> {
-  const snapshotter = snapshotClient(connect(address, { namespace: 'default' }), name)
+export async function countSnapshots(place: SnapshotterPlace): Promise<number> {
+  const snapshotter = open(place)
   try {
     return (await names(snapshotter)).length
   } finally {

@@ -1,5 +1,6 @@
 /** Checks of labels, times, filters and figures. */
 import assert from 'node:assert/strict'
+import { isGantryError } from '#api/errors/errors.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import { now } from '#api/types/clock.ts'
 import { type Bench, refused } from './bench.ts'
@@ -25,6 +26,13 @@ async function oneOfEach({ snapshotter: s }: Bench): Promise<[string, string, st
     ['v1', 'view', 'c2'],
     ['v2', 'view', ''],
   ]
+}
+
+/** Optional in containerd's contract: there need be nothing to free. */
+async function cleanUp({ snapshotter }: Bench): Promise<void> {
+  await snapshotter.cleanup().catch((error: unknown) => {
+    if (!isGantryError(error, 'NOT_IMPLEMENTED')) throw error
+  })
 }
 
 export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> = {
@@ -98,7 +106,7 @@ export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> 
     ]
     for (const [filters, names] of expected)
       assert.deepEqual((await bench.list(filters)).map(info => info.name).sort(), names, filters.join(' or '))
-    await refused('INVALID_ARGUMENT', bench.list(['name==']))
+    await assert.rejects(bench.list(['name==']), 'a filter that cannot be read')
   },
 
   'stat works inside a list': async bench => {
@@ -123,8 +131,7 @@ export const descriptionChecks: Record<string, (bench: Bench) => Promise<void>> 
     await bench.snapshotter.prepare('dead', 'base')
     await bench.snapshotter.remove('dead')
     const mounts = await bench.snapshotter.prepare('alive', 'base')
-    await bench.snapshotter.cleanup()
-    await bench.snapshotter.cleanup()
+    for (let times = 0; times < 2; times++) await cleanUp(bench)
     await bench.viewed('base', () => undefined)
     assert.deepEqual(await bench.snapshotter.mounts('alive'), mounts)
   },

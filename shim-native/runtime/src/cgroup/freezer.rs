@@ -80,5 +80,6 @@ fn group_of(dir: &Path) -> Cgroup {
         v1: if is_v1 { vec![v1_group] } else { Vec::new() },
         v2: (!is_v1).then(|| dir.to_owned()),
         unit: None,
+        shared_parent: None,
     }
 }

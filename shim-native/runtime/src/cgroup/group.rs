@@ -23,6 +23,9 @@ pub(crate) struct Cgroup {
     pub v2: Option<PathBuf>,
     /// systemd's (slice, unit), when systemd made the group.
     pub unit: Option<(String, String)>,
+    /// A group above this one that nobody asked for: it goes with the last one in it.
+    #[serde(default)]
+    pub shared_parent: Option<String>,
 }
 
 /// The group in one v1 hierarchy.
@@ -66,7 +69,11 @@ impl Cgroup {
         id: &str,
         resources: Option<&LinuxResources>,
     ) -> Result<Self, Error> {
-        let Placement { path, unit } = place(config, spec_path, id)?;
+        let Placement {
+            path,
+            unit,
+            shared_parent,
+        } = place(config, spec_path, id)?;
         let group = |hierarchy: &Hierarchy| V1Group {
             controllers: hierarchy.controllers.clone(),
             mount: hierarchy.mount.clone(),
@@ -85,6 +92,7 @@ impl Cgroup {
             v2,
             unit,
             path,
+            shared_parent,
         })
     }
 
@@ -256,6 +264,7 @@ impl Cgroup {
         let mut outcome = Ok(());
         for dir in dirs {
             outcome = outcome.and(remove_group(dir, Instant::now() + REMOVE_PATIENCE));
+            self.remove_shared(dir);
         }
         outcome
     }
@@ -264,9 +273,26 @@ impl Cgroup {
     fn discard(&self) {
         for dir in self.v1.iter().map(|group| &group.dir).chain(&self.v2) {
             let _ = rustix::fs::rmdir(dir);
+            self.remove_shared(dir);
+        }
+    }
+
+    /// Removes the groups above `dir` up to the shared one. The kernel refuses while others are in them, and who is
+    /// just making one there tries again (see [`make_group`]).
+    fn remove_shared(&self, dir: &Path) {
+        let Some(shared) = &self.shared_parent else { return };
+        let levels = |path: &str| Path::new(path).components().count();
+        let above = levels(&self.path).saturating_sub(levels(shared));
+        for parent in dir.ancestors().skip(1).take(above) {
+            if rustix::fs::rmdir(parent).is_err() {
+                break;
+            }
         }
     }
 }
+
+/// How often a parent may vanish while a group is made in it. Each time costs another container's whole life.
+const MAKE_ATTEMPTS: u32 = 100;
 
 const REMOVE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -288,12 +314,24 @@ fn is_wanted(hierarchy: &Hierarchy, resources: Option<&LinuxResources>) -> bool 
 
 fn make_group(dir: &Path) -> Result<(), Error> {
     let failed = |errno| Error::system(Step::Cgroup, format!("making {}", dir.display()), errno);
-    match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
-        Err(Errno::NOENT) => std::fs::create_dir_all(dir).map_err(|error| failed(errno(&error))),
-        // Left over empty, or made by systemd around the container's process.
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(failed(errno)),
+    for _ in 0..MAKE_ATTEMPTS {
+        match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+            Err(Errno::NOENT) => {}
+            // Left over empty, or made by systemd around the container's process.
+            Ok(()) | Err(Errno::EXIST) => return Ok(()),
+            Err(errno) => return Err(failed(errno)),
+        }
+        // A parent may be there already, or go again with the last group in it before ours is made.
+        if let Some(parent) = dir.parent() {
+            match std::fs::create_dir_all(parent) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(failed(errno(&error)));
+                }
+                _ => {}
+            }
+        }
     }
+    Err(failed(Errno::NOENT))
 }
 
 fn collect_pids(dir: &Path, pids: &mut Vec<i32>) -> Result<(), Error> {

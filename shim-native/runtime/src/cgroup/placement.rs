@@ -11,6 +11,8 @@ pub(super) struct Placement {
     pub path: String,
     /// (slice, scope) unit names, with the systemd driver.
     pub unit: Option<(String, String)>,
+    /// The default parent, when the path lies below it: nobody asked for it, so it goes with its last group.
+    pub shared_parent: Option<String>,
 }
 
 /// cgroupfs: an absolute path is taken as it is, a relative one lies under the default parent, none means
@@ -21,10 +23,11 @@ pub(super) fn place(config: &CgroupConfig, spec_path: Option<&Path>, id: &str) -
         .unwrap_or_default();
     match config.driver {
         CgroupDriver::Cgroupfs => {
-            let path = match given.as_str() {
-                "" => format!("/{}/{id}", config.default_parent.trim_matches('/')),
-                absolute if absolute.starts_with('/') => absolute.to_owned(),
-                relative => format!("/{}/{relative}", config.default_parent.trim_matches('/')),
+            let parent = format!("/{}", config.default_parent.trim_matches('/'));
+            let (path, shared_parent) = match given.as_str() {
+                absolute if absolute.starts_with('/') => (absolute.to_owned(), None),
+                "" => (format!("{parent}/{id}"), Some(parent)),
+                relative => (format!("{parent}/{relative}"), Some(parent)),
             };
             let path = format!("/{}", path.trim_matches('/'));
             let climbs = Path::new(&path)
@@ -36,7 +39,11 @@ pub(super) fn place(config: &CgroupConfig, spec_path: Option<&Path>, id: &str) -
                     format!("{given:?} is not a path below the root"),
                 ));
             }
-            Ok(Placement { path, unit: None })
+            Ok(Placement {
+                path,
+                unit: None,
+                shared_parent: shared_parent.filter(|parent| parent != "/"),
+            })
         }
         CgroupDriver::Systemd => systemd_placement(config, &given, id),
     }
@@ -73,6 +80,7 @@ fn systemd_placement(config: &CgroupConfig, given: &str, id: &str) -> Result<Pla
     Ok(Placement {
         path,
         unit: Some((slice, unit)),
+        shared_parent: None,
     })
 }
 
@@ -121,6 +129,10 @@ mod tests {
         assert_eq!(path("").unwrap(), "/gantry/c1");
         assert_eq!(path("/docker/x").unwrap(), "/docker/x");
         assert_eq!(path("pod/x").unwrap(), "/gantry/pod/x");
+        let parent = |given: &str| place(&config, Some(Path::new(given)), "c1").map(|p| p.shared_parent);
+        assert_eq!(parent("").unwrap().as_deref(), Some("/gantry"));
+        assert_eq!(parent("pod/x").unwrap().as_deref(), Some("/gantry"));
+        assert_eq!(parent("/gantry/x").unwrap(), None);
         assert!(path("/a/../../x").is_err());
         assert!(path("/").is_err());
     }

@@ -3,6 +3,7 @@
 use super::group::Cgroup;
 use super::{CgroupKind, Host};
 use crate::kernel::{Cloned, clone3, exit_now};
+use crate::options::CgroupConfig;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -24,6 +25,7 @@ fn group(name: &str) -> Option<Cgroup> {
         v1: Vec::new(),
         v2,
         unit: None,
+        shared_parent: None,
     })
 }
 
@@ -92,4 +94,35 @@ fn a_v2_group_freezes_thaws_and_kills() {
     assert_eq!(pids.unwrap(), [pid]);
     frozen.and(thawed).and(killed).and(removed).unwrap();
     assert_eq!(status.terminating_signal(), Some(libc::SIGKILL));
+}
+
+#[test]
+fn the_shared_parent_goes_with_its_last_group_however_many_come_and_go() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: making groups needs root");
+        return;
+    }
+    let host = Host::detect().unwrap();
+    let parent = format!("/gantry-parent-test-{}", std::process::id());
+    let config = CgroupConfig {
+        default_parent: parent.clone(),
+        ..CgroupConfig::default()
+    };
+    let come_and_go = |id: &str| {
+        for _ in 0..20 {
+            let group = Cgroup::plan(&host, &config, None, id, None).unwrap();
+            group.create().unwrap();
+            group.remove().unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            scope.spawn(move || come_and_go(&format!("c{number}")));
+        }
+    });
+    let mounts = host.v1.iter().map(|hierarchy| &hierarchy.mount).chain(&host.v2);
+    for mount in mounts {
+        let left = mount.join(parent.trim_start_matches('/'));
+        assert!(!left.exists(), "{} is left", left.display());
+    }
 }

@@ -76,6 +76,7 @@ export function restartOption(text: string): { name: string; maxRetries: number 
 
 function networks(flags: ContainerFlags) {
   const names = flags.network.length > 0 ? flags.network : ['bridge']
+  const options = parsePairs(flags.networkOpt, '--network-opt')
   return names.map((network, index) => ({
     network,
     interfaceName: '',
@@ -83,6 +84,7 @@ function networks(flags: ContainerFlags) {
     mac: index === 0 ? (flags.macAddress ?? '') : '',
     aliases: flags.networkAlias,
     links: index === 0 ? parseLinks(flags.link) : {},
+    options,
     ports: index === 0 ? flags.publish.flatMap(publishOption) : [],
   }))
 }

@@ -33,6 +33,7 @@ export interface ContainerFlags {
   networkAlias: string[]
   link: string[]
   macAddress?: string
+  networkOpt: string[]
   memory?: string
   memorySwap?: string
   cpus?: string

@@ -62,8 +62,21 @@ export class LaunchedContainerNetworks {
   }
 }
 
-function attachmentOf({ addresses = [], aliases = [], ports = [], links = {}, ...rest }: AttachmentRequest) {
-  const lists = { addresses: [...addresses], aliases: [...aliases], ports: [...ports], links: { ...links } }
+function attachmentOf({
+  addresses = [],
+  aliases = [],
+  ports = [],
+  links = {},
+  options = {},
+  ...rest
+}: AttachmentRequest) {
+  const lists = {
+    addresses: [...addresses],
+    aliases: [...aliases],
+    ports: [...ports],
+    links: { ...links },
+    options: { ...options },
+  }
   const { network, interfaceName = '', mac = '', gatewayPriority = 0 } = rest
   return NetworkAttachment.fromPartial({ network, interfaceName, mac, gatewayPriority, ...lists })
 }

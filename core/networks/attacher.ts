@@ -18,6 +18,8 @@ export interface AttachmentChange {
   readonly publish?: PortMapping[]
   readonly unpublish?: PortMapping[]
   readonly names?: Names
+  /** All of them, instead of those there are. */
+  readonly options?: Readonly<Record<string, string>>
 }
 
 export interface AttacherParts {
@@ -109,11 +111,15 @@ export class Attacher {
   /** Changes ports or names of one that is attached. */
   async update(row: AttachmentRow, change: AttachmentChange): Promise<AttachmentRow> {
     const { networkId, interfaceName } = row
-    const { result } = await this.#made
-      .backend(row.driver)
-      .update({ networkId, containerId: backendId(row), interfaceName, publish: [], unpublish: [], ...change })
+    const { publish = [], unpublish = [], names, options } = change
+    const { result } = await this.#made.backend(row.driver).update({
+      ...{ networkId, containerId: backendId(row), interfaceName, publish, unpublish },
+      ...(names && { names }),
+      ...(options && { endpointOptions: { values: { ...options } } }),
+    })
     const ports = (result ?? emptyResult).ports
-    const changed = { ...row, request: { ...row.request, ports }, result: result ?? emptyResult }
+    const request = { ...row.request, ports, ...(options && { options }) }
+    const changed = { ...row, request, result: result ?? emptyResult }
     this.#store.putAttachments([changed])
     return changed
   }
@@ -167,6 +173,7 @@ export class Attacher {
         defaultRoute: network?.network.internal === false,
         defaultRouteMetric: metricOf(row),
         links: { ...request.links },
+        options: { ...request.options },
         ...(row.wishes?.dns ? { dns: row.wishes.dns } : {}),
       },
       { signal },

@@ -5,6 +5,7 @@
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
+import { type EndpointOptions, mergedOptions } from './endpoint-options.ts'
 import type { AttachmentRecord, AttachmentRequest, ContainerWishes, Networks } from './networks.ts'
 
 /** A container as far as its networks go. */
@@ -64,6 +65,51 @@ export class Connections {
       if (requests) await record(ns, id, requests)
       throw error
     }
+  }
+
+  /**
+   * Changes options of an endpoint, or of all; answers them as they are now. FAILED_PRECONDITION: it is not connected
+   * there. Errors of the plugin: nothing is changed.
+   */
+  async setOptions(
+    ns: string,
+    reference: string,
+    network: string | undefined,
+    options: EndpointOptions,
+  ): Promise<AttachmentRequest[]> {
+    const { id } = await this.#parts.find(ns, reference)
+    return this.#lock.run(`${ns}/${id}`, () => this.#setOptions(ns, id, network, options))
+  }
+
+  async #setOptions(
+    ns: string,
+    id: string,
+    wanted: string | undefined,
+    options: EndpointOptions,
+  ): Promise<AttachmentRequest[]> {
+    const { networks, find, record, refreshFiles } = this.#parts
+    const { requests = [], netnsPath } = await find(ns, id)
+    const network = wanted === undefined ? undefined : (await networks.get(ns, wanted)).network
+    const others = network ? await this.#without(ns, requests, network.id) : []
+    const chosen = requests.filter(request => !others.includes(request) && request.network !== 'none')
+    if (chosen.length === 0)
+      throw failedPrecondition(
+        `container "${id}" is not connected to ${wanted === undefined ? 'any network' : `network "${wanted}"`}`,
+      )
+    const changed = requests.map(request =>
+      chosen.includes(request) ? { ...request, options: mergedOptions(request.options, options) } : request,
+    )
+    await record(ns, id, changed)
+    try {
+      if (netnsPath !== undefined) {
+        await networks.setOptions(ns, id, network?.id, options)
+        await refreshFiles(ns, id)
+      }
+    } catch (error) {
+      await record(ns, id, requests)
+      throw error
+    }
+    return changed
   }
 
   /** With `force` a plugin that cannot be reached is no hindrance: what it holds is collected later. */

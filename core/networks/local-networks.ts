@@ -6,6 +6,7 @@ import type { Metadata } from '#core/metadata/metadata.ts'
 import { Attacher, backendId, metricOf, namesOf } from './attacher.ts'
 import type { NetworkBackends } from './backend.ts'
 import { isBuiltIn } from './built-in.ts'
+import { type EndpointOptions, mergedOptions } from './endpoint-options.ts'
 import { MadeNetworks } from './made-networks.ts'
 import { type AttachmentRow, type NetworkRow, NetworkStore } from './network-store.ts'
 import type {
@@ -143,6 +144,13 @@ class LocalNetworks implements Networks {
     })
   }
 
+  setOptions(ns: string, containerId: string, network: string | undefined, options: EndpointOptions): Promise<void> {
+    return this.#lock.run(backendId({ ns, containerId }), async () => {
+      for (const row of this.#living(ns, containerId, network))
+        await this.#attacher.update(row, { options: mergedOptions(row.request.options, options) })
+    })
+  }
+
   async check(ns: string, network: string): Promise<string[]> {
     const { id } = this.#store.find(ns, network).network
     const rows = this.#store.attachments(ns).filter(row => row.networkId === id && row.state === 'attached')
@@ -258,8 +266,8 @@ class LocalNetworks implements Networks {
     if (row.state !== 'attached' || row.result === undefined) return []
     const { networkId, driver, containerId, interfaceName, netnsPath, request, result } = row
     const networkName = this.#store.byId(networkId)?.network.name ?? networkId
-    const { aliases = [], gatewayPriority = 0, links = {} } = request
+    const { aliases = [], gatewayPriority = 0, links = {}, options = {} } = request
     const name = { networkId, networkName, driver, containerId, interfaceName, netnsPath }
-    return [{ ...name, aliases, names: namesOf(row), gatewayPriority, links, result }]
+    return [{ ...name, aliases, names: namesOf(row), gatewayPriority, links, options, result }]
   }
 }

@@ -73,6 +73,8 @@ export interface AttachmentRequest {
   readonly gatewayPriority?: number
   /** Names that this container alone uses: alias to the name of another container of the network. */
   readonly links?: Readonly<Record<string, string>>
+  /** The driver's options for this endpoint, such as `gantry.network.egress`. */
+  readonly options?: Readonly<Record<string, string>>
 }
 
 /** What a container says to all of its networks. */
@@ -103,6 +105,7 @@ export interface AttachmentRecord {
   readonly names: readonly string[]
   readonly gatewayPriority: number
   readonly links: Readonly<Record<string, string>>
+  readonly options: Readonly<Record<string, string>>
   /** Interfaces, addresses, routes, and the ports with the chosen host ports. */
   readonly result: Result
 }
@@ -188,6 +191,17 @@ export interface Networks {
     network: string | undefined,
     ports: readonly PortMapping[],
   ): Promise<PortMapping[]>
+
+  /**
+   * Changes options of a running container's endpoint, on the network named or all of its networks; an empty value takes one
+   * away. INVALID_ARGUMENT: the plugin does not know one. Not attached: nothing.
+   */
+  setOptions(
+    ns: string,
+    containerId: string,
+    network: string | undefined,
+    options: Readonly<Record<string, string>>,
+  ): Promise<void>
 
   /** Compares a network's attachments with the kernel; a sentence for each difference. */
   check(ns: string, network: string): Promise<string[]>

@@ -1,8 +1,9 @@
 import { invalidArgument } from '#api/errors/errors.ts'
-import type { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import type { Endpoint, NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import type { Input } from '#api/rpc/definition.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
 import type { Connections } from './connections.ts'
-import type { Networks } from './networks.ts'
+import type { AttachmentRequest, Networks } from './networks.ts'
 
 /** gantry.services.networks.v1.NetworksService. */
 export function networksService(
@@ -40,10 +41,18 @@ export function networksService(
       const id = await connections.idOf(namespace, container(containerId))
       return { ports: await networks.unpublish(namespace, id, network || undefined, ports) }
     },
+    async setOptions({ containerId, network, options }, { namespace }) {
+      const changed = await connections.setOptions(namespace, container(containerId), network || undefined, options)
+      return { endpoints: changed.map(endpointOf) }
+    },
     async check({ network }, { namespace }) {
       return { problems: await networks.check(namespace, named(network)) }
     },
   }
+}
+
+function endpointOf({ addresses = [], aliases = [], ports = [], ...rest }: AttachmentRequest): Input<Endpoint> {
+  return { ...rest, addresses: [...addresses], aliases: [...aliases], ports: [...ports] }
 }
 
 function named(network: string): string {

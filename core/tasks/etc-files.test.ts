@@ -24,6 +24,7 @@ const attachment = {
   names: ['db', 'c'],
   gatewayPriority: 0,
   links: {},
+  options: {},
   result: Result.fromPartial({ ips: [{ address: '10.9.8.7/24' }], dns: { nameservers: ['10.9.8.1'] } }),
 }
 

@@ -63,6 +63,13 @@ function checkPort({ protocol, hostPort, containerPort, hostIp, count }: PortMap
   if (hostIp !== '' && isIP(hostIp) === 0) throw invalidArgument(`host address "${hostIp}" is not an IP address`)
 }
 
+/** What was asked to be closed must not stay open in silence: a wish of ours that the plugin does not know is refused. */
+export function checkOptions(options: Readonly<Record<string, string>>, known: readonly string[] = []): void {
+  const unknown = Object.keys(options).find(key => key.startsWith('gantry.') && !known.includes(key))
+  if (unknown !== undefined)
+    throw invalidArgument(`options: "${unknown}" is not one of this network's: ${known.join(', ') || 'it has none'}`)
+}
+
 /** Six bytes; the lowest bit of the first marks groups. */
 function isUnicastMac(mac: string): boolean {
   return /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) && (Number.parseInt(mac.slice(0, 2), 16) & 1) === 0

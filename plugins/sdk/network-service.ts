@@ -3,7 +3,14 @@ import { internal, notImplemented } from '#api/errors/errors.ts'
 import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
 import type { Client } from '#api/rpc/definition.ts'
 import type { NetworkPlugin } from './network.ts'
-import { checkAdd, checkAttachment, checkNetwork, checkNetworkId, checkPorts } from './network-requests.ts'
+import {
+  checkAdd,
+  checkAttachment,
+  checkNetwork,
+  checkNetworkId,
+  checkOptions,
+  checkPorts,
+} from './network-requests.ts'
 import { type ServedService, service } from './plugin.ts'
 
 /** Serves `plugin`, with the checks every plugin needs in front. */
@@ -18,6 +25,7 @@ export function networkService(plugin: NetworkPlugin): ServedService {
     listNetworks: async () => ({ networks: await plugin.listNetworks() }),
     async add(request) {
       checkAdd(request)
+      checkOptions(request.options, plugin.endpointOptions)
       return { result: await plugin.add(request) }
     },
     async del(request) {
@@ -29,6 +37,7 @@ export function networkService(plugin: NetworkPlugin): ServedService {
       checkAttachment(request)
       checkPorts(request.publish)
       checkPorts(request.unpublish)
+      checkOptions(request.endpointOptions?.values ?? {}, plugin.endpointOptions)
       if (!plugin.update) throw notImplemented('update: attachments of this network plugin cannot be changed')
       return { result: await plugin.update(request) }
     },

@@ -87,6 +87,7 @@ export function addRequest(networkId: string, containerId: string, netnsPath: st
     defaultRoute: true,
     defaultRouteMetric: 0,
     links: {},
+    options: {},
   }
 }
 

@@ -48,11 +48,21 @@ export type {
   UpdateRequest,
 } from '#api/gen/gantry/network/v1/network.ts'
 
+export interface GcOptions {
+  readonly dryRun?: boolean
+}
+
 /**
  * Requests are checked before they come here (network-requests.ts): ids and interface names are well-formed, ports and
  * addresses have the shape of such.
  */
 export interface NetworkPlugin {
+  /**
+   * Keys of `AddRequest.options` that it heeds. Of the others those that begin with `gantry.` are refused before it is
+   * asked; foreign ones (Docker's driver options) come along and mean nothing.
+   */
+  readonly endpointOptions?: readonly string[]
+
   /**
    * Makes a network usable; answers it with every choice made that the request left open.
    * ALREADY_EXISTS: the id is in use with a different configuration. FAILED_PRECONDITION: a subnet overlaps another
@@ -75,7 +85,7 @@ export interface NetworkPlugin {
   del(request: DelRequest): Promise<void>
 
   /**
-   * Opens and closes ports, replaces names. Absent: the plugin cannot (NOT_IMPLEMENTED).
+   * Opens and closes ports, replaces names and options. Absent: the plugin cannot (NOT_IMPLEMENTED).
    * NOT_FOUND: no such attachment. ALREADY_EXISTS: a port is taken. FAILED_PRECONDITION: the network publishes none.
    */
   update?(request: UpdateRequest): Promise<Result>
@@ -90,7 +100,7 @@ export interface NetworkPlugin {
    * Removes the network's attachments that are not in `valid`, and whatever else of the plugin belongs to nobody.
    * Answers what was removed, a line each.
    */
-  gc(networkId: string, valid: readonly Attachment[]): Promise<string[]>
+  gc(networkId: string, valid: readonly Attachment[], options?: GcOptions): Promise<string[]>
 
   close(): Promise<void>
 }

@@ -4,6 +4,8 @@
  *     serve PORT                  answers each client, TCP and UDP, with the address it came from
  *     ask tcp|udp HOST PORT       prints that answer, or "no answer" after a second, or the errno
  *     echo PORT                   sends back what it gets, by TCP
+ *     pour PORT                   sends every client as much as it takes
+ *     drain HOST PORT MS          takes what comes for so long, prints the rate in Mbit/s
  *     talk HOST PORT              connects, sends its standard input, prints what comes back
  */
 import { createSocket } from 'node:dgram'
@@ -13,6 +15,8 @@ const patienceMs = 1000
 const [verb, ...rest] = process.argv.slice(2)
 if (verb === 'serve') serve(Number(rest[0]))
 else if (verb === 'echo') echo(Number(rest[0]))
+else if (verb === 'pour') pour(Number(rest[0]))
+else if (verb === 'drain') drain(String(rest[0]), Number(rest[1]), Number(rest[2]))
 else if (verb === 'talk') talk(String(rest[0]), Number(rest[1]))
 else ask(String(rest[0]), String(rest[1]), Number(rest[2]))
 
@@ -31,6 +35,34 @@ function serve(port: number): void {
 
 function echo(port: number): void {
   createServer(socket => socket.on('error', () => {}).pipe(socket)).listen(port, () => process.stdout.write('ready\n'))
+}
+
+function pour(port: number): void {
+  const load = Buffer.alloc(64 * 1024)
+  createServer(socket => {
+    const write = () => {
+      while (socket.writable && socket.write(load));
+    }
+    socket.on('error', () => {}).on('drain', write)
+    write()
+  }).listen(port, () => process.stdout.write('ready\n'))
+}
+
+/** The beginning is left out: buckets are full then, and the connection is still speeding up. */
+function drain(host: string, port: number, durationMs: number): void {
+  let bytes = 0
+  connect({ host, port })
+    .on('data', chunk => {
+      bytes += chunk.length
+    })
+    .on('connect', () => {
+      setTimeout(() => {
+        const [before, startedMs] = [bytes, performance.now()]
+        const end = () => answer(String(((bytes - before) * 8) / (performance.now() - startedMs) / 1000))
+        setTimeout(end, durationMs)
+      }, durationMs / 4)
+    })
+    .on('error', error => answer(String(error)))
 }
 
 function talk(host: string, port: number): void {

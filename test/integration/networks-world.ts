@@ -171,8 +171,9 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts a peer (networks-peer.ts) that stays; `say` sends it a line and answers what it prints next. */
-  async start(netns: string, ...argv: string[]): Promise<Peer> {
-    const child = spawn('nsenter', [`--net=${netns}`, process.execPath, peerMain, ...argv], {
+  async start(netns: string | undefined, ...argv: string[]): Promise<Peer> {
+    const [program = '', ...rest] = [...enter(netns), process.execPath, peerMain, ...argv]
+    const child = spawn(program, rest, {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#children.push(child)
@@ -184,13 +185,18 @@ export class World implements AsyncDisposable {
       child.stdin.write(line)
       return answer
     }
-    return { say, stop: () => child.kill('SIGKILL') }
+    const stop = () => void child.kill('SIGKILL')
+    return { say, stop, [Symbol.dispose]: stop }
+  }
+
+  /** Takes what a pouring peer sends for a while; answers the rate in Mbit/s. */
+  async drain(netns: string | undefined, host: string, port: number, durationMs: number): Promise<string> {
+    return run(...enter(netns), process.execPath, peerMain, 'drain', host, String(port), String(durationMs)).trim()
   }
 
   /** The address that the server at `host:port` sees when asked from a namespace (absent: from the host), or why it is not reached. */
   ask(netns: string | undefined, protocol: 'tcp' | 'udp', host: string, port: number): string {
-    const enter = netns === undefined ? [] : ['nsenter', `--net=${netns}`]
-    return run(...enter, process.execPath, peerMain, 'ask', protocol, host, String(port)).trim()
+    return run(...enter(netns), process.execPath, peerMain, 'ask', protocol, host, String(port)).trim()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -202,7 +208,11 @@ export class World implements AsyncDisposable {
   }
 }
 
-export interface Peer {
+function enter(netns: string | undefined): string[] {
+  return netns === undefined ? [] : ['nsenter', `--net=${netns}`]
+}
+
+export interface Peer extends Disposable {
   say(line: string): Promise<string>
   stop(): void
 }

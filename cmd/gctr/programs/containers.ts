@@ -92,6 +92,7 @@ function containerOptions(command: Command): Command {
     .option('-h, --hostname <name>', 'host name')
     .option('--ip <address>', 'IPv4 address in the first network')
     .option('--ip6 <address>', 'IPv6 address in the first network')
+    .addOption(many('--network-opt <K=V>', 'option for its endpoints, such as gantry.network.egress=example.org'))
     .addOption(many('--network-alias <name>', 'further name in its networks'))
     .addOption(many('--link <container[:alias]>', "another container's name, in the first network"))
     .option('--mac-address <mac>', 'MAC in the first network')

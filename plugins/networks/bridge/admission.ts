@@ -4,6 +4,7 @@ import type { AddRequest } from '#sdk/network.ts'
 import { parseAddress } from '#sdk/network-addresses.ts'
 import { chooseAddresses, macFor } from './addresses.ts'
 import type { HostPorts } from './host-ports.ts'
+import { checkedOptions } from './endpoint-options.ts'
 import { type AssignedAddress, type AttachmentRow, describe, type Ledger, type NetworkRow } from './ledger.ts'
 import { vethName } from './names.ts'
 import type { BridgeNetworks } from './networks.ts'
@@ -84,15 +85,18 @@ export class Admission {
       links: request.links,
       dns: request.dns,
     }
+      options: checkedOptions(request.options),
   }
 }
 
 /** A repeat must ask for what is there: ALREADY_EXISTS otherwise. */
-export function refuseChange(row: AttachmentRow, { addresses, mac, ports }: AddRequest): void {
+export function refuseChange(row: AttachmentRow, { addresses, mac, ports, options }: AddRequest): void {
   const differs = (what: string) =>
     alreadyExists(`container ${describe(row)} is attached already, with ${what}; detach it first`, { bare: true })
   const own = row.addresses.map(({ address }) => address)
   if (!addresses.every(address => own.includes(parseAddress(address)))) throw differs(`address ${own.join(', ')}`)
   if (mac !== '' && mac.toLowerCase() !== row.mac) throw differs(`MAC ${row.mac}`)
   if (!isSamePorts(ports, row.ports)) throw differs(`ports ${JSON.stringify(row.ports.map(mappingOf))}`)
+  const before = row.options ?? {}
+  if (!isDeepStrictEqual(options, before)) throw differs(`options ${JSON.stringify(before)}`)
 }

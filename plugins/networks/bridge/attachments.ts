@@ -18,10 +18,13 @@ import {
   plug,
   rejoin,
 } from './endpoint.ts'
+import { rateLimits } from './endpoint-options.ts'
 import type { HostPorts } from './host-ports.ts'
 import type { AttachmentKey, AttachmentRow, Ledger } from './ledger.ts'
 import type { LoopbackRelay } from './loopback-relay.ts'
 import type { BridgeNetworks } from './networks.ts'
+import { portText } from './port-text.ts'
+import { applyRates } from './rates.ts'
 import { Removals } from './removals.ts'
 import { resultOf } from './result.ts'
 import { portText } from './sweep.ts'
@@ -121,6 +124,7 @@ export class Attachments {
       await rejoin(plan, bridge.index).catch(error => {
         // The interface was taken away inside the container: there is nothing to set, and `check` says so.
         if (!isSysError(error, 'ENODEV')) throw error
+    await applyRates(change.row, rateLimits(row.options))
       })
     await this.#listener.attached(change.row)
     return resultOf(plan, bridge)

@@ -18,6 +18,7 @@ import type {
   Attachment,
   CheckRequest,
   DelRequest,
+  GcOptions,
   Network,
   NetworkPlugin,
   Result,
@@ -27,6 +28,7 @@ import type { PluginEnv } from '#sdk/plugin.ts'
 import { Attachments } from './attachments.ts'
 import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
 import { Resolvers } from './dns/resolvers.ts'
+import { endpointOptionKeys } from './endpoint-options.ts'
 import { HostPorts } from './host-ports.ts'
 import { describe, Ledger, textOf } from './ledger.ts'
 import { LinkWatch } from './link-watch.ts'
@@ -37,7 +39,7 @@ import { Sweeps } from './sweep.ts'
 export const bridge = defineNetwork({
   id: 'bridge',
   version: '0.1.0',
-  capabilities: ['port-map', 'mac', 'static-address', 'ipv6', 'update', 'names', 'check', 'gc'],
+  capabilities: ['port-map', 'mac', 'static-address', 'ipv6', 'update', 'names', 'bandwidth', 'check', 'gc'],
   parseConfig,
   configSchema,
   async create(env) {
@@ -48,6 +50,7 @@ export const bridge = defineNetwork({
 })
 
 export class BridgeNetwork implements NetworkPlugin {
+  readonly endpointOptions = Object.values(endpointOptionKeys)
   readonly #env: PluginEnv<BridgeConfig>
   readonly #ledger: Ledger
   readonly #firewall: Firewall
@@ -130,7 +133,7 @@ export class BridgeNetwork implements NetworkPlugin {
     await this.#firewall.ports()
   }
 
-  async gc(networkId: string, valid: readonly Attachment[]): Promise<string[]> {
+  async gc(networkId: string, valid: readonly Attachment[], { dryRun = false }: GcOptions = {}): Promise<string[]> {
     const keep = new Set(valid.map(attachment => textOf({ ...attachment, networkId })))
     const ended = this.#ledger.attachments(networkId).filter(row => !keep.has(textOf(row)))
     for (const row of ended) await this.#detach(row)

@@ -21,6 +21,7 @@ import {
 } from '#sdk/rtnetlink/rtnetlink.ts'
 import type { AttachmentRow, NetworkRow } from './ledger.ts'
 import { readOptions } from './options.ts'
+import { applyRates } from './rates.ts'
 import { planOf } from './subnets.ts'
 
 export interface EndpointPlan {
@@ -74,6 +75,7 @@ export async function plug(plan: EndpointPlan, bridge: number, namespace: OpenNa
   const requests: RtRequest[] = addresses.map(({ address, prefix }) => addAddress(index, address, prefix))
   if (row.defaultRoute) requests.push(...addresses.map(({ gateway }) => addDefaultRoute(gateway, index, row.metric)))
   await perform(requests, where)
+  await applyRates(row)
 }
 
 async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<void> {

@@ -44,6 +44,8 @@ export interface AttachmentRow extends Attachment {
   /** Alias to the name of another container of the network. */
   readonly links: Readonly<Record<string, string>>
   readonly dns: AddRequest['dns']
+  /** Of this attachment alone (endpoint-options.ts); absent in rows of before 2026-11-21. */
+  readonly options?: Readonly<Record<string, string>>
 }
 
 /** A link that must still go; its addresses are not given to another container before, unless there are no others. */

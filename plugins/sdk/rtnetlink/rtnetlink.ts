@@ -31,6 +31,7 @@ export {
   type VethSettings,
 } from './links.ts'
 export type { RtRequest } from './message.ts'
+export { limitRate, unlimitRate } from './queues.ts'
 
 const NETLINK_ROUTE = 0
 const RT_TABLE_LOCAL = 255

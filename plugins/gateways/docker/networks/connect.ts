@@ -13,15 +13,16 @@ const endpointSchema = z.object({
   Aliases: z.array(z.string()).nullish(),
   MacAddress: z.string().nullish(),
   GwPriority: z.int().nullish(),
+  DriverOpts: z.record(z.string(), z.string()).nullish(),
 })
 
 export const connectSchema = z.object({ Container: z.string().nullish(), EndpointConfig: endpointSchema.nullish() })
 export const disconnectSchema = z.object({ Container: z.string().nullish(), Force: z.boolean().nullish() })
 
 export async function connect(engine: Engine, text: string, body: z.output<typeof connectSchema>): Promise<void> {
-  const network = await findNetwork(engine.core, text)
   const container = await engine.containers.find(body.Container ?? '')
-  const { IPAMConfig, Aliases, MacAddress, GwPriority, Links } = body.EndpointConfig ?? {}
+  const network = await findNetwork(engine.core, text)
+  const { IPAMConfig, Aliases, MacAddress, GwPriority, Links, DriverOpts } = body.EndpointConfig ?? {}
   const addresses = [IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address].filter(address => address)
   const name = network.network?.name ?? ''
   if (addresses.length > 0 && (name === 'bridge' || network.network?.subnets.length === 0))
@@ -34,6 +35,7 @@ export async function connect(engine: Engine, text: string, body: z.output<typeo
     aliases: name === 'bridge' ? [] : namesOf(container, Aliases ?? []),
     gatewayPriority: GwPriority ?? 0,
     links: linksOf(Links ?? []),
+    options: DriverOpts ?? {},
     ports: await portsToPublish(engine, container),
   }
   try {
@@ -84,14 +86,14 @@ export async function disconnect(
   text: string,
   { Container, Force }: z.output<typeof disconnectSchema>,
 ): Promise<void> {
-  const network = await findNetwork(engine.core, text)
   const container = await engine.containers.find(Container ?? '')
+  const network = await findNetwork(engine.core, text)
   const id = network.network?.id ?? ''
   const isMember =
     network.attachments.some(({ containerId }) => containerId === container.id) ||
     container.networks.some(name => name === id || name === network.network?.name)
   if (!isMember && Force !== true)
-    throw forbidden(`container ${container.id} is not connected to network ${network.network?.name}`)
+    throw serverError(`container ${container.id} is not connected to the network ${network.network?.name}`)
   await engine.core.networks.disconnect({ containerId: container.id, network: id, force: Force ?? false })
   await engine.containers.noteEndpoint(container.id, network.network?.name ?? '', undefined)
   tellNetwork(engine.events, 'disconnect', network, container.id)

@@ -42,9 +42,15 @@ export function attachments(
       aliases: isNamed ? [...new Set([name, ...(wish?.Aliases ?? []), id.slice(0, 12)])] : [],
       links: linksOf([...(wish?.Links ?? []), ...(index === 0 ? (host.Links ?? []) : [])]),
       gatewayPriority: wish?.GwPriority ?? 0,
+      options: { ...ownOptions({ ...config.Labels, ...host.Annotations }), ...wish?.DriverOpts },
       ...(index === 0 && { ports }),
     }
   })
+}
+
+/** Wishes for the network can be said as labels or annotations too: plain clients have no flag for driver options. */
+function ownOptions(texts: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).filter(([key]) => key.startsWith('gantry.network.')))
 }
 
 /** "container:alias", or "container" alone. */

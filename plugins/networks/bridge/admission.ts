@@ -1,4 +1,5 @@
 /** Decides what a new attachment gets, and writes it down. */
+import { isDeepStrictEqual } from 'node:util'
 import { alreadyExists } from '#api/errors/errors.ts'
 import type { AddRequest } from '#sdk/network.ts'
 import { parseAddress } from '#sdk/network-addresses.ts'

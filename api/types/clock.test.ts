@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { now } from './clock.ts'
+import { formatTimestamp, isAfter, now, parseTimestamp } from './clock.ts'
 
 test('time is within the millisecond of Date, finer than it, and does not run backwards', async () => {
   const seen = new Set<bigint>()
@@ -17,4 +17,20 @@ test('time is within the millisecond of Date, finer than it, and does not run ba
     if (index % 100 === 0) await sleep(1)
   }
   assert.ok(seen.size > 1000, `${seen.size} different times`)
+})
+
+test('RFC 3339 keeps every nanosecond, there and back', () => {
+  const at = { seconds: 1_795_243_665n, nanos: 70_000_009 }
+  assert.equal(formatTimestamp(at), '2026-11-21T06:47:45.070000009Z')
+  assert.deepEqual(parseTimestamp(formatTimestamp(at)), at)
+  assert.deepEqual(parseTimestamp('2026-11-21T06:47:45.07Z'), { ...at, nanos: 70_000_000 })
+  assert.deepEqual(parseTimestamp('2026-11-21T06:47:45Z'), { ...at, nanos: 0 })
+  assert.equal(parseTimestamp('yesterday'), undefined)
+})
+
+test('the younger of two is told by seconds first, then by nanoseconds', () => {
+  const at = { seconds: 5n, nanos: 5 }
+  assert.ok(isAfter({ seconds: 6n, nanos: 0 }, at))
+  assert.ok(isAfter({ seconds: 5n, nanos: 6 }, at))
+  assert.ok(!isAfter(at, at))
 })

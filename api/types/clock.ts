@@ -27,3 +27,22 @@ function fromNanoseconds(total: bigint): Timestamp {
 export function timestampOf(ms: number): Timestamp {
   return fromNanoseconds(BigInt(Math.round(ms * 1000)) * 1000n)
 }
+
+/** RFC 3339 in UTC with nine digits. */
+export function formatTimestamp({ seconds, nanos }: Timestamp): string {
+  const toSecond = new Date(Number(seconds) * 1000).toISOString().slice(0, -'.000Z'.length)
+  return `${toSecond}.${String(nanos).padStart(9, '0')}Z`
+}
+
+/** Of RFC 3339 with any number of digits; undefined when it is none. */
+export function parseTimestamp(text: string): Timestamp | undefined {
+  const ms = Date.parse(text)
+  if (Number.isNaN(ms)) return undefined
+  const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? ''
+  return { seconds: BigInt(Math.floor(ms / 1000)), nanos: Number(fraction.padEnd(9, '0')) }
+}
+
+/** Whether `a` is younger. */
+export function isAfter(a: Timestamp, b: Timestamp): boolean {
+  return a.seconds === b.seconds ? a.nanos > b.nanos : a.seconds > b.seconds
+}

@@ -5,7 +5,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import { openStore } from '#api/store/store.ts'
+import { isAfter, now } from '#api/types/clock.ts'
 import { digestHex, sha256Digest } from '#api/types/digest.ts'
 import { Exchange } from '#core/events/events.ts'
 import { LeaseStore } from '#core/leases/leases.ts'
@@ -101,6 +103,25 @@ test('an ingest goes on where it stopped, also after a restart, and its digest i
     const { digest } = await second.commit({ expected: sha256Digest(bytes) })
     assert.deepEqual(await room.content.readAll('a', digest, 1e6), bytes)
     await assert.rejects(room.content.status('a', 'r'), { code: 'NOT_FOUND' })
+  }))
+
+test('an ingest began and changed when its caller saw it, to the nanosecond, also once it was left', () =>
+  inRoom(async room => {
+    const moments = [now()]
+    const lap = () => moments.push(now())
+    const first = await room.content.writer('a', { ref: 'r' })
+    lap()
+    await first.write(Buffer.from('some'))
+    lap()
+    const { startedAt, updatedAt } = first.status()
+    const [before, begun, written] = moments as [Timestamp, Timestamp, Timestamp]
+    assert.ok(!isAfter(before, startedAt) && !isAfter(startedAt, begun), 'started within the call')
+    assert.ok(!isAfter(begun, updatedAt) && !isAfter(updatedAt, written), 'changed within the write')
+    await first.close()
+    await room.reopen()
+    const second = await room.content.writer('a', { ref: 'r' })
+    assert.deepEqual([second.status().startedAt, second.status().updatedAt], [startedAt, updatedAt])
+    await second.close()
   }))
 
 test('wrong size or digest makes no blob, and the ingest stays to be cut and written anew', () =>

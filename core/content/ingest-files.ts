@@ -1,13 +1,15 @@
 /**
  * Ingests on disk: `ingest/<sha256 of the internal ref>/` with the files
- * `data`, `ref` (the internal ref), `startedat`, `updatedat` (RFC 3339) and `total` (decimal).
+ * `data`, `ref` (the internal ref), `startedat`, `updatedat` (RFC 3339) and `total` (decimal). A file's own time comes
+ * from the kernel's coarse clock, some milliseconds behind: it counts only where `updatedat`, written when a writer
+ * begins or leaves, is older still.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
-import { timestampOf } from '#core/metadata/metadata.ts'
+import { formatTimestamp, isAfter, now, parseTimestamp, timestampOf } from '#api/types/clock.ts'
 
 export interface IngestState {
   offset: number
@@ -66,16 +68,19 @@ export class IngestFiles {
   /** What is on disk of an ingest; ENOENT when nothing is. */
   async state(internalRef: string): Promise<IngestState> {
     const folder = this.#path(internalRef)
-    const [data, startedAt, total] = await Promise.all([
+    const [data, startedAt, updatedAt, total] = await Promise.all([
       stat(join(folder, 'data')),
       readFile(join(folder, 'startedat'), 'utf8'),
+      readFile(join(folder, 'updatedat'), 'utf8').catch(() => ''),
       readFile(join(folder, 'total'), 'utf8').catch(() => '0'),
     ])
+    const changedAt = timestampOf(data.mtimeMs)
+    const notedAt = parseTimestamp(updatedAt) ?? changedAt
     return {
       offset: data.size,
       totalBytes: Number(total) || 0,
-      startedAt: timestampOf(Date.parse(startedAt)),
-      updatedAt: timestampOf(data.mtimeMs),
+      startedAt: parseTimestamp(startedAt) ?? changedAt,
+      updatedAt: isAfter(changedAt, notedAt) ? changedAt : notedAt,
     }
   }
 
@@ -83,9 +88,9 @@ export class IngestFiles {
     return existsSync(join(this.#path(internalRef), 'data'))
   }
 
-  /** Notes when a writer left; for people and tools that look at the folder. */
-  async noteUpdate(internalRef: string): Promise<void> {
-    await writeFile(join(this.#path(internalRef), 'updatedat'), new Date().toISOString())
+  /** Notes when the bytes last changed, by the fine clock. */
+  async noteUpdate(internalRef: string, at: Timestamp): Promise<void> {
+    await writeFile(join(this.#path(internalRef), 'updatedat'), formatTimestamp(at))
   }
 
   async remove(internalRef: string): Promise<void> {
@@ -118,10 +123,10 @@ export class IngestFiles {
     await writeFile(join(folder, 'ref'), internalRef)
     await writeFile(join(folder, 'data'), '')
     await writeFile(join(folder, 'total'), String(totalBytes))
-    const now = new Date().toISOString()
-    await writeFile(join(folder, 'updatedat'), now)
+    const startedAt = formatTimestamp(now())
+    await writeFile(join(folder, 'updatedat'), startedAt)
     // Last: an ingest without it was cut off while being begun, and is begun again.
-    await writeFile(join(folder, 'startedat'), now)
+    await writeFile(join(folder, 'startedat'), startedAt)
   }
 
   #path(internalRef: string): string {

@@ -230,7 +230,7 @@ export class Ingests {
         release()
         if (ingest === undefined) return
         if (committed || opened.isRevoked) await this.#files.remove(record.internalRef)
-        else await this.#files.noteUpdate(record.internalRef)
+        else await this.#files.noteUpdate(record.internalRef, ingest.updatedAt)
       },
     }
   }

@@ -40,7 +40,7 @@ import { RestartMonitor } from '#core/restart/restart.ts'
 import { type Sandboxes, SandboxStore, ShimController } from '#core/sandbox/sandboxes.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
-import { refreshEtcFiles, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
+import { refreshEtcFiles, shimSocketFolder, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
 import { LocalTransfers } from '#core/transfer/transfer.ts'
 import type { Config } from './config.ts'
 import { executableFolder, isBuilt, pluginFolders, publishBinary, shimOverrides } from './installation.ts'
@@ -117,7 +117,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   const surroundings = {
     address,
     publishBinary,
-    socketFolder: join(state, 's'),
+    socketFolder: shimSocketFolder(state),
     debug: config.log_level === 'debug' || config.log_level === 'trace',
     environment: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
   }

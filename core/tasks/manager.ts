@@ -2,6 +2,7 @@ import { failedPrecondition, isGantryError, messageOf } from '#api/errors/errors
 import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
+import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import type { ContentStore } from '#core/content/content.ts'
@@ -34,6 +35,7 @@ import { type PreparedTask, prepareTask } from './launched-task.ts'
 import { describeTask } from './process-state.ts'
 import { RunningTask } from './running-task.ts'
 import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
+import { runtimeOptions } from './runtime-options.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { followShimLog } from './shim-log.ts'
 import { type ShimSurroundings, startShim } from './shim-process.ts'
@@ -117,7 +119,7 @@ export class TaskManagerImpl implements TaskManager {
     const log = await followShimLog(bundle, this.#parts.logger)
     undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
-      this.#startShim(bundle, shimPath, container, undo),
+      this.#startShim(bundle, shimPath, runtimeOptions(request, container), undo),
       this.#prepare(ns, container, request, undo, signal),
     )
     const { pid } = await this.#createInShim(connection, bundle, container, request, prepared)
@@ -162,10 +164,15 @@ export class TaskManagerImpl implements TaskManager {
   }
 
   /** The shim is recorded as soon as it is known: a restart of this daemon finds it by that. */
-  async #startShim(bundle: Bundle, shimPath: string, container: Container, undo: UndoSteps): Promise<ShimConnection> {
+  async #startShim(
+    bundle: Bundle,
+    shimPath: string,
+    options: Any | undefined,
+    undo: UndoSteps,
+  ): Promise<ShimConnection> {
     let connection: ShimConnection | undefined
     undo.defer(() => this.#teardown.destroyShim(bundle, shimPath, connection))
-    const bootstrap = await startShim(shimPath, bundle, container.runtime.options, this.#parts.surroundings)
+    const bootstrap = await startShim(shimPath, bundle, options, this.#parts.surroundings)
     connection = this.connect(bundle, bootstrap)
     await writeBootstrap(bundle, bootstrap)
     return connection
@@ -229,7 +236,7 @@ export class TaskManagerImpl implements TaskManager {
       rootfs: request.rootfs.length > 0 ? request.rootfs : (prepared?.rootfs ?? []),
       terminal: request.terminal || (config?.process?.terminal ?? false),
       ...streams,
-      options: request.options ?? container.runtime.options,
+      options: runtimeOptions(request, container),
       checkpoint: request.checkpoint ? restoreFolder(bundle) : '',
     })
   }

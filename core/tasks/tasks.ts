@@ -34,6 +34,7 @@ export { tasksService } from './service.ts'
 export type { ShimApi } from './shim-connection.ts'
 export type { ShimSurroundings } from './shim-process.ts'
 export { Shims } from './shims.ts'
+export { shimSocketFolder } from './socket-folder.ts'
 
 /** How a process ended. */
 export interface Exit {

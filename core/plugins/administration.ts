@@ -13,6 +13,8 @@ import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { alreadyExists, failedPrecondition, invalidArgument, messageOf, notFound } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { checkConfig } from './config-schema.ts'
+import { logPathOf } from './home.ts'
+import { removeLog } from './kept-log.ts'
 import { kindTraits, type PluginKind } from './kinds.ts'
 import { type Manifest, readManifests } from './manifests.ts'
 import type { PluginDirectory } from './plugin-directory.ts'
@@ -253,10 +255,15 @@ export class PluginAdministration implements Disposable {
       registry.change(name.kind, name.id, { removing: true })
       await this.#options.supervisor.drop(name.kind, name.id)
       await this.#finishRemoval(name)
-      if (purge)
-        await rm(join(this.#options.root, kindTraits[name.kind].folder, name.id), { recursive: true, force: true })
+      if (purge) await this.#purge(name)
     })
     await this.refresh()
+  }
+
+  async #purge({ kind, id }: PluginName): Promise<void> {
+    const { root } = this.#options
+    await rm(join(root, kindTraits[kind].folder, id), { recursive: true, force: true })
+    removeLog(logPathOf({ kind, id }, { root }))
   }
 
   #refuseForeign({ kind, id }: PluginName, manifests: readonly Manifest[]): void {

@@ -57,6 +57,7 @@ export class ExternalPlugin implements SupervisedPlugin {
       pid: 0,
       restarts: 0,
       lastError: this.#lastError,
+      lastWords: [],
       version: this.#info?.version ?? version,
       capabilities: this.#info?.capabilities ?? capabilities,
       address: this.#channel.address,

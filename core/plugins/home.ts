@@ -53,6 +53,11 @@ export function trialHomeOf(spec: PluginSpec, surroundings: Surroundings): Plugi
   })
 }
 
+/** The file of what it writes: it stays when its process, or ours, ends. */
+export function logPathOf({ kind, id }: Pick<PluginSpec, 'kind' | 'id'>, { root }: Pick<Surroundings, 'root'>): string {
+  return join(root, 'plugin-logs', `${kind}-${id}.log`)
+}
+
 interface Places {
   readonly seat: string
   readonly root: string

@@ -8,8 +8,8 @@ import type { Logger } from '#api/log/log.ts'
 import { type Channel, connect } from '#api/rpc/client.ts'
 import { createCgroup, type PluginCgroup } from './cgroup.ts'
 import { confined } from './confinement.ts'
+import type { KeptLog } from './kept-log.ts'
 import { kindTraits } from './kinds.ts'
-import type { LogRing } from './log-ring.ts'
 import { launch, type PluginProcess } from './plugin-process.ts'
 import { endPredecessor, remember } from './predecessor.ts'
 import { identify, isServing, untilServing } from './readiness.ts'
@@ -41,7 +41,7 @@ export interface ManagedPluginOptions {
   home: PluginHome
   timing: Timing
   log: Logger
-  ring: LogRing
+  kept: KeptLog
   /** Counts starts over all plugins. */
   nextStart(): number
 }
@@ -63,6 +63,7 @@ export class ManagedPlugin implements SupervisedPlugin {
   #starts = 0
   #startedAtMs: number | undefined
   #lastError = ''
+  #lastWords: readonly string[] = []
   #info: GetInfoResponse | undefined
   #cgroup: PluginCgroup | undefined
 
@@ -121,14 +122,14 @@ export class ManagedPlugin implements SupervisedPlugin {
   }
 
   async #launch(): Promise<PluginProcess> {
-    const { home, timing, log, ring, spec, nextStart } = this.#options
+    const { home, timing, log, kept, spec, nextStart } = this.#options
     for (const directory of home.directories) await mkdir(directory, { recursive: true, mode: 0o700 })
     await endPredecessor(home.pidFile, log)
     await rm(home.address, { force: true })
     this.startedAs = nextStart()
     this.#starts++
     const argv = this.#confine()
-    const process = await launch({ argv, env: home.env, cwd: dirname(home.address), log, ring })
+    const process = await launch({ argv, env: home.env, cwd: dirname(home.address), log, kept })
     this.#process = process
     this.#startedAtMs = Date.now()
     try {
@@ -139,6 +140,7 @@ export class ManagedPlugin implements SupervisedPlugin {
       return process
     } catch (error) {
       await process.kill()
+      this.#lastWords = await process.lastWords.lines()
       this.#process = undefined
       throw error
     }
@@ -165,6 +167,9 @@ export class ManagedPlugin implements SupervisedPlugin {
     }, timing.checkEveryMs).unref()
     void process.exited.then(reason => {
       clearInterval(checks)
+      void process.lastWords.lines().then(lines => {
+        this.#lastWords = lines
+      })
       this.#process = undefined
       if (!this.#stopping.signal.aborted) this.#died(missed > 1 ? 'hung: it answered no health check' : reason)
     })
@@ -211,6 +216,7 @@ export class ManagedPlugin implements SupervisedPlugin {
       pid: this.#process?.pid ?? 0,
       restarts: this.#restarts(),
       lastError: this.#lastError,
+      lastWords: this.#lastWords,
       version: this.#info?.version ?? version,
       capabilities: this.#info?.capabilities ?? capabilities,
       address: home.address,

@@ -1,52 +1,50 @@
 /** What a plugin prints becomes lines of our log, under its name. */
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { type Logger, logLevels } from '#api/log/log.ts'
-import type { LogRing } from './log-ring.ts'
+import { readBoundedLines } from './bounded-lines.ts'
+import type { KeptLog, PluginLogLine } from './kept-log.ts'
 
-/** Longer lines are cut: a plugin must not be able to fill our memory. */
-const maxLineChars = 32 * 1024
+type Level = PluginLogLine['level']
 
-const levelOfNumber: Readonly<Record<number, 'debug' | 'info' | 'warn' | 'error'>> = {
-  20: 'debug',
-  30: 'info',
-  40: 'warn',
-  50: 'error',
-  60: 'error',
+const levelOfNumber: Readonly<Record<number, Level>> = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'error' }
+
+export interface LogTargets {
+  readonly log: Logger
+  readonly kept: KeptLog
+  /** Told of every line, as it came. */
+  readonly onLine?: (text: string) => void
 }
 
 /**
- * Reads `stream` to its end. Lines of pino (JSON with `level` and `msg`) keep their level and fields, anything else is
- * one `info` line. All are kept in `ring` too, as they are read.
+ * Reads `stream`, and resolves at its end. Lines of pino (JSON with `level` and `msg`) keep their level and fields, anything
+ * else is one `info` line. Longer and more lines than bounded-lines.ts allows are left out, and told.
  */
-export function mergeLog(stream: Readable, log: Logger, ring: LogRing): void {
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
-  lines.on('line', line => relay(line, log, ring))
-  // A pipe broken by the process' death is told by its exit.
-  stream.on('error', () => {})
-}
-
-function relay(line: string, log: Logger, ring: LogRing): void {
-  if (line.length > maxLineChars) {
-    ring.add('warn', line.slice(0, maxLineChars))
-    log.warn({ cutChars: line.length - maxLineChars }, line.slice(0, maxLineChars))
-  } else if (line.trim() !== '') relayParsed(line, parseObject(line), log, ring)
-}
-
-function relayParsed(line: string, fields: Record<string, unknown> | undefined, log: Logger, ring: LogRing): void {
-  if (fields === undefined || typeof fields.msg !== 'string') {
-    ring.add('info', line)
-    log.info({}, line)
-    return
+export async function mergeLog(stream: Readable, targets: LogTargets): Promise<void> {
+  const write = (level: Level, text: string, fields: object, message = text) => {
+    targets.kept.add(level, text)
+    targets.log[level](fields, message)
   }
+  await readBoundedLines(stream, {
+    line(text, cutChars) {
+      targets.onLine?.(text)
+      if (cutChars > 0) return write('warn', text, { cutChars })
+      const { level, message, rest } = parse(text)
+      const more = Object.keys(rest).length === 0 ? '' : ` ${JSON.stringify(rest)}`
+      write(level, `${message}${more}`, rest, message)
+    },
+    leftOut: lines => write('warn', `${lines} lines were left out: it writes too many`, {}),
+  })
+}
+
+function parse(line: string): { level: Level; message: string; rest: Record<string, unknown> } {
+  const fields = parseObject(line)
+  if (fields === undefined || typeof fields.msg !== 'string') return { level: 'info', message: line, rest: {} }
   // The plugin's name is on our own logger already, and our line has its own time.
   const { level, msg, time: _time, name: _name, pid: _pid, hostname: _hostname, ...rest } = fields
-  const more = Object.keys(rest).length === 0 ? '' : ` ${JSON.stringify(rest)}`
-  ring.add(levelOf(level), `${String(msg)}${more}`)
-  log[levelOf(level)](rest, String(msg))
+  return { level: levelOf(level), message: String(msg), rest }
 }
 
-function levelOf(level: unknown): 'debug' | 'info' | 'warn' | 'error' {
+function levelOf(level: unknown): Level {
   if (typeof level === 'number') return levelOfNumber[level] ?? 'info'
   const named = logLevels.find(known => known === level)
   return named === 'debug' || named === 'warn' || named === 'error' ? named : 'info'

@@ -1,12 +1,9 @@
 /** One run of a plugin's program: spawn, watch, end. Knows nothing of health or restarts. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
-import type { LogRing } from './log-ring.ts'
+import type { KeptLog } from './kept-log.ts'
+import { LastWords } from './last-words.ts'
 import { mergeLog } from './plugin-log.ts'
 
 export interface LaunchRequest {
@@ -16,7 +13,7 @@ export interface LaunchRequest {
   cwd: string
   log: Logger
   /** Keeps what it writes. */
-  ring: LogRing
+  kept: KeptLog
 }
 
 export interface PluginProcess {
@@ -25,8 +22,7 @@ export interface PluginProcess {
   readonly exited: Promise<string>
   /** The same sentence once it is gone. */
   readonly ended: string | undefined
-  /** The last line it wrote to stderr, in parentheses after a space; empty for none. Asked once it is gone. */
-  lastWords(): Promise<string>
+  readonly lastWords: LastWords
   /** SIGTERM, and SIGKILL when it is still there after `graceMs`; resolves when it is gone. */
   terminate(graceMs: number): Promise<void>
   /** SIGKILL; resolves when it is gone. */
@@ -37,14 +33,18 @@ export interface PluginProcess {
  * Starts a program in a session of its own: a Ctrl-C meant for us is not its business, we end it in our own order. Its
  * stdin is a pipe that nobody writes to; it ends when we do, however we end. FAILED_PRECONDITION: it cannot be executed.
  */
-export async function launch({ argv, env, cwd, log, ring }: LaunchRequest): Promise<PluginProcess> {
+export async function launch({ argv, env, cwd, log, kept }: LaunchRequest): Promise<PluginProcess> {
   const [program = '', ...args] = argv
   const child = spawn(program, args, { env: { ...env }, cwd, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
-  mergeLog(child.stdout, log, ring)
-  mergeLog(child.stderr, log, ring)
+  const lastWords = new LastWords((stdout, stderr) =>
+    Promise.all([
+      mergeLog(child.stdout, { log, kept, onLine: stdout }),
+      mergeLog(child.stderr, { log, kept, onLine: stderr }),
+    ]),
+  )
   child.stdin.on('error', () => {})
   await spawned(child, program)
-  return watch(child, lastLineOf(child.stderr))
+  return watch(child, lastWords)
 }
 
 function spawned(child: ChildProcess, program: string): Promise<void> {
@@ -56,25 +56,7 @@ function spawned(child: ChildProcess, program: string): Promise<void> {
   return promise
 }
 
-const maxLastWords = 500
-/** What is in the pipe is read by then, unless a descendant keeps it open. */
-const lastWordsMs = 200
-
-/** Follows the stream; the answer is what its last line was at that time. */
-function lastLineOf(stream: Readable): () => Promise<string> {
-  let last = ''
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })
-  const closed = once(lines, 'close')
-  lines.on('line', line => {
-    if (line.trim() !== '') last = line
-  })
-  return async () => {
-    await Promise.race([closed, sleep(lastWordsMs, undefined, { ref: false })])
-    return last === '' ? '' : ` (${last.slice(0, maxLastWords)})`
-  }
-}
-
-function watch(child: ChildProcess, lastWords: () => Promise<string>): PluginProcess {
+function watch(child: ChildProcess, lastWords: LastWords): PluginProcess {
   let ended: string | undefined
   const { promise: exited, resolve } = Promise.withResolvers<string>()
   child.once('exit', (code, signal) => {

@@ -35,8 +35,8 @@ import type { Channel, Client } from '#api/rpc/client.ts'
 import type { SnapshotterBackend } from '#core/snapshots/snapshots.ts'
 import type { CallRecord, CallSummary } from './call-journal.ts'
 import type { Perform } from './calls.ts'
+import type { LogSelection, PluginLogLine } from './kept-log.ts'
 import type { PluginKind } from './kinds.ts'
-import type { PluginLogLine } from './log-ring.ts'
 import type { PluginStatus } from './status.ts'
 
 export { type KindFolder, kindFolders, type PluginKind } from './kinds.ts'
@@ -87,8 +87,8 @@ export interface Plugins {
    */
   startGateways(): AsyncDisposable
 
-  /** The last `count` lines a plugin wrote; with a signal also those to come, until it fires. NOT_FOUND. */
-  logs(kind: PluginKind, id: string, count: number, signal?: AbortSignal): AsyncIterable<PluginLogLine>
+  /** Lines a plugin wrote, under us or an earlier gantryd; with a signal also those to come, until it fires. NOT_FOUND. */
+  logs(kind: PluginKind, id: string, selection: LogSelection, signal?: AbortSignal): AsyncIterable<PluginLogLine>
 
   /** Calls as they end, of all plugins, until the signal fires. */
   trace(signal: AbortSignal): AsyncIterable<CallRecord>

@@ -24,7 +24,7 @@ export async function untilServing(
   const socket = channel.address.replace(/^unix:(\/\/)?/, '')
   for (const deadline = Date.now() + timeoutMs; ; await sleep(pollMs)) {
     if (process.ended !== undefined)
-      throw failedPrecondition(`it ${process.ended} before it served${await process.lastWords()}`)
+      throw failedPrecondition(`it ${process.ended} before it served${await process.lastWords.complaint()}`)
     const leftMs = deadline - Date.now()
     if (leftMs <= 0) throw deadlineExceeded(`it did not pass its health check within ${timeoutMs} ms`)
     const health = existsSync(socket) ? await healthOf(channel, leftMs) : 'silent'

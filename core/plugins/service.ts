@@ -2,6 +2,7 @@
 import { failedPrecondition, invalidArgument, messageOf, notFound } from '#api/errors/errors.ts'
 import { PluginState, type PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
 import type { ServiceImpl } from '#api/rpc/definition.ts'
+import { timestampOf } from '#api/types/clock.ts'
 import type { PluginAdministration, PluginName } from './administration.ts'
 import type { CallSummary } from './call-journal.ts'
 import { type PluginKind, pluginKinds } from './kinds.ts'
@@ -81,18 +82,14 @@ export function pluginsService(
     },
     async *logs(request, { signal }) {
       const { kind, id } = named(request)
-      for await (const { atMs, level, text } of plugins.logs(
-        kind,
-        id,
-        request.tail,
-        request.follow ? signal : undefined,
-      ))
-        yield { writtenAt: timestamp(atMs), level, text }
+      const selection = { count: request.tail, ...(request.since && { sinceMs: milliseconds(request.since) }) }
+      for await (const { atMs, level, text } of plugins.logs(kind, id, selection, request.follow ? signal : undefined))
+        yield { writtenAt: timestampOf(atMs), level, text }
     },
     async *trace({ kind, id }, { signal }) {
       for await (const { startedAtMs, ...record } of plugins.trace(signal))
         if ((kind === '' || record.kind === kind) && (id === '' || record.id === id))
-          yield { ...record, startedAt: timestamp(startedAtMs) }
+          yield { ...record, startedAt: timestampOf(startedAtMs) }
     },
   }
 }
@@ -121,14 +118,15 @@ function parseConfig(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-function toWire({ state, startedAtMs, capabilities, exports, memoryBytes, traffic, ...rest }: PluginStatus) {
+function toWire({ state, startedAtMs, capabilities, lastWords, exports, memoryBytes, traffic, ...rest }: PluginStatus) {
   const { inFlight, queued, ...summary } = traffic
   return {
     ...rest,
     state: states[state],
     capabilities: [...capabilities],
+    lastWords: [...lastWords],
     exports: { ...exports },
-    startedAt: startedAtMs === undefined ? undefined : timestamp(startedAtMs),
+    startedAt: startedAtMs === undefined ? undefined : timestampOf(startedAtMs),
     memoryBytes: BigInt(memoryBytes),
     calls: callsOf(summary),
     inFlight,
@@ -140,6 +138,6 @@ function callsOf({ calls, errors, ...latencies }: CallSummary) {
   return { total: BigInt(calls), errors: BigInt(errors), ...latencies }
 }
 
-function timestamp(ms: number): { seconds: bigint; nanos: number } {
-  return { seconds: BigInt(Math.floor(ms / 1000)), nanos: (ms % 1000) * 1_000_000 }
+function milliseconds({ seconds, nanos }: { seconds: bigint; nanos: number }): number {
+  return Number(seconds) * 1000 + nanos / 1_000_000
 }

@@ -11,8 +11,8 @@ import { CallGate, defaultGateLimits, type GateLimits } from './call-gate.ts'
 import type { CallJournal } from './call-journal.ts'
 import { type Perform, PluginCalls } from './calls.ts'
 import { ExternalPlugin } from './external-plugin.ts'
-import { homeOf, type Surroundings } from './home.ts'
-import { LogRing } from './log-ring.ts'
+import { homeOf, logPathOf, type Surroundings } from './home.ts'
+import { KeptLog } from './kept-log.ts'
 import { ManagedPlugin } from './managed-plugin.ts'
 import { residentBytes } from './process-memory.ts'
 import { isServing } from './readiness.ts'
@@ -34,7 +34,7 @@ export interface SlotOptions {
 }
 
 export class PluginSlot {
-  readonly ring = new LogRing()
+  readonly kept: KeptLog
   readonly #options: SlotOptions
   readonly #log: Logger
   readonly #gate: CallGate
@@ -53,6 +53,7 @@ export class PluginSlot {
     const label = `${kind} "${id}"`
     this.#options = options
     this.#log = options.log.child({ plugin: `${kind}/${id}` })
+    this.kept = new KeptLog(logPathOf(spec, options.surroundings))
     this.#spec = spec
     this.#current = this.#make(spec)
     this.#gate = new CallGate(label, options.gateLimits ?? defaultGateLimits)
@@ -107,7 +108,7 @@ export class PluginSlot {
     const candidate = (spec: PluginSpec) => this.#make(spec)
     this.#log.info({ from: this.#spec.version, to: next.version }, 'another version takes over')
     try {
-      await tryOut(next, { surroundings, timing, log: this.#log, ring: this.ring })
+      await tryOut(next, { surroundings, timing, log: this.#log, kept: this.kept })
       await handOver({
         old: { spec: this.#spec, plugin: this.#current },
         next: { spec: next, plugin: candidate(next) },
@@ -134,7 +135,7 @@ export class PluginSlot {
     if ('address' in source) return new ExternalPlugin(spec, source.address)
     const { surroundings, timing, nextStart } = this.#options
     const home = homeOf(spec, surroundings, this.#generation++)
-    return new ManagedPlugin({ spec, argv: source.argv, home, timing, log: this.#log, ring: this.ring, nextStart })
+    return new ManagedPlugin({ spec, argv: source.argv, home, timing, log: this.#log, kept: this.kept, nextStart })
   }
 
   /** Only asks a process that is there: the breaker must start none. */
@@ -167,5 +168,6 @@ export class PluginSlot {
   async stop(deadlineMs: number): Promise<void> {
     this.#breaker.close()
     await this.#current.stop(deadlineMs)
+    this.kept.close()
   }
 }

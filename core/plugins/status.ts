@@ -13,6 +13,8 @@ export interface ProcessStatus {
   readonly restarts: number
   /** What ended it last or kept it from starting; empty when nothing did. */
   readonly lastError: string
+  /** The last lines of the process that {@link lastError} is about. */
+  readonly lastWords: readonly string[]
   readonly version: string
   readonly capabilities: readonly string[]
   /** Path of the socket it serves on. */

@@ -4,6 +4,7 @@ import type { Logger } from '#api/log/log.ts'
 import type { GateLimits } from './call-gate.ts'
 import { CallJournal } from './call-journal.ts'
 import type { Surroundings } from './home.ts'
+import type { LogSelection } from './kept-log.ts'
 import { kindTraits, type PluginKind } from './kinds.ts'
 import { sweepLeftovers } from './leftovers.ts'
 import { networkClient } from './network-client.ts'
@@ -113,9 +114,9 @@ class PluginSupervisor implements Supervisor {
     return networkClient(this, id)
   }
 
-  async *logs(kind: PluginKind, id: string, count: number, signal?: AbortSignal) {
-    const { ring } = this.#find(kind, id)
-    yield* signal === undefined ? ring.last(count) : ring.follow(count, signal)
+  async *logs(kind: PluginKind, id: string, selection: LogSelection, signal?: AbortSignal) {
+    const { kept } = this.#find(kind, id)
+    yield* signal === undefined ? kept.read(selection) : kept.follow(selection, signal)
   }
 
   trace(signal: AbortSignal) {

@@ -15,7 +15,7 @@ import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { CallGate } from './call-gate.ts'
 import { type Surroundings, trialHomeOf } from './home.ts'
-import type { LogRing } from './log-ring.ts'
+import type { KeptLog } from './kept-log.ts'
 import { ManagedPlugin, type PluginHome } from './managed-plugin.ts'
 import { checkAtWork, checkOnTrial } from './sanity.ts'
 import type { PluginSpec } from './spec.ts'
@@ -26,11 +26,11 @@ export interface TrialOptions {
   readonly surroundings: Surroundings
   readonly timing: Timing
   readonly log: Logger
-  readonly ring: LogRing
+  readonly kept: KeptLog
 }
 
 /** Step 1; nothing for a spec that is no program of ours. FAILED_PRECONDITION: what it could not do. */
-export async function tryOut(spec: PluginSpec, { surroundings, timing, log, ring }: TrialOptions): Promise<void> {
+export async function tryOut(spec: PluginSpec, { surroundings, timing, log, kept }: TrialOptions): Promise<void> {
   if (!('argv' in spec.source)) return
   const home = trialHomeOf(spec, surroundings)
   const { argv } = spec.source
@@ -41,7 +41,7 @@ export async function tryOut(spec: PluginSpec, { surroundings, timing, log, ring
     home,
     timing,
     log: log.child({ trial: true }),
-    ring,
+    kept,
     nextStart: () => 0,
   })
   try {

@@ -32,6 +32,7 @@ export class UnusablePlugin implements SupervisedPlugin {
       pid: 0,
       restarts: 0,
       lastError: this.#reason,
+      lastWords: [],
       version: this.#spec.version,
       capabilities: this.#spec.capabilities,
       address: '',

@@ -1,104 +1,34 @@
 /** A plugin's life under a whole gantryd, by gctr: nothing is ever restarted for it. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
 import { connect, createClient } from '#api/rpc/client.ts'
 import { Daemon } from '../daemon/daemon.ts'
-import { patience } from '../daemon/patience.ts'
+import { gctr, PluginRoom, refused, row, skip, timeout, until, use } from './plugin-room.ts'
 
-const timeout = 300_000 * patience
-const skip = process.getuid?.() === 0 ? false : 'needs root'
-const program = join(import.meta.dirname, '../../core/plugins/testing/sample-plugin.ts')
-const quiet = '[plugins.gateways.docker]\ndisabled = true\n'
-
-const schema = {
-  type: 'object',
-  properties: { network: { type: 'boolean', default: true }, print: { type: 'array' } },
-  additionalProperties: false,
-}
-
-interface Row {
-  kind: string
-  id: string
-  state: string
-  pid: number
-  version: string
-  origin: string
-  swaps: number
-  breaker: string
-  memoryBytes: number
-  calls: { total: number; errors: number; p99Ms: number }
-}
-
-let scratch = ''
+let room: PluginRoom
 before(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'gantry-life-'))
+  room = await PluginRoom.open()
 })
-after(() => rm(scratch, { recursive: true, force: true }))
-
-/** A plugin's folder in the scratch directory. */
-async function folder(id: string, version: string, { argv = [program], parent = scratch } = {}): Promise<string> {
-  const path = join(parent, `${id}-${version}`)
-  await mkdir(path, { recursive: true })
-  await writeFile(join(path, 'schema.json'), JSON.stringify(schema))
-  const lines = [
-    `id = "${id}"`,
-    'kind = "network"',
-    `version = "${version}"`,
-    `executable = ${JSON.stringify(argv)}`,
-    'linux_capabilities = []',
-    'config_schema = "schema.json"',
-  ]
-  await writeFile(join(path, 'plugin.toml'), lines.join('\n'))
-  return path
-}
-
-async function gctr(daemon: Daemon, ...args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await daemon.run(...args)
-  assert.equal(code, 0, `gctr ${args.join(' ')}: ${stderr}\n${daemon.log}`)
-  return stdout
-}
-
-async function refused(daemon: Daemon, message: RegExp, ...args: string[]): Promise<void> {
-  const { code, stderr } = await daemon.run(...args)
-  assert.notEqual(code, 0)
-  assert.match(stderr, message)
-}
-
-async function row(daemon: Daemon, id: string): Promise<Row | undefined> {
-  const rows = JSON.parse(await gctr(daemon, '--format', 'json', 'plugins', 'ls')) as Row[]
-  return rows.find(entry => entry.id === id)
-}
-
-async function until(what: string, daemon: Daemon, holds: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 60_000 * patience; !(await holds()); await sleep(50))
-    if (Date.now() > deadline) assert.fail(`${what} did not come about; gantryd said:\n${daemon.log}`)
-}
-
-/** A call that needs the plugin. */
-async function use(daemon: Daemon, driver: string, name = 'n1'): Promise<void> {
-  await gctr(daemon, 'networks', 'create', '--driver', driver, name)
-  await gctr(daemon, 'networks', 'rm', name)
-}
+after(() => room[Symbol.asyncDispose]())
 
 test('dropped, used, changed and taken away, while gantryd runs', { skip, timeout }, async () => {
-  await using daemon = await Daemon.start({ config: quiet })
+  await using daemon = await Daemon.start()
   const directory = join(daemon.root, 'plugins')
-  const dropped = await folder('paper', '1.0.0')
+  const dropped = await room.folder('paper', '1.0.0')
   await rename(dropped, join(directory, 'paper'))
   await until('the drop', daemon, async () => (await row(daemon, 'paper'))?.state === 'idle')
   await use(daemon, 'paper')
   const first = await row(daemon, 'paper')
   assert.ok(first && first.state === 'ready' && first.pid > 0 && first.memoryBytes > 1024 * 1024)
-  assert.ok(first.calls.total >= 2 && first.calls.errors === 0 && first.calls.p99Ms > 0)
+  assert.ok(first.calls && first.calls.total >= 2n && first.calls.errors === 0n && first.calls.p99Ms > 0)
 
-  await rename(await folder('paper', '1.1.0'), join(directory, 'newer'))
+  await rename(await room.folder('paper', '1.1.0'), join(directory, 'newer'))
   await until(
     'the newer one',
     daemon,
@@ -122,22 +52,22 @@ test('dropped, used, changed and taken away, while gantryd runs', { skip, timeou
 })
 
 test('the verbs of gctr', { skip, timeout }, async () => {
-  await using daemon = await Daemon.start({ config: quiet })
+  await using daemon = await Daemon.start()
   const config = JSON.stringify({ print: ['good morning'] })
   await refused(
     daemon,
     /configuration of network "paper": .*\(size\)/,
     'plugins',
     'add',
-    await folder('paper', '1.0.0'),
+    await room.folder('paper', '1.0.0'),
     '--config',
     '{"size":1}',
   )
   assert.match(
-    await gctr(daemon, 'plugins', 'add', await folder('paper', '1.0.0'), '--config', config),
+    await gctr(daemon, 'plugins', 'add', await room.folder('paper', '1.0.0'), '--config', config),
     /^network\/paper /,
   )
-  await refused(daemon, /already exists/, 'plugins', 'add', await folder('paper', '1.0.0'))
+  await refused(daemon, /already exists/, 'plugins', 'add', await room.folder('paper', '1.0.0'))
   await use(daemon, 'paper')
   assert.match(await gctr(daemon, 'plugins', 'logs', 'paper'), /info +good morning/)
 
@@ -146,10 +76,10 @@ test('the verbs of gctr', { skip, timeout }, async () => {
     /failed its trial: .*exited with code 1/,
     'plugins',
     'upgrade',
-    await folder('paper', '2.0.0', { argv: ['/bin/false'] }),
+    await room.folder('paper', '2.0.0', { argv: ['/bin/false'] }),
   )
   await use(daemon, 'paper')
-  await gctr(daemon, 'plugins', 'upgrade', await folder('paper', '2.1.0'))
+  await gctr(daemon, 'plugins', 'upgrade', await room.folder('paper', '2.1.0'))
   const at = async () => /network-paper-([\d.]+)\/plugin\.toml$/.exec((await row(daemon, 'paper'))?.origin ?? '')?.[1]
   assert.equal(await at(), '2.1.0')
   await gctr(daemon, 'plugins', 'rollback', 'network/paper')
@@ -187,14 +117,14 @@ test('the verbs of gctr', { skip, timeout }, async () => {
 })
 
 test('gantryd killed in the middle of an upgrade: one of the two versions runs', { skip, timeout }, async t => {
-  const daemon = await Daemon.start({ config: quiet })
+  const daemon = await Daemon.start()
   const seen: string[] = []
   try {
-    await gctr(daemon, 'plugins', 'add', await folder('paper', '1.0.0'))
+    await gctr(daemon, 'plugins', 'add', await room.folder('paper', '1.0.0'))
     await use(daemon, 'paper')
     let version = 1
     for (const delayMs of [5, 120, 500, 1500]) {
-      const upgrade = daemon.run('plugins', 'upgrade', await folder('paper', `${++version}.0.0`))
+      const upgrade = daemon.run('plugins', 'upgrade', await room.folder('paper', `${++version}.0.0`))
       await until('its arrival', daemon, async () =>
         (await readdir(join(daemon.root, 'plugins'))).some(
           name => name.startsWith('.incoming-') || name.includes(`-${version}.`),
@@ -221,8 +151,8 @@ test('gantryd killed in the middle of an upgrade: one of the two versions runs',
 
 test('calls are traced and counted', { skip, timeout }, async () => {
   const port = await freePort()
-  await using daemon = await Daemon.start({ config: `[metrics]\naddress = "127.0.0.1:${port}"\n${quiet}` })
-  await gctr(daemon, 'plugins', 'add', await folder('paper', '1.0.0'))
+  await using daemon = await Daemon.start({ config: `[metrics]\naddress = "127.0.0.1:${port}"\n` })
+  await gctr(daemon, 'plugins', 'add', await room.folder('paper', '1.0.0'))
   using channel = connect(daemon.address)
   const stop = new AbortController()
   const traced: string[] = []

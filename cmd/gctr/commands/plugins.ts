@@ -1,9 +1,11 @@
 /** `plugins ls|inspect|logs|trace`: looking at plugins. */
 import { invalidArgument } from '#api/errors/errors.ts'
 import { PluginState, PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
+import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
+import { timestampOf } from '#api/types/clock.ts'
 import { printJson, printJsonLine } from '../output/json.ts'
 import { printRecords } from '../output/table.ts'
-import { formatAge, formatBytes, formatTime } from '../output/units.ts'
+import { formatAge, formatBytes, formatTime, parseDuration } from '../output/units.ts'
 import type { Session } from '../session.ts'
 
 /** A plugin as users name it: `overlayfs`, or `snapshotter/overlayfs`. */
@@ -41,13 +43,26 @@ export async function inspect(session: Session, _flags: unknown, name: string): 
   printJson({ ...plugin, state: stateName(plugin?.state ?? PluginState.PLUGIN_STATE_UNSPECIFIED), methods })
 }
 
-export async function logs(session: Session, flags: { follow?: boolean; tail: string }, name: string): Promise<void> {
-  if (!/^\d+$/.test(flags.tail)) throw invalidArgument(`--tail "${flags.tail}" is no number of lines`)
-  const request = { ...parseName(name), tail: Number(flags.tail), follow: flags.follow ?? false }
+interface LogFlags {
+  follow?: boolean
+  tail: string
+  since?: string
+}
+
+export async function logs(session: Session, { follow = false, tail, since }: LogFlags, name: string): Promise<void> {
+  if (!/^\d+$/.test(tail)) throw invalidArgument(`--tail "${tail}" is no number of lines`)
+  const request = { ...parseName(name), tail: Number(tail), follow, ...(since && { since: parseSince(since) }) }
   for await (const line of session.client(PluginsServiceDefinition).logs(request)) {
     if (session.json) printJsonLine(line)
     else console.log(`${formatTime(line.writtenAt)} ${line.level.padEnd(5)} ${line.text}`)
   }
+}
+
+/** RFC 3339, or a duration back from now. */
+function parseSince(text: string): Timestamp {
+  const at = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - 1000 * parseDuration(text, '--since')
+  if (Number.isNaN(at)) throw invalidArgument(`--since "${text}" is no time; write 2026-11-21T10:00:00Z, or 10m`)
+  return timestampOf(at)
 }
 
 export async function trace(session: Session, _flags: unknown, name = ''): Promise<void> {

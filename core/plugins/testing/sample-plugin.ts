@@ -8,7 +8,11 @@
  * - `network`: serves as a network plugin whose networks are nothing but their records
  * - `asGateway`: listens on GANTRY_GATEWAY_SOCKET too, answering each connection with GANTRY_CORE_ADDRESS
  * - `print`: lines to write to stdout at its start
+ * - `flood`: writes to stderr for ever, as fast as it can, lines of all lengths
+ * - `children`: so many processes it starts, in sessions of their own, that never end by themselves
+ * - `huge`: the version it claims is so many bytes long
  */
+import { spawn } from 'node:child_process'
 import { appendFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { NetworkPluginServiceDefinition } from '#api/gen/gantry/network/v1/network.ts'
@@ -28,6 +32,9 @@ interface Behaviour {
   print?: string[]
   asGateway?: boolean
   network?: boolean
+  flood?: boolean
+  children?: number
+  huge?: number
 }
 
 const { GANTRY_PLUGIN_ID: id = '', GANTRY_PLUGIN_KIND: kind = '', GANTRY_PLUGIN_ADDRESS: address = '' } = process.env
@@ -54,6 +61,12 @@ setInterval(() => {}, 60_000)
 note('start')
 for (const line of behaviour.print ?? []) process.stdout.write(`${line}\n`)
 if (behaviour.asGateway) listenAsGateway()
+if (behaviour.flood) flood()
+for (let child = 0; child < (behaviour.children ?? 0); child++)
+  spawn('/bin/sh', ['-c', 'trap "" TERM HUP; while :; do sleep 1000; done'], {
+    detached: true,
+    stdio: 'ignore',
+  }).unref()
 if (!behaviour.silent) await serve()
 
 function listenAsGateway(): void {
@@ -62,13 +75,25 @@ function listenAsGateway(): void {
   createServer(connection => connection.end(core)).listen(socket)
 }
 
+/** Never more than the pipe takes: what this process cannot write it does not keep. */
+function flood(): void {
+  const text = `${'short\n'.repeat(2_000)}${'x'.repeat(200_000)}\n`
+  const write = () => process.stderr.write(text, () => setImmediate(write))
+  write()
+}
+
 async function serve(): Promise<void> {
   const server = createRpcServer({ logger: createLogger({ name: id, level: 'silent' }) })
   const status = behaviour.unhealthy ? Status.NOT_SERVING : Status.SERVING
   if (!behaviour.bare) {
     server.add(HealthDefinition, { check: async () => ({ status }) })
     server.add(PluginServiceDefinition, {
-      getInfo: async () => ({ id: behaviour.sayId ?? id, kind, version: '9.9.9', capabilities: ['sampled'] }),
+      getInfo: async () => ({
+        id: behaviour.sayId ?? id,
+        kind,
+        version: behaviour.huge ? '9'.repeat(behaviour.huge) : '9.9.9',
+        capabilities: ['sampled'],
+      }),
     })
   }
   if (behaviour.network) server.add(NetworkPluginServiceDefinition, paperNetworks)

@@ -50,9 +50,9 @@ export function networkService(plugin: NetworkPlugin): ServedService {
       await plugin.status()
       return {}
     },
-    async gc({ networkId, validAttachments }) {
+    async gc({ networkId, validAttachments, dryRun }) {
       checkNetworkId(networkId)
-      return { removed: await plugin.gc(networkId, validAttachments) }
+      return { removed: await plugin.gc(networkId, validAttachments, { dryRun }) }
     },
   })
 }
@@ -71,7 +71,8 @@ export function networkPluginOver(
     update: async request => present((await client.update(request)).result, 'result'),
     check: async request => void (await client.check(request)),
     status: async () => void (await client.status({})),
-    gc: async (networkId, validAttachments) => (await client.gc({ networkId, validAttachments })).removed,
+    gc: async (networkId, validAttachments, { dryRun = false } = {}) =>
+      (await client.gc({ networkId, validAttachments, dryRun })).removed,
     close,
   }
 }

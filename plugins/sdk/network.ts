@@ -98,7 +98,7 @@ export interface NetworkPlugin {
 
   /**
    * Removes the network's attachments that are not in `valid`, and whatever else of the plugin belongs to nobody.
-   * Answers what was removed, a line each.
+   * Answers what was removed, a line each; with `dryRun` what would be, and nothing is touched.
    */
   gc(networkId: string, valid: readonly Attachment[], options?: GcOptions): Promise<string[]>
 

@@ -4,8 +4,8 @@ import { alreadyExists } from '#api/errors/errors.ts'
 import type { AddRequest } from '#sdk/network.ts'
 import { parseAddress } from '#sdk/network-addresses.ts'
 import { chooseAddresses, macFor } from './addresses.ts'
-import type { HostPorts } from './host-ports.ts'
 import { checkedOptions } from './endpoint-options.ts'
+import type { HostPorts } from './host-ports.ts'
 import { type AssignedAddress, type AttachmentRow, describe, type Ledger, type NetworkRow } from './ledger.ts'
 import { vethName } from './names.ts'
 import type { BridgeNetworks } from './networks.ts'
@@ -85,8 +85,8 @@ export class Admission {
       names: request.aliases,
       links: request.links,
       dns: request.dns,
-    }
       options: checkedOptions(request.options),
+    }
   }
 }
 
@@ -97,7 +97,7 @@ export function refuseChange(row: AttachmentRow, { addresses, mac, ports, option
   const own = row.addresses.map(({ address }) => address)
   if (!addresses.every(address => own.includes(parseAddress(address)))) throw differs(`address ${own.join(', ')}`)
   if (mac !== '' && mac.toLowerCase() !== row.mac) throw differs(`MAC ${row.mac}`)
-  if (!isSamePorts(ports, row.ports)) throw differs(`ports ${JSON.stringify(row.ports.map(mappingOf))}`)
   const before = row.options ?? {}
   if (!isDeepStrictEqual(options, before)) throw differs(`options ${JSON.stringify(before)}`)
+  if (!isSamePorts(ports, row.ports)) throw differs(`ports ${JSON.stringify(row.ports.map(mappingOf))}`)
 }

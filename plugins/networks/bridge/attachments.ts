@@ -27,7 +27,6 @@ import { portText } from './port-text.ts'
 import { applyRates } from './rates.ts'
 import { Removals } from './removals.ts'
 import { resultOf } from './result.ts'
-import { portText } from './sweep.ts'
 
 /** Told of containers that come, change and go, when all else about them is in place. */
 export interface AttachmentListener {
@@ -124,8 +123,8 @@ export class Attachments {
       await rejoin(plan, bridge.index).catch(error => {
         // The interface was taken away inside the container: there is nothing to set, and `check` says so.
         if (!isSysError(error, 'ENODEV')) throw error
-    await applyRates(change.row, rateLimits(row.options))
       })
+    await applyRates(change.row, rateLimits(row.options))
     await this.#listener.attached(change.row)
     return resultOf(plan, bridge)
   }
@@ -154,6 +153,11 @@ export class Attachments {
           'an interface is not back in its bridge',
         ),
       )
+  }
+
+  /** Whether the removal of that link is under way. */
+  isLeaving(hostLink: string): boolean {
+    return this.#removals.isRunning(hostLink)
   }
 
   /** Takes up removals that an earlier process left. */

@@ -82,7 +82,11 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#relay = relay
     this.#resolvers = resolvers
     this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers, relay })
-    this.#sweeps = new Sweeps({ instance, ledger, firewall })
+    this.#sweeps = new Sweeps({
+      ...{ instance, ledger, firewall, log },
+      isLeaving: hostLink => this.#attachments.isLeaving(hostLink),
+      detach: row => this.#detach(row),
+    })
     this.#attachments.resumeRemovals()
     this.#watches.use(firewall.watch())
     this.#watches.use(
@@ -136,9 +140,10 @@ export class BridgeNetwork implements NetworkPlugin {
   async gc(networkId: string, valid: readonly Attachment[], { dryRun = false }: GcOptions = {}): Promise<string[]> {
     const keep = new Set(valid.map(attachment => textOf({ ...attachment, networkId })))
     const ended = this.#ledger.attachments(networkId).filter(row => !keep.has(textOf(row)))
+    const lines = ended.map(row => `attachment of ${describe(row)}`)
+    if (dryRun) return [...lines, ...(await this.#sweeps.look())]
     for (const row of ended) await this.#detach(row)
-    const strays = await this.#sweeps.run()
-    const removed = [...ended.map(row => `attachment of ${describe(row)}`), ...strays]
+    const removed = [...lines, ...(await this.#sweeps.run())]
     for (const line of removed) this.#env.log.info({ networkId, removed: line }, 'garbage removed')
     return removed
   }

@@ -32,6 +32,30 @@ export async function prepareLink(bridge: string, families: readonly Family[]): 
   await set(`${own6}/accept_dad`, '0')
 }
 
+export interface LinkSetting {
+  /** As sysctl(8) names it. */
+  readonly name: string
+  readonly value: string
+  set(): Promise<void>
+}
+
+/** Settings of a bridge that open more than its families need: left from other families, or changed by others. */
+export async function strayLinkSettings(bridge: string, families: readonly Family[]): Promise<LinkSetting[]> {
+  const wanted: readonly [path: string, value: string][] = [
+    [`ipv4/conf/${bridge}/route_localnet`, families.includes(4) ? '1' : '0'],
+    [`ipv6/conf/${bridge}/disable_ipv6`, families.includes(6) ? '0' : '1'],
+    ...(families.includes(6) ? [[`ipv6/conf/${bridge}/accept_ra`, '0'] as const] : []),
+  ].map(([path = '', value = '']) => [path, value])
+  const found: LinkSetting[] = []
+  for (const [path, value] of wanted) {
+    const now = await read(`${net}/${path}`)
+    if (now === undefined || now === value) continue
+    const name = `net.${path.replaceAll('/', '.')}`
+    found.push({ name, value: now, set: async () => void (await set(`${net}/${path}`, value)) })
+  }
+  return found
+}
+
 /** Turns IP forwarding on where it is off, and says so: it changes what the host is. */
 export async function forwardPackets(families: readonly Family[], log: Logger): Promise<void> {
   if (families.includes(4) && (await set(`${net}/ipv4/ip_forward`, '1')))

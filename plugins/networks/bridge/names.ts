@@ -17,7 +17,7 @@ export function vethPrefix(instance: string): string {
 }
 
 /** Eight of the fifteen characters a link's name may have. */
-function linkPrefix(instance: string): string {
+export function linkPrefix(instance: string): string {
   return `gt${instance.slice(0, 6)}`
 }
 

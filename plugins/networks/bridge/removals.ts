@@ -27,6 +27,10 @@ export class Removals {
     return removal
   }
 
+  isRunning(hostLink: string): boolean {
+    return this.#running.has(hostLink)
+  }
+
   resume(): void {
     for (const departure of this.#ledger.departures()) void this.remove(departure)
   }

@@ -1,13 +1,22 @@
-/** Finds and removes what is ours by its name and belongs to nothing in the ledger. */
-import { type Firewall, type PublishedPort, singlePorts } from '#sdk/iptables-wrapper/firewall.ts'
-import { deleteLink, type LinkInfo, listLinks, perform } from '#sdk/rtnetlink/rtnetlink.ts'
-import type { Ledger } from './ledger.ts'
-import { aliasPrefix, vethPrefix } from './names.ts'
+/** Finds and removes what is ours by its name or its place, and belongs to nothing in the ledger; leftovers/ says what. */
+import type { Logger } from '#api/log/log.ts'
+import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
+import { removeLeftovers } from '#sdk/leftover.ts'
+import type { AttachmentRow, Ledger } from './ledger.ts'
+import { strayFlows } from './leftovers/flows.ts'
+import { straysInContainers } from './leftovers/in-containers.ts'
+import { strayLinks } from './leftovers/links.ts'
+import { straysOnLinks } from './leftovers/on-bridges.ts'
+import { strayRecords } from './leftovers/records.ts'
+import { straySettings } from './leftovers/settings.ts'
 
 export interface SweepParts {
   readonly instance: string
   readonly ledger: Ledger
   readonly firewall: Firewall
+  readonly log: Logger
+  isLeaving(hostLink: string): boolean
+  detach(row: AttachmentRow): Promise<void>
 }
 
 /**
@@ -18,6 +27,7 @@ export class Sweeps {
   readonly #parts: SweepParts
   #waiting: Promise<string[]> | undefined
   #last: Promise<unknown> = Promise.resolve()
+  #looking: Promise<string[]> | undefined
 
   constructor(parts: SweepParts) {
     this.#parts = parts
@@ -37,34 +47,43 @@ export class Sweeps {
     this.#last = sweeping.catch(() => {})
     return await sweeping
   }
+
+  /** What {@link run} would remove; told to all who ask while it looks. */
+  look(): Promise<string[]> {
+    const looking =
+      this.#looking ??
+      look(this.#parts).finally(() => {
+        this.#looking = undefined
+      })
+    this.#looking = looking
+    return looking
+  }
 }
 
-/** A line for each thing removed. The ledger is written before the kernel: what it lacks has no owner. */
-async function sweep({ instance, ledger, firewall }: SweepParts): Promise<string[]> {
-  const links = strayLinks(await listLinks(), instance, ledger)
-  for (const link of links) await perform([deleteLink(link.name)]).catch(() => {})
-  const owned = new Set(singlePorts(ledger.attachments().flatMap(row => row.ports)).map(portText))
-  const ports = (await firewall.ports()).filter(port => !owned.has(portText(port)))
-  await firewall.unpublish(ports)
+/**
+ * One kind after the other: what goes with something else of an earlier kind is not found twice. The ledger is written before
+ * the kernel: what it lacks has no owner.
+ */
+function finders({ instance, ledger, firewall, isLeaving, detach }: SweepParts) {
   return [
-    ...links.map(link => `link ${link.name}`),
-    ...ports.map(port => `published port ${port.hostPort}/${port.protocol}`),
+    () => strayRecords({ ledger, isLeaving, detach }),
+    () => strayLinks(instance, ledger),
+    () => straysOnLinks(ledger),
+    () => straySettings(ledger),
+    () => firewall.leftovers(),
+    () => strayFlows(ledger),
+    () => straysInContainers(ledger),
   ]
 }
 
-function strayLinks(links: readonly LinkInfo[], instance: string, ledger: Ledger): LinkInfo[] {
-  const owned = new Set([
-    ...ledger.networks().map(({ bridge }) => bridge),
-    ...ledger.attachments().map(({ hostLink }) => hostLink),
-    ...ledger.departures().map(({ hostLink }) => hostLink),
-  ])
-  const ours = (link: LinkInfo) =>
-    link.name.startsWith(vethPrefix(instance)) || link.alias.startsWith(aliasPrefix(instance))
-  return links.filter(link => ours(link) && !owned.has(link.name))
+async function look(parts: SweepParts): Promise<string[]> {
+  const found: string[] = []
+  for (const find of finders(parts)) found.push(...(await find()).map(({ what }) => what))
+  return found
 }
 
-/** A single port with all that it is. */
-export function portText(port: PublishedPort): string {
-  const { protocol, hostAddress, hostPort, containerAddress, containerPort } = port
-  return `${protocol} ${hostAddress} ${hostPort} ${containerAddress} ${containerPort}`
+async function sweep(parts: SweepParts): Promise<string[]> {
+  const removed: string[] = []
+  for (const find of finders(parts)) removed.push(...(await removeLeftovers(await find(), parts.log)))
+  return removed
 }

@@ -25,6 +25,7 @@
  * The caller. It passes `state` when it opens a firewall; whenever the tables are found missing or different
  * (`nft flush ruleset`, a reboot), everything is made anew from it, in one transaction.
  */
+import type { Leftover } from '../leftover.ts'
 import { anyAddress, familyOf, type IpSubnet } from '../network-addresses.ts'
 
 export type TransportProtocol = 'tcp' | 'udp' | 'sctp'
@@ -100,6 +101,8 @@ export interface Firewall {
    * log; until the answer is disposed of.
    */
   watch(): Disposable
+  /** What is in force under our name and follows from nothing in `state`. Rules and sets of others are not looked at. */
+  leftovers(): Promise<Leftover[]>
   /** Takes all of it away. */
   remove(): Promise<void>
 }

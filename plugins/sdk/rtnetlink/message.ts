@@ -13,12 +13,16 @@ export const RTM = {
   delLink: 17,
   getLink: 18,
   newAddress: 20,
+  delAddress: 21,
   getAddress: 22,
   newRoute: 24,
   delRoute: 25,
   getRoute: 26,
   newNeighbor: 28,
+  delNeighbor: 29,
   getNeighbor: 30,
+  delQdisc: 37,
+  getQdisc: 38,
 } as const
 const NLM_F_REQUEST = 0x1
 const NLM_F_ACK = 0x4

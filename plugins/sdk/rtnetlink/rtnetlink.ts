@@ -84,6 +84,11 @@ export async function perform(requests: readonly RtRequest[], where: Where = {})
   await send(requests, where)
 }
 
+/** The bodies of a dump's answers: `request` is a GET, its flags are set here. */
+export async function dump(request: RtRequest, where: Where = {}): Promise<Buffer[]> {
+  return await send([{ ...request, flags: NLM_F.dump }], where)
+}
+
 /** All links of a namespace. */
 export async function listLinks(where: Where = {}): Promise<LinkInfo[]> {
   const answers = await send([linkRequest(RTM.getLink, NLM_F.dump, 'list links', {}, {})], where)

@@ -7,7 +7,13 @@ import {
   familyOf,
   type IpSubnet,
 } from '../../network-addresses.ts'
-import { type FirewallNetwork, isWildcard, type PublishedPort, type TransportProtocol } from '../firewall.ts'
+import {
+  type FirewallNetwork,
+  type FirewallState,
+  isWildcard,
+  type PublishedPort,
+  type TransportProtocol,
+} from '../firewall.ts'
 import type { SetElement } from './nfnetlink.ts'
 
 const protocolNumbers: Readonly<Record<TransportProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 }
@@ -21,8 +27,22 @@ const portKeyBytes = 8
 
 export const portMaps = ['ports4', 'ports4-at', 'ports6', 'ports6-at'] as const
 
+/** Every set and map that has elements. */
+export const setNames = [
+  ...portMaps,
+  ...['bridges', 'subnets4', 'subnets6', 'hairpin4', 'hairpin6', 'same', 'internal'],
+] as const
+
 /** Elements by the name of their set. */
 export type ElementsBySet = ReadonlyMap<string, readonly SetElement[]>
+
+/** All elements that `state` asks for. */
+export function stateElements({ networks, ports }: FirewallState): ElementsBySet {
+  const found = new Map<string, SetElement[]>()
+  for (const elements of [...networks.map(networkElements), portElements(ports)])
+    for (const [set, members] of elements) found.set(set, [...(found.get(set) ?? []), ...members])
+  return found
+}
 
 export function networkElements(network: FirewallNetwork): ElementsBySet {
   const { subnets, internal, masquerade, intraTraffic } = network

@@ -11,6 +11,7 @@
 import { isSysError } from '#api/sys/sys.ts'
 import { addressBytes } from '../../network-addresses.ts'
 import { attributes, NFPROTO_IPV4, type NftMessage, number, sendBatch, text } from './messages.ts'
+import { deleteTable, listTables } from './nfnetlink.ts'
 
 const MSG = { newTable: 0, newChain: 3, newRule: 6 } as const
 const NLM_F = { exclusive: 0x200, create: 0x400, append: 0x800 } as const
@@ -42,6 +43,19 @@ export async function redirectLoopback(netns: string, redirect: LoopbackRedirect
   const made = { type: MSG.newTable, flags: NLM_F.create | NLM_F.exclusive, body: attributes([1, text(table)]) }
   await sendBatch([made, natChain(), ...rules], { family: NFPROTO_IPV4, netns }).catch(error => {
     if (!isSysError(error, 'EEXIST')) throw error
+  })
+}
+
+/** Whether there is a table of ours, whatever it leads where. ENOENT, EINVAL: no namespace at `netns`. */
+export async function hasRedirect(netns: string): Promise<boolean> {
+  const tables = await listTables({ netns })
+  return tables.some(({ family, name }) => family === NFPROTO_IPV4 && name === table)
+}
+
+/** Gone already: success. */
+export async function removeRedirect(netns: string): Promise<void> {
+  await deleteTable(table, { family: NFPROTO_IPV4, netns }).catch(error => {
+    if (!isSysError(error, 'ENOENT')) throw error
   })
 }
 

@@ -32,6 +32,9 @@ const NFNLGRP_NFTABLES = 7
 const NLM_F = { request: 0x1, ack: 0x4, dump: 0x300, create: 0x400 } as const
 
 const TABLE_NAME = 1
+const CHAIN_NAME = 3
+const RULE_CHAIN = 2
+const SET_NAME = 2
 const LIST = { table: 1, set: 2, elements: 3, element: 1 } as const
 const ELEMENT = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const
 const DATA_VALUE = 1
@@ -71,15 +74,25 @@ export async function changeElements(table: string, changes: readonly ElementCha
   if (messages.length > 0) await sendBatch(messages)
 }
 
-/** ENOENT: there is none. */
-export async function deleteTable(table: string): Promise<void> {
-  await sendBatch([{ type: MSG.deleteTable, flags: 0, body: attributes([TABLE_NAME, putString(table)]) }])
+/** ENOENT: there is none. `netns`: where; absent: the process' own namespace. */
+export async function deleteTable(table: string, at: { family?: number; netns?: string } = {}): Promise<void> {
+  await sendBatch([{ type: MSG.deleteTable, flags: 0, body: attributes([TABLE_NAME, putString(table)]) }], at)
 }
 
-/** Names of all tables of the family inet, which ours are of. */
-export async function listTables(): Promise<string[]> {
-  const answers = await request(MSG.getTable, NLM_F.dump, Buffer.alloc(0))
-  return answers.map(body => textOf(read(body).get(TABLE_NAME)))
+export interface TableName {
+  /** NFPROTO_*: the same name may be used once in each. */
+  readonly family: number
+  readonly name: string
+}
+
+/** All tables, of every family. */
+export async function listTables(where: { netns?: string } = {}): Promise<TableName[]> {
+  const message = frame((NFNL_SUBSYS_NFTABLES << 8) | MSG.getTable, NLM_F.dump, 1, nfgen(0, 0))
+  const answers = await netlinkRequest(NETLINK_NETFILTER, message, where)
+  return answers.map(answer => {
+    const body = Buffer.from(parseMessage(answer).x.data)
+    return { family: body[0] ?? 0, name: textOf(read(body.subarray(4)).get(TABLE_NAME)) }
+  })
 }
 
 /** All elements of a set or map. ENOENT: no such table or set. */
@@ -93,17 +106,29 @@ export async function listElements(table: string, set: string): Promise<SetEleme
   })
 }
 
-/** How many chains, rules and sets a table has; zeros when it is not there. */
-export async function countParts(table: string): Promise<{ chains: number; rules: number; sets: number }> {
-  const count = async (type: number) => {
+/** What a table is made of, by name; a rule by the name of its chain. */
+export interface TableParts {
+  readonly chains: readonly string[]
+  readonly rules: readonly string[]
+  readonly sets: readonly string[]
+}
+
+/** Nothing of each when the table is not there. */
+export async function listParts(table: string): Promise<TableParts> {
+  const names = async (type: number, attribute: number) => {
     const named = attributes([TABLE_NAME, putString(table)])
     const answers = await request(type, NLM_F.dump, named).catch(error => {
       if (isSysError(error, 'ENOENT')) return []
       throw error
     })
-    return answers.filter(body => textOf(read(body).get(TABLE_NAME)) === table).length
+    const own = answers.map(read).filter(found => textOf(found.get(TABLE_NAME)) === table)
+    return own.map(found => textOf(found.get(attribute)))
   }
-  return { chains: await count(MSG.getChain), rules: await count(MSG.getRule), sets: await count(MSG.getSet) }
+  return {
+    chains: await names(MSG.getChain, CHAIN_NAME),
+    rules: await names(MSG.getRule, RULE_CHAIN),
+    sets: await names(MSG.getSet, SET_NAME),
+  }
 }
 
 /** What somebody took away from one of our tables: the table itself or parts of it, or elements of sets. */

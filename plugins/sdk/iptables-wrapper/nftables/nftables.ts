@@ -2,8 +2,11 @@
 import { messageOf, unavailable } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError, type SpawnResult, spawnDetached } from '#api/sys/sys.ts'
+import type { Leftover } from '../../leftover.ts'
 import type { Firewall, FirewallNetwork, FirewallState, ForeignPort, PublishedPort } from '../firewall.ts'
 import { type ElementsBySet, networkElements, portElements, portMaps, readPort } from './elements.ts'
+import { findLeftovers } from './leftovers.ts'
+import { NFPROTO_INET } from './messages.ts'
 import { changeElements, deleteTable, type ElementChange, listElements, listTables } from './nfnetlink.ts'
 import { rulesetText } from './ruleset.ts'
 import { TableWatch } from './table-watch.ts'
@@ -61,7 +64,9 @@ export class Nftables implements Firewall {
   }
 
   async foreignPorts(): Promise<ForeignPort[]> {
-    const tables = (await listTables()).filter(name => name.startsWith('gantry-') && name !== this.#table)
+    const tables = (await listTables())
+      .filter(({ family, name }) => family === NFPROTO_INET && name.startsWith('gantry-') && name !== this.#table)
+      .map(({ name }) => name)
     const found = tables.map(async table => (await portsOf(table)).map(port => ({ table, port })))
     return (await Promise.all(found)).flat()
   }
@@ -71,6 +76,15 @@ export class Nftables implements Firewall {
     const watch = new TableWatch({ table: this.#table, state: this.#state, repair, log: this.#log })
     this.#watch = watch
     return watch
+  }
+
+  leftovers(): Promise<Leftover[]> {
+    return findLeftovers({
+      table: this.#table,
+      state: this.#state,
+      made: this.#watch?.expected,
+      restore: () => this.restore(),
+    })
   }
 
   async remove(): Promise<void> {

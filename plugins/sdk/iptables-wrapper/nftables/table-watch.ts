@@ -5,9 +5,9 @@
  */
 import { messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
-import { type FirewallState, singlePorts } from '../firewall.ts'
-import { networkElements, portElements, portMaps } from './elements.ts'
-import { countParts, type Loss, listElements, subscribeToLosses } from './nfnetlink.ts'
+import type { FirewallState } from '../firewall.ts'
+import { setNames, stateElements } from './elements.ts'
+import { type Loss, listElements, listParts, subscribeToLosses, type TableParts } from './nfnetlink.ts'
 
 /** Whoever flushes does more within a moment: look when it is quiet. */
 const quietMs = 20
@@ -21,12 +21,10 @@ export interface TableWatchParts {
   readonly log: Logger
 }
 
-type Parts = Awaited<ReturnType<typeof countParts>>
-
 export class TableWatch implements Disposable {
   readonly #parts: TableWatchParts
   readonly #subscription: Disposable
-  #expected: Parts | undefined
+  #expected: TableParts | undefined
   #deletedAtMs = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
   #losses = new Set<Loss>()
@@ -36,9 +34,14 @@ export class TableWatch implements Disposable {
     this.#subscription = subscribeToLosses(parts.table, loss => this.#note(loss))
   }
 
+  /** What the last load made; undefined: there was none, or its table has gone by our own will. */
+  get expected(): TableParts | undefined {
+    return this.#expected
+  }
+
   /** The table has just been loaded. */
   async expectAsItIs(): Promise<void> {
-    this.#expected = await countParts(this.#parts.table)
+    this.#expected = await listParts(this.#parts.table)
   }
 
   /** The table goes by our own will, or is not there yet. */
@@ -87,18 +90,14 @@ export class TableWatch implements Disposable {
     const { table, state } = this.#parts
     const expected = this.#expected
     if (expected === undefined) return true
-    const found = await countParts(table)
-    if (found.chains !== expected.chains || found.rules !== expected.rules || found.sets !== expected.sets) return false
+    const found = await listParts(table)
+    if ((['chains', 'rules', 'sets'] as const).some(kind => found[kind].length !== expected[kind].length)) return false
     return !losses.includes('elements') || (await hasElements(table, state()))
   }
 }
 
-async function hasElements(table: string, { networks, ports }: FirewallState): Promise<boolean> {
-  const wanted = new Map<string, number>()
-  const count = (set: string, size: number) => wanted.set(set, (wanted.get(set) ?? 0) + size)
-  for (const network of networks) for (const [set, elements] of networkElements(network)) count(set, elements.length)
-  for (const [set, elements] of portElements(singlePorts(ports))) count(set, elements.length)
-  for (const set of [...portMaps, 'bridges', 'same', 'internal', 'hairpin4', 'hairpin6'])
-    if ((await listElements(table, set)).length < (wanted.get(set) ?? 0)) return false
+async function hasElements(table: string, state: FirewallState): Promise<boolean> {
+  const wanted = stateElements(state)
+  for (const set of setNames) if ((await listElements(table, set)).length < (wanted.get(set)?.length ?? 0)) return false
   return true
 }

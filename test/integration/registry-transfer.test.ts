@@ -125,42 +125,75 @@ describe('transfer over the wire', { skip }, () => {
     await using room = await openImageRoom()
     await using wire = await served(room)
     const tar = layoutTar([{ image, name: 'in.example/app:v1' }])
-    let sent = 0
-    const archive = await wire.open('in', (message, send) => {
-      let { update } = WindowUpdate.decode(message.value)
-      for (; update > 0 && sent < tar.length; ) {
-        const data = tar.subarray(sent, sent + Math.min(update, 32_768))
-        send(any('Data', Data, { data }))
-        sent += data.length
-        update -= data.length
-      }
-      if (sent >= tar.length) archive.end()
-    })
+    await sendBytes(wire, 'in', tar)
     const source = any('ImageImportStream', ImageImportStream, ImageImportStream.fromPartial({ stream: 'in' }))
     await wire.transfer({ source, destination: storeOf('') })
     await wire.transfer({ source: storeOf('in.example/app:v1'), destination: storeOf('tagged:v2') })
-    const received: Buffer[] = []
-    const window = () => any('WindowUpdate', WindowUpdate, { update: 65_536 })
-    let credit = 0
-    const out = await wire.open('out', (message, send) => {
-      const { data } = Data.decode(message.value)
-      received.push(data)
-      credit += data.length
-      for (; credit >= 65_536; credit -= 65_536) send(window())
-    })
-    out.send(window())
+    const received = await receiveBytes(wire, 'out')
     const destination = any('ImageExportStream', ImageExportStream, ImageExportStream.fromPartial({ stream: 'out' }))
     await wire.transfer({ source: storeOf('tagged:v2'), destination })
-    await out.done
-    const exported = Buffer.concat(received)
-    assert.ok(exported.includes(image.layers[0]?.bytes ?? assert.fail()))
+    assert.ok((await received()).includes(image.layers[0]?.bytes ?? assert.fail()))
     await assert.rejects(wire.transfer({ source: storeOf('a'), destination: source }), {
       code: 'NOT_IMPLEMENTED',
       message: 'transfer from ImageStore to ImageImportStream: not implemented',
     })
     await assert.rejects(wire.transfer({ source, destination: storeOf('') }), /stream "in": not found/)
   })
+
+  test('from one stream to another the bytes come back as they are, also none', async () => {
+    await using room = await openImageRoom()
+    await using wire = await served(room)
+    for (const bytes of [Buffer.alloc(200_000, 'something'), Buffer.alloc(0)]) {
+      await sendBytes(wire, 'there', bytes)
+      const received = await receiveBytes(wire, 'back')
+      await wire.transfer({
+        source: any('ImageImportStream', ImageImportStream, ImageImportStream.fromPartial({ stream: 'there' })),
+        destination: any('ImageExportStream', ImageExportStream, ImageExportStream.fromPartial({ stream: 'back' })),
+      })
+      assert.ok((await received()).equals(bytes), `${bytes.length} bytes`)
+    }
+  })
 })
+
+interface Opener {
+  open(
+    id: string,
+    answer: (message: Any, send: (message: Any) => void) => void,
+  ): Promise<{ send: (message: Any) => void; end: () => void; done: Promise<void> }>
+}
+
+/** A stream that sends `bytes` as the daemon asks for them. */
+async function sendBytes(wire: Opener, id: string, bytes: Buffer): Promise<void> {
+  let sent = 0
+  const stream = await wire.open(id, (message, send) => {
+    let { update } = WindowUpdate.decode(message.value)
+    for (; update > 0 && sent < bytes.length; ) {
+      const data = bytes.subarray(sent, sent + Math.min(update, 32_768))
+      send(any('Data', Data, { data }))
+      sent += data.length
+      update -= data.length
+    }
+    if (sent >= bytes.length) stream.end()
+  })
+}
+
+/** A stream for an archive; what it got is answered when the daemon has ended it. */
+async function receiveBytes(wire: Opener, id: string): Promise<() => Promise<Buffer>> {
+  const received: Buffer[] = []
+  const window = () => any('WindowUpdate', WindowUpdate, { update: 65_536 })
+  let credit = 0
+  const stream = await wire.open(id, (message, send) => {
+    const { data } = Data.decode(message.value)
+    received.push(data)
+    credit += data.length
+    for (; credit >= 65_536; credit -= 65_536) send(window())
+  })
+  stream.send(window())
+  return async () => {
+    await stream.done
+    return Buffer.concat(received)
+  }
+}
 
 function sendQueue() {
   const queue: Any[] = []

@@ -47,9 +47,13 @@ pub fn start(args: &Args) -> Result<(), String> {
     print(&input.dialect(wanted.as_deref()).answer(text))
 }
 
+/// Type of `RuntimeInfo.features` (containerd registers OCI's Go types under such names).
+const FEATURES_TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
+
 /// Prints `RuntimeInfo`.
 pub fn info() -> Result<(), String> {
     let options = Options::default().encode_to_vec();
+    let features = serde_json::to_vec(&gantry_runtime::features()).map_err(|e| format!("features: {e}"))?;
     let info = RuntimeInfo {
         name: "io.containerd.gantry.v1".into(),
         version: Some(RuntimeVersion {
@@ -59,6 +63,10 @@ pub fn info() -> Result<(), String> {
         options: Some(Any {
             type_url: "containerd.runc.v1.Options".into(),
             value: options,
+        }),
+        features: Some(Any {
+            type_url: FEATURES_TYPE.into(),
+            value: features,
         }),
         ..RuntimeInfo::default()
     };

@@ -67,7 +67,12 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
   serve(ImagesDefinition, imagesService(get(tokens.images)))
   serve(
     IntrospectionDefinition,
-    introspectionService({ metadata: get(tokens.metadata), plugins: () => describe(plugins, get(tokens.content)) }),
+    introspectionService({
+      metadata: get(tokens.metadata),
+      plugins: () => describe(plugins, get(tokens.content)),
+      inquire: ({ type }, question) =>
+        type === 'io.containerd.runtime.v2' ? get(tokens.tasks).describeRuntime(question) : undefined,
+    }),
   )
   serve(LeasesDefinition, leasesService(get(tokens.leases)))
   serve(MountsDefinition, mountsService(get(tokens.mounts)))

@@ -25,8 +25,8 @@ export interface PluginDescription {
   readonly failure?: Error
 }
 
-/** Answers for the plugins it knows; undefined: no such plugin here. UNIMPLEMENTED when it has nothing to tell. */
-export type PluginInquiry = (type: string, id: string, options: Any | undefined) => Promise<Any | undefined>
+/** Answers a client's question to a plugin; undefined: that plugin answers none. */
+export type PluginInquiry = (plugin: PluginDescription, question: Any) => Promise<Any> | undefined
 
 export { type BuiltInFacts, builtInPlugins } from './built-in.ts'
 export { type IntrospectionOptions, introspectionService } from './service.ts'

@@ -12,7 +12,7 @@ export interface IntrospectionOptions {
   readonly metadata: Metadata
   /** What there is now; asked for with every call. */
   readonly plugins: () => readonly PluginDescription[]
-  /** For PluginInfo; without it every plugin has nothing to tell. */
+  /** For questions to a plugin (PluginInfo with options). */
   readonly inquire?: PluginInquiry
 }
 
@@ -34,7 +34,8 @@ export function introspectionService({
     async pluginInfo({ type, id, options }) {
       const plugin = plugins().find(found => found.type === type && found.id === id)
       if (plugin === undefined) throw notFound(`plugin ${type}.${id}`)
-      const extra = await inquire?.(type, id, options)
+      if (options === undefined) return { plugin: wirePlugin(plugin) }
+      const extra = await inquire?.(plugin, options)
       if (extra === undefined) throw notImplemented(`plugin ${type}.${id} has nothing to tell`)
       return { plugin: wirePlugin(plugin), extra }
     },

@@ -34,6 +34,7 @@ import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
 import { describeTask } from './process-state.ts'
 import { RunningTask } from './running-task.ts'
+import { runtimeInfo } from './runtime-info.ts'
 import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
 import { runtimeOptions } from './runtime-options.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
@@ -336,6 +337,11 @@ export class TaskManagerImpl implements TaskManager {
     if (!task) return
     task.exit = { pid, exitStatus, exitedAt }
     if (task.launched) void afterExit(this.#parts, namespace, containerId, () => this.delete(namespace, containerId))
+  }
+
+  describeRuntime(question: Any): Promise<Any> {
+    const { shims, surroundings } = this.#parts
+    return runtimeInfo({ shims, environment: surroundings.environment }, question)
   }
 
   async adopt(): Promise<void> {

@@ -120,6 +120,9 @@ export interface TaskManager {
   /** Removes a stopped task and answers how it ended. FAILED_PRECONDITION while it runs; NOT_FOUND. */
   delete(ns: string, id: string): Promise<Exit>
 
+  /** What a runtime says of itself ({@link runtimeInfo}). */
+  describeRuntime(question: Any): Promise<Any>
+
   /** At start, before the first call: takes over running shims, and takes away what nobody owns. */
   adopt(): Promise<void>
 

@@ -76,7 +76,7 @@ export class PluginAdministration implements Disposable {
     const { supervisor, directory, directories, registry } = this.#options
     await supervisor.sweepLeftovers()
     await directory.open()
-    for (const decided of registry.list()) if (decided.removing) await this.#finishRemoval(decided)
+    for (const decided of registry.list()) if (decided.removing) await this.#finishRemoval(decided, decided.removing)
     await this.refresh()
     this.#watch = new DirectoryWatch([...directories, directory.path], () => void this.#refreshQuietly())
   }
@@ -252,10 +252,10 @@ export class PluginAdministration implements Disposable {
       this.#refuseForeign(name, manifests)
       const use = await inUse(name)
       if (use !== undefined) throw failedPrecondition(`${name.kind} "${name.id}" is in use: ${use}`)
-      registry.change(name.kind, name.id, { removing: true })
+      const removing = purge ? 'and its data' : 'alone'
+      registry.change(name.kind, name.id, { removing })
       await this.#options.supervisor.drop(name.kind, name.id)
-      await this.#finishRemoval(name)
-      if (purge) await this.#purge(name)
+      await this.#finishRemoval(name, removing)
     })
     await this.refresh()
   }
@@ -275,11 +275,12 @@ export class PluginAdministration implements Disposable {
     )
   }
 
-  async #finishRemoval({ kind, id }: PluginName): Promise<void> {
+  async #finishRemoval({ kind, id }: PluginName, removing: Decision['removing']): Promise<void> {
     const { directory, registry } = this.#options
     const { manifests } = await readManifests([directory.path])
     for (const manifest of manifests)
       if (manifest.kind === kind && manifest.id === id) await directory.uninstall(manifest)
+    if (removing === 'and its data') await this.#purge({ kind, id })
     registry.forget(kind, id)
   }
 

@@ -33,16 +33,17 @@ export interface PluginCgroup {
 }
 
 /**
- * Makes the cgroup `name` (a relative path) with those limits. FAILED_PRECONDITION: a limit is asked for that this host
+ * Makes the cgroup `name` (a relative path) with those limits; ends whoever an earlier process left in it. FAILED_PRECONDITION: a limit is asked for that this host
  * cannot give. Without limits a host that lets us make no cgroup gives an empty one.
  */
-export function createCgroup(name: string, limits: Limits, log: Logger): PluginCgroup {
+export async function createCgroup(name: string, limits: Limits, log: Logger): Promise<PluginCgroup> {
   const folders: string[] = []
   try {
     for (const hierarchy of hierarchies()) {
       const folder = join(hierarchy.mountPoint, name)
       makeFolder(hierarchy, folder, name)
       folders.push(folder)
+      await empty(folder)
       applyLimits(hierarchy, folder, limits)
     }
     refuseUnlimitable(limits)
@@ -64,11 +65,17 @@ export function createCgroup(name: string, limits: Limits, log: Logger): PluginC
   }
 }
 
-/** Takes away the empty cgroups in `name`, which nobody is in charge of any more. */
-export function sweepCgroups(name: string): void {
-  for (const { mountPoint } of hierarchies())
-    for (const child of foldersIn(join(mountPoint, name)))
-      removeEmpty(join(mountPoint, name, child), `${name}/${child}`)
+/** Names of the cgroups in `name`. */
+export function cgroupsIn(name: string): string[] {
+  return [...new Set(hierarchies().flatMap(({ mountPoint }) => foldersIn(join(mountPoint, name))))]
+}
+
+/** Ends whoever is in the cgroup `name`, and takes it away; missing is fine. */
+export async function endCgroup(name: string): Promise<void> {
+  for (const { mountPoint } of hierarchies()) {
+    await empty(join(mountPoint, name))
+    removeEmpty(join(mountPoint, name), name)
+  }
 }
 
 function foldersIn(path: string): string[] {

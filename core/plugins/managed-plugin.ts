@@ -10,6 +10,7 @@ import { createCgroup, type PluginCgroup } from './cgroup.ts'
 import { confined } from './confinement.ts'
 import type { KeptLog } from './kept-log.ts'
 import { kindTraits } from './kinds.ts'
+import type { Leftovers } from './leftovers.ts'
 import { launch, type PluginProcess } from './plugin-process.ts'
 import { endPredecessor, remember } from './predecessor.ts'
 import { identify, isServing, untilServing } from './readiness.ts'
@@ -42,6 +43,7 @@ export interface ManagedPluginOptions {
   timing: Timing
   log: Logger
   kept: KeptLog
+  leftovers: Pick<Leftovers, 'swept'>
   /** Counts starts over all plugins. */
   nextStart(): number
 }
@@ -122,13 +124,14 @@ export class ManagedPlugin implements SupervisedPlugin {
   }
 
   async #launch(): Promise<PluginProcess> {
-    const { home, timing, log, kept, spec, nextStart } = this.#options
+    const { home, timing, log, kept, spec, leftovers, nextStart } = this.#options
     for (const directory of home.directories) await mkdir(directory, { recursive: true, mode: 0o700 })
+    await leftovers.swept(home)
     await endPredecessor(home.pidFile, log)
     await rm(home.address, { force: true })
     this.startedAs = nextStart()
     this.#starts++
-    const argv = this.#confine()
+    const argv = await this.#confine()
     const process = await launch({ argv, env: home.env, cwd: dirname(home.address), log, kept })
     this.#process = process
     this.#startedAtMs = Date.now()
@@ -147,11 +150,11 @@ export class ManagedPlugin implements SupervisedPlugin {
   }
 
   /** The command to run: within the limits and with the capabilities of the spec, when it has any. */
-  #confine(): readonly string[] {
+  async #confine(): Promise<readonly string[]> {
     const { argv, home, spec, log } = this.#options
     const { linuxCapabilities, limits = {} } = spec
     if (linuxCapabilities === undefined || process.getuid?.() !== 0) return argv
-    this.#cgroup ??= createCgroup(home.cgroup, limits, log)
+    this.#cgroup = await createCgroup(home.cgroup, limits, log)
     return confined(argv, { linuxCapabilities, cgroupFiles: this.#cgroup.procsFiles })
   }
 
@@ -240,6 +243,7 @@ export class ManagedPlugin implements SupervisedPlugin {
     this.#state = 'stopped'
     this.#channel.close()
     await this.#cgroup?.remove()
-    await rm(this.#options.home.pidFile, { force: true })
+    const { pidFile, address } = this.#options.home
+    for (const path of [pidFile, address]) await rm(path, { force: true })
   }
 }

@@ -7,14 +7,17 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { alreadyExists, invalidArgument, notFound } from '#api/errors/errors.ts'
 import { fsyncDir, syncfs } from '#api/sys/sys.ts'
 import { type Manifest, readManifest } from './manifests.ts'
+import { noStep, type StepHook } from './step.ts'
 
 const unfinished = '.incoming-'
 
 export class PluginDirectory {
   readonly path: string
+  readonly #step: StepHook
 
-  constructor(path: string) {
+  constructor(path: string, step: StepHook = noStep) {
     this.path = path
+    this.#step = step
   }
 
   /** Makes it, and removes what never became whole. */
@@ -50,16 +53,20 @@ export class PluginDirectory {
 
   async #link(target: string, folder: string): Promise<void> {
     await symlink(target, folder)
+    this.#step('linked')
     await fsyncDir(this.path)
   }
 
   async #copy(path: string, whole: boolean, folder: string): Promise<void> {
     const incoming = await mkdtemp(join(this.path, unfinished))
+    this.#step('folder made')
     try {
       if (whole) await cp(dirname(path), incoming, { recursive: true, verbatimSymlinks: true })
       else await cp(path, join(incoming, 'plugin.toml'))
+      this.#step('copied')
       await syncfs(incoming)
       await rename(incoming, folder)
+      this.#step('installed')
       await fsyncDir(this.path)
     } catch (error) {
       await rm(incoming, { recursive: true, force: true })
@@ -80,6 +87,7 @@ export class PluginDirectory {
     const gone = join(this.path, `${unfinished}gone-${basename(path)}`)
     await rm(gone, { recursive: true, force: true })
     await rename(path, gone)
+    this.#step('moved away')
     await rm(gone, { recursive: true, force: true })
     await fsyncDir(this.path)
   }

@@ -8,6 +8,7 @@
  */
 import type { Key, Store } from '#api/store/store.ts'
 import type { PluginKind } from './kinds.ts'
+import { noStep, type StepHook } from './step.ts'
 
 export interface Decision {
   readonly disabled?: boolean
@@ -17,8 +18,8 @@ export interface Decision {
   readonly previous?: string
   /** Its configuration; the file's table goes over it. */
   readonly config?: Readonly<Record<string, unknown>>
-  /** It is being removed: its folders go, then this record. */
-  readonly removing?: boolean
+  /** It is being removed: its folders go, with `and its data` that too, then this record. */
+  readonly removing?: 'alone' | 'and its data'
 }
 
 export interface Decided extends Decision {
@@ -28,9 +29,11 @@ export interface Decided extends Decision {
 
 export class PluginRegistry {
   readonly #store: Store
+  readonly #step: StepHook
 
-  constructor(store: Store) {
+  constructor(store: Store, step: StepHook = noStep) {
     this.#store = store
+    this.#step = step
   }
 
   get(kind: PluginKind, id: string): Decision {
@@ -55,10 +58,12 @@ export class PluginRegistry {
       if (Object.keys(kept).length === 0) tx.delete(keyOf(kind, id))
       else tx.put(keyOf(kind, id), kept)
     })
+    this.#step(`recorded ${Object.keys(changes).join(' and ')}`)
   }
 
   forget(kind: PluginKind, id: string): void {
     this.#store.write(tx => tx.delete(keyOf(kind, id)))
+    this.#step('forgotten')
   }
 }
 

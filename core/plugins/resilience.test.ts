@@ -112,6 +112,21 @@ for (const hung of [false, true])
     }
   })
 
+test('what a killed gantryd ran is ended, be it hung and never used again', { skip, timeout }, async () => {
+  const home = await mkdtemp(join(tmpdir(), 'gantry-sup-'))
+  try {
+    const { daemon, plugin } = await otherGantryd(home)
+    process.kill(plugin, 'SIGSTOP')
+    daemon.kill('SIGKILL')
+    await once(daemon, 'exit')
+    await using s = await supervise([], { home })
+    await s.plugins.sweepLeftovers()
+    assert.equal(await waitProcessExit(plugin, { timeoutMs: 20_000 }), true)
+  } finally {
+    await rm(home, { recursive: true, force: true })
+  }
+})
+
 test('a plugin ends by itself when its gantryd is killed', { skip, timeout }, async () => {
   const home = await mkdtemp(join(tmpdir(), 'gantry-sup-'))
   try {

@@ -13,11 +13,13 @@ import { type Perform, PluginCalls } from './calls.ts'
 import { ExternalPlugin } from './external-plugin.ts'
 import { homeOf, logPathOf, type Surroundings } from './home.ts'
 import { KeptLog } from './kept-log.ts'
+import type { Leftovers } from './leftovers.ts'
 import { ManagedPlugin } from './managed-plugin.ts'
 import { residentBytes } from './process-memory.ts'
 import { isServing } from './readiness.ts'
 import type { PluginSpec } from './spec.ts'
 import type { PluginStatus } from './status.ts'
+import type { StepHook } from './step.ts'
 import type { SupervisedPlugin } from './supervised.ts'
 import { handOver, tryOut } from './swap.ts'
 import type { Timing } from './timing.ts'
@@ -28,6 +30,8 @@ export interface SlotOptions {
   readonly timing: Timing
   readonly gateLimits?: GateLimits
   readonly journal: CallJournal
+  readonly leftovers: Leftovers
+  readonly step: StepHook
   readonly log: Logger
   /** Counts starts over all plugins. */
   nextStart(): number
@@ -104,16 +108,17 @@ export class PluginSlot {
 
   async #change(next: PluginSpec): Promise<void> {
     if (isDeepStrictEqual(next, this.#spec)) return
-    const { surroundings, timing } = this.#options
+    const { surroundings, timing, leftovers, step } = this.#options
     const candidate = (spec: PluginSpec) => this.#make(spec)
     this.#log.info({ from: this.#spec.version, to: next.version }, 'another version takes over')
     try {
-      await tryOut(next, { surroundings, timing, log: this.#log, kept: this.kept })
+      await tryOut(next, { surroundings, timing, leftovers, step, log: this.#log, kept: this.kept })
       await handOver({
         old: { spec: this.#spec, plugin: this.#current },
         next: { spec: next, plugin: candidate(next) },
         gate: this.#gate,
         timing,
+        step,
         remake: candidate,
         install: (spec, plugin) => {
           this.#spec = spec
@@ -133,9 +138,10 @@ export class PluginSlot {
     const { source } = spec
     if ('unusable' in source) return new UnusablePlugin(spec, source.unusable, source.state)
     if ('address' in source) return new ExternalPlugin(spec, source.address)
-    const { surroundings, timing, nextStart } = this.#options
+    const { surroundings, timing, leftovers, nextStart } = this.#options
     const home = homeOf(spec, surroundings, this.#generation++)
-    return new ManagedPlugin({ spec, argv: source.argv, home, timing, log: this.#log, kept: this.kept, nextStart })
+    const parts = { spec, argv: source.argv, home, timing, leftovers, log: this.#log, kept: this.kept, nextStart }
+    return new ManagedPlugin(parts)
   }
 
   /** Only asks a process that is there: the breaker must start none. */

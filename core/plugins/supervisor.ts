@@ -6,12 +6,13 @@ import { CallJournal } from './call-journal.ts'
 import type { Surroundings } from './home.ts'
 import type { LogSelection } from './kept-log.ts'
 import { kindTraits, type PluginKind } from './kinds.ts'
-import { sweepLeftovers } from './leftovers.ts'
+import { Leftovers } from './leftovers.ts'
 import { networkClient } from './network-client.ts'
 import type { Plugins } from './plugins.ts'
 import { PluginSlot } from './slot.ts'
 import { snapshotterBackend } from './snapshotter-backend.ts'
 import type { PluginSpec } from './spec.ts'
+import { noStep, type StepHook } from './step.ts'
 import { defaultTiming, type Timing } from './timing.ts'
 
 export interface SupervisorOptions extends Surroundings {
@@ -20,6 +21,7 @@ export interface SupervisorOptions extends Surroundings {
   log: Logger
   timing?: Partial<Timing>
   gateLimits?: GateLimits
+  step?: StepHook
 }
 
 /** The table, and how it changes while it is in use. */
@@ -29,6 +31,8 @@ export interface Supervisor extends Plugins {
   sweepLeftovers(): Promise<void>
   /** What runs, or may run, under that name. */
   specOf(kind: PluginKind, id: string): PluginSpec | undefined
+  /** What runs or may run of one kind, and what is disabled. */
+  specs(kind: PluginKind): PluginSpec[]
   /** Adds a plugin, or puts another version of one in place (slot.ts). FAILED_PRECONDITION: it is no good. */
   apply(spec: PluginSpec): Promise<void>
   /** Takes a plugin out of the table and stops it. */
@@ -48,6 +52,7 @@ class PluginSupervisor implements Supervisor {
   readonly journal = new CallJournal()
   readonly #options: SupervisorOptions
   readonly #timing: Timing
+  readonly #leftovers: Leftovers
   readonly #table = new Map<string, PluginSlot>()
   #starts = 0
   /** The core serves: what starts with it starts when it is added. */
@@ -56,15 +61,18 @@ class PluginSupervisor implements Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options
     this.#timing = { ...defaultTiming, ...options.timing }
+    this.#leftovers = new Leftovers(options, options.log)
   }
 
   add(spec: PluginSpec): void {
-    const { log, gateLimits } = this.#options
+    const { log, gateLimits, step = noStep } = this.#options
     const slot = new PluginSlot(spec, {
       surroundings: this.#options,
       timing: this.#timing,
       ...(gateLimits && { gateLimits }),
       journal: this.journal,
+      leftovers: this.#leftovers,
+      step,
       log,
       nextStart: () => ++this.#starts,
     })
@@ -79,9 +87,7 @@ class PluginSupervisor implements Supervisor {
   }
 
   ids(kind: PluginKind): string[] {
-    const usable = Array.from(this.#table.values(), slot => slot.spec).filter(
-      spec => spec.kind === kind && isAllowed(spec),
-    )
+    const usable = this.specs(kind).filter(isAllowed)
     return usable.map(spec => spec.id).sort()
   }
 
@@ -124,11 +130,15 @@ class PluginSupervisor implements Supervisor {
   }
 
   async sweepLeftovers() {
-    await sweepLeftovers(this.#options, this.#options.log)
+    await this.#leftovers.sweep()
   }
 
   specOf(kind: PluginKind, id: string) {
     return this.#table.get(name(kind, id))?.spec
+  }
+
+  specs(kind: PluginKind) {
+    return Array.from(this.#table.values(), slot => slot.spec).filter(spec => spec.kind === kind)
   }
 
   async apply(spec: PluginSpec) {
@@ -157,6 +167,7 @@ class PluginSupervisor implements Supervisor {
 
   async stop() {
     await this.#stopAll([...this.#table.values()])
+    await this.#leftovers.finished()
   }
 
   /** Backwards, since a later one may use an earlier one's work; each gets what is left of the common time. */

@@ -16,22 +16,27 @@ import type { Logger } from '#api/log/log.ts'
 import type { CallGate } from './call-gate.ts'
 import { type Surroundings, trialHomeOf } from './home.ts'
 import type { KeptLog } from './kept-log.ts'
+import type { Leftovers } from './leftovers.ts'
 import { ManagedPlugin, type PluginHome } from './managed-plugin.ts'
 import { checkAtWork, checkOnTrial } from './sanity.ts'
 import type { PluginSpec } from './spec.ts'
+import type { StepHook } from './step.ts'
 import type { SupervisedPlugin } from './supervised.ts'
 import type { Timing } from './timing.ts'
 
 export interface TrialOptions {
   readonly surroundings: Surroundings
   readonly timing: Timing
+  readonly leftovers: Leftovers
+  readonly step: StepHook
   readonly log: Logger
   readonly kept: KeptLog
 }
 
 /** Step 1; nothing for a spec that is no program of ours. FAILED_PRECONDITION: what it could not do. */
-export async function tryOut(spec: PluginSpec, { surroundings, timing, log, kept }: TrialOptions): Promise<void> {
+export async function tryOut(spec: PluginSpec, options: TrialOptions): Promise<void> {
   if (!('argv' in spec.source)) return
+  const { surroundings, timing, leftovers, step, log, kept } = options
   const home = trialHomeOf(spec, surroundings)
   const { argv } = spec.source
   await clear(home)
@@ -40,16 +45,20 @@ export async function tryOut(spec: PluginSpec, { surroundings, timing, log, kept
     argv,
     home,
     timing,
+    leftovers,
     log: log.child({ trial: true }),
     kept,
     nextStart: () => 0,
   })
   try {
-    await checkOnTrial(spec, await trial.channel())
+    const channel = await trial.channel()
+    step('trial started')
+    await checkOnTrial(spec, channel)
   } catch (cause) {
     throw failedPrecondition(`${nameOf(spec)} failed its trial: ${messageOf(cause)}`, { cause })
   } finally {
     await trial.stop(timing.stopMs)
+    step('trial ended')
     await clear(home)
   }
 }
@@ -69,6 +78,7 @@ export interface HandOver {
   readonly next: Holder
   readonly gate: CallGate
   readonly timing: Timing
+  readonly step: StepHook
   /** Makes another run of a spec; started by its first use. */
   remake(spec: PluginSpec): SupervisedPlugin
   /** Who holds the place from now on. */
@@ -79,6 +89,7 @@ export interface HandOver {
 export async function handOver(change: HandOver): Promise<void> {
   const { old, next, gate, timing } = change
   const early = (await startEarly(change)) ? next.plugin : undefined
+  change.step('started early')
   gate.shut()
   try {
     // One that was started early waits only so long for its root.
@@ -108,11 +119,13 @@ async function startEarly({ old, next, timing }: HandOver): Promise<boolean> {
 }
 
 /** Steps 4 and 5. */
-async function replace({ old, next, timing, remake, install }: HandOver): Promise<void> {
+async function replace({ old, next, timing, step, remake, install }: HandOver): Promise<void> {
   const wasAtWork = old.plugin.startedAs > 0
   await old.plugin.stop(timing.stopMs)
+  step('old one stopped')
   try {
     if (wasAtWork && !('unusable' in next.spec.source)) await checkAtWork(next.spec, await next.plugin.channel())
+    step('new one at work')
     install(next.spec, next.plugin)
   } catch (cause) {
     await next.plugin.stop(timing.stopMs)

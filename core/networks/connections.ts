@@ -99,6 +99,7 @@ export class Connections {
     const changed = requests.map(request =>
       chosen.includes(request) ? { ...request, options: mergedOptions(request.options, options) } : request,
     )
+    if (Object.keys(options).length === 0) return requests.filter(request => chosen.includes(request))
     await record(ns, id, changed)
     try {
       if (netnsPath !== undefined) {
@@ -109,7 +110,7 @@ export class Connections {
       await record(ns, id, requests)
       throw error
     }
-    return changed
+    return changed.filter((_, i) => chosen.includes(requests[i] as AttachmentRequest))
   }
 
   /** With `force` a plugin that cannot be reached is no hindrance: what it holds is collected later. */

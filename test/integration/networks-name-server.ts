@@ -2,6 +2,7 @@
  * A name server somewhere in the world, and a client that asks many questions:
  *
  *     serve ADDRESS            answers every A question with the address in its TXT-like name: `a-10-1-2-3.example`;
+ *                              AAAA ones of `six-fd00-0-0-0-0-0-0-2.example` likewise;
  *                              `large.example` with 60 addresses (too many for a datagram); all else NXDOMAIN
  *     flood ADDRESS NAME N     asks N times within a second, prints how many answers came and how long it took
  */
@@ -37,8 +38,15 @@ function serve(at: string): void {
 function answer(bytes: Buffer, isCut = false): Buffer {
   const { id = 0, questions = [] } = packet.decode(bytes)
   const [question] = questions
-  const found = question?.type === 'A' && !isCut ? addressesOf(question.name) : []
-  const answers = found.map(data => ({ type: 'A' as const, name: question?.name ?? '', ttl: 5, data }))
+  const type = question?.type === 'AAAA' ? 'AAAA' : 'A'
+  const found = isCut
+    ? []
+    : question?.type === 'AAAA'
+      ? addressesOf6(question.name)
+      : question?.type === 'A'
+        ? addressesOf(question.name)
+        : []
+  const answers = found.map(data => ({ type: type as 'A', name: question?.name ?? '', ttl: 5, data }))
   const flags = isCut ? packet.TRUNCATED_RESPONSE : answers.length === 0 ? nxDomain : 0
   return packet.encode({ type: 'response', id, flags, questions, answers })
 }
@@ -47,6 +55,12 @@ function addressesOf(host: string): string[] {
   const [, dashed] = /^a-(\d+-\d+-\d+-\d+)\.example$/.exec(host) ?? []
   if (dashed !== undefined) return [dashed.replaceAll('-', '.')]
   return host === 'large.example' ? Array.from({ length: 60 }, (_, i) => `10.1.1.${i + 1}`) : []
+}
+
+/** `six-fd99-0-0-0-0-0-0-2.example`. */
+function addressesOf6(host: string): string[] {
+  const [, dashed] = /^six-([0-9a-f]+(?:-[0-9a-f]+){7})\.example$/.exec(host) ?? []
+  return dashed === undefined ? [] : [dashed.replaceAll('-', ':')]
 }
 
 async function flood(at: string, host: string, wanted: number): Promise<void> {

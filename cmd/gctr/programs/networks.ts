@@ -6,6 +6,7 @@ import { many } from './option-forms.ts'
 export function networks(program: Command): void {
   const noun = program.command('networks').alias('network').description('networks and who is attached')
   const of = async () => await import('../commands/networks.ts')
+  const options = async () => await import('../commands/network-options.ts')
   const endpoints = async () => await import('../commands/network-endpoints.ts')
   noun
     .command('ls')
@@ -56,6 +57,21 @@ export function networks(program: Command): void {
     .description('close ports of a running container; default: all')
     .option('--network <name>', 'default: all of its networks')
     .action(lazily(async () => (await endpoints()).unpublish))
+  noun
+    .command('egress <container> [entry...]')
+    .description(
+      'all that a container may reach: 10.0.0.0/8, 10.1.2.3:5432, [fd00::]/8:53/udp, example.org:443, *.example.org, none',
+    )
+    .option('--network <name>', 'default: all of its networks')
+    .option('--off', 'no list: everything')
+    .action(lazily(async () => (await options()).egress))
+  noun
+    .command('limit <container>')
+    .description('how fast a container receives and sends, such as 10mbit; 0: no limit')
+    .option('--in <rate>', 'towards the container')
+    .option('--out <rate>', 'out of it')
+    .option('--network <name>', 'default: all of its networks')
+    .action(lazily(async () => (await options()).limit))
   noun
     .command('capture <container> [filter...]')
     .description('what a container sends and receives, as pcap on standard output (tcpdump in its network namespace)')

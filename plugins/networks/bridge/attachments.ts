@@ -10,6 +10,7 @@ import { Admission, refuseChange } from './admission.ts'
 import { changeOf } from './changes.ts'
 import type { BridgeConfig } from './config.ts'
 import {
+import type { Guards } from './egress/guards.ts'
   checkPlugged,
   type EndpointPlan,
   endpointPlan,
@@ -43,6 +44,7 @@ export interface AttachmentsParts {
   readonly listener: AttachmentListener
   readonly relay: LoopbackRelay
 }
+  readonly guards: Guards
 
 export class Attachments {
   readonly #log: Logger
@@ -55,19 +57,22 @@ export class Attachments {
   readonly #listener: AttachmentListener
   readonly #relay: LoopbackRelay
 
-  constructor({ env, ledger, firewall, networks, hostPorts, listener, relay }: AttachmentsParts) {
+  constructor({ env, ledger, firewall, networks, hostPorts, listener, relay, guards }: AttachmentsParts) {
+  readonly #guards: Guards
     this.#log = env.log
     this.#ledger = ledger
     this.#firewall = firewall
     this.#networks = networks
     this.#hostPorts = hostPorts
-    this.#removals = new Removals(ledger, env.log)
-    this.#admission = new Admission({ instance: env.instance, ledger, networks, hostPorts, removals: this.#removals })
+    this.#removals = new Removals(ledger, guards, env)
+    const { instance, step } = env
+    this.#admission = new Admission({ instance, step, ledger, networks, hostPorts, removals: this.#removals })
     this.#listener = listener
     this.#relay = relay
   }
 
   /** See `NetworkPlugin.add`. One call per attachment at a time. */
+    this.#guards = guards
   async add(request: AddRequest): Promise<Result> {
     const network = this.#networks.get(request.networkId)
     using namespace = openNamespace(request.netnsPath)
@@ -79,6 +84,7 @@ export class Attachments {
       // The firewall's side, the link's and the names' have nothing to do with each other.
       const [bridge] = await all(
         this.#plug(plan, namespace),
+      await this.#guards.apply(row)
         this.#firewall.publish(row.ports),
         this.#relay.open(row.ports),
         this.#listener.attached(row),
@@ -114,10 +120,13 @@ export class Attachments {
       this.#hostPorts.release(change.opened)
       throw error
     }
+      this.#step('change recorded')
+      await this.#guards.apply(change.row)
     this.#relay.close(change.closed)
     await this.#firewall.unpublish(change.closed)
     this.#hostPorts.release(change.closed)
     const plan = endpointPlan(change.row, network)
+      await this.#guards.apply(row)
     const bridge = await this.#networks.bridge(network)
     if (change.opened.length + change.closed.length > 0)
       await rejoin(plan, bridge.index).catch(error => {

@@ -12,7 +12,7 @@ import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { openStore } from '#api/store/store.ts'
 import { defineNetwork } from '#sdk/define-network.ts'
 import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
-import { openFirewall } from '#sdk/iptables-wrapper/open-firewall.ts'
+import { openEgressFilter, openFirewall } from '#sdk/iptables-wrapper/open-firewall.ts'
 import type {
   AddRequest,
   Attachment,
@@ -27,6 +27,7 @@ import type {
 import type { PluginEnv } from '#sdk/plugin.ts'
 import { Attachments } from './attachments.ts'
 import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
+import { Guards } from './egress/guards.ts'
 import { Resolvers } from './dns/resolvers.ts'
 import { endpointOptionKeys } from './endpoint-options.ts'
 import { HostPorts } from './host-ports.ts'
@@ -59,6 +60,7 @@ export class BridgeNetwork implements NetworkPlugin {
   readonly #lock = new KeyedLock()
   readonly #watches = new DisposableStack()
   readonly #resolvers: Resolvers
+  readonly #guards: Guards
   readonly #relay: LoopbackRelay
   readonly #sweeps: Sweeps
 
@@ -77,11 +79,26 @@ export class BridgeNetwork implements NetworkPlugin {
     this.#ledger = ledger
     this.#firewall = firewall
     this.#networks = networks
-    const resolvers = new Resolvers({ ledger, log })
+    const guards = new Guards({
+      ledger,
+      openFilter: state => openEgressFilter({ backend: config.firewall, instance, state, log }),
+    })
+    this.#guards = guards
+    this.#watches.use(guards.watch())
+    const resolvers = new Resolvers({ ledger, log, gate: guards })
     const relay = new LoopbackRelay(log)
     this.#relay = relay
     this.#resolvers = resolvers
-    this.#attachments = new Attachments({ env, ledger, firewall, networks, hostPorts, listener: resolvers, relay })
+    this.#attachments = new Attachments({
+      env,
+      ledger,
+      firewall,
+      networks,
+      hostPorts,
+      listener: resolvers,
+      relay,
+      guards,
+    })
     this.#sweeps = new Sweeps({
       ...{ instance, ledger, firewall, log },
       isLeaving: hostLink => this.#attachments.isLeaving(hostLink),
@@ -101,6 +118,7 @@ export class BridgeNetwork implements NetworkPlugin {
 
   /** What containers have had since an earlier process works again when this resolves. */
   async resume(): Promise<void> {
+    await this.#guards.resume()
     const ports = this.#ledger.attachments().flatMap(row => row.ports)
     await Promise.all([this.#resolvers.resume(), this.#relay.open(ports)])
   }

@@ -1,10 +1,11 @@
 /** Options of one attachment. */
 import { invalidArgument } from '#api/errors/errors.ts'
+import { egressOption, readEgress } from './egress/egress-list.ts'
 
 export const endpointOptionKeys = {
   rateIn: 'gantry.network.rate.in',
   rateOut: 'gantry.network.rate.out',
-  egress: 'gantry.network.egress',
+  egress: egressOption,
 } as const
 
 export interface RateLimits {
@@ -22,6 +23,7 @@ export type EndpointOptions = Readonly<Record<string, string>>
 /** As they are. INVALID_ARGUMENT names a key with a bad value. */
 export function checkedOptions(options: EndpointOptions): EndpointOptions {
   rateLimits(options)
+  readEgress(options)
   return options
 }
 

@@ -19,6 +19,8 @@ import {
   setLinkUp,
   setMaster,
 } from '#sdk/rtnetlink/rtnetlink.ts'
+import type { StepHook } from '#sdk/step-hook.ts'
+import { readEgress } from './egress/egress-list.ts'
 import type { AttachmentRow, NetworkRow } from './ledger.ts'
 import { readOptions } from './options.ts'
 import { applyRates } from './rates.ts'
@@ -47,7 +49,7 @@ export function endpointPlan(row: AttachmentRow, network: NetworkRow): EndpointP
     const plan = plans.find(candidate => candidate.cidr === cidr)
     return plan ? { address, prefix: plan.subnet.prefix, gateway: plan.gateway } : []
   })
-  return { row, network, addresses, isolated: !intraTraffic, hasNames: names }
+  return { row, network, addresses, isolated: !intraTraffic, hasNames: names || readEgress(row.options) !== undefined }
 }
 
 /** A network namespace held open, so that links can be made in it. */

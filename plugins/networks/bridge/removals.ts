@@ -1,15 +1,20 @@
 /** Links on their way out: the kernel takes some ten milliseconds for each, and nobody waits for it. */
 import type { Logger } from '#api/log/log.ts'
+import type { StepHook } from '#sdk/step-hook.ts'
+import type { Guards } from './egress/guards.ts'
 import { unplug } from './endpoint.ts'
 import type { Departure, Ledger } from './ledger.ts'
 
 export class Removals {
   readonly #ledger: Ledger
   readonly #log: Logger
+  readonly #step: StepHook
+  readonly #guards: Pick<Guards, 'lift'>
   /** Under way, by link. */
   readonly #running = new Map<string, Promise<void>>()
 
-  constructor(ledger: Ledger, log: Logger) {
+  constructor(ledger: Ledger, guards: Pick<Guards, 'lift'>, { log, step }: { log: Logger; step: StepHook }) {
+    this.#guards = guards
     this.#ledger = ledger
     this.#log = log
   }
@@ -20,7 +25,13 @@ export class Removals {
     const known = this.#running.get(hostLink)
     if (known) return known
     const removal = unplug(hostLink)
-      .then(() => this.#ledger.departed(departure))
+      .then(async () => {
+        this.#step('link removed')
+        // Until now it could still have sent; from now on its addresses may be another's.
+        await this.#guards.lift(hostLink)
+        this.#ledger.departed(departure)
+        this.#step('departure forgotten')
+      })
       .catch(error => this.#log.error({ err: error, link: hostLink }, 'removing a link failed'))
       .finally(() => this.#running.delete(hostLink))
     this.#running.set(hostLink, removal)

@@ -1,6 +1,7 @@
 /** Chooses how to speak to the packet filter. */
 import { notImplemented } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
+import { EgressFilter, type EgressGuard } from './egress/egress-filter.ts'
 import type { Firewall, FirewallState } from './firewall.ts'
 import { Nftables } from './nftables/nftables.ts'
 
@@ -14,6 +15,16 @@ export interface FirewallOptions {
   /** What shall be in force; asked whenever everything is made anew. */
   readonly state: () => FirewallState
   readonly log: Logger
+}
+
+/** Undefined: the backend has none. */
+export function openEgressFilter({
+  backend,
+  instance,
+  state,
+  log,
+}: Omit<FirewallOptions, 'state'> & { state: () => readonly EgressGuard[] }): EgressFilter | undefined {
+  return backend === 'iptables' ? undefined : new EgressFilter({ table: `gantry-${instance}-egress`, state, log })
 }
 
 /** Opens it; nothing is changed until the first verb. NOT_IMPLEMENTED: the `iptables` backend, so far. */

@@ -7,7 +7,7 @@ import { type Directory, reversedAddress } from './directory.ts'
 const ttl = 600
 /** RFC 1035 4.2.1: without EDNS a datagram holds no more. */
 const plainUdpBytes = 512
-const refused = { notImplemented: 4, formatError: 1, serverFailure: 2 } as const
+const refused = { notImplemented: 4, formatError: 1, serverFailure: 2, refused: 5 } as const
 
 export interface Query {
   readonly bytes: Buffer
@@ -26,6 +26,11 @@ export function readQuery(bytes: Buffer): Query | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The name asked for; empty: none. */
+export function askedName({ message }: Query): string {
+  return message.questions?.[0]?.name ?? ''
 }
 
 /** What we know ourselves about a query of a container's; undefined: others must be asked. */

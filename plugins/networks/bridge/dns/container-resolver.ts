@@ -6,7 +6,7 @@ import type { Logger } from '#api/log/log.ts'
 import { openServerSocket } from '#api/sys/sys.ts'
 import { redirectLoopback } from '#sdk/iptables-wrapper/nftables/loopback-redirect.ts'
 import { resolverAddress } from '../result.ts'
-import { failure, fitDatagram, ownAnswer, type Query, readQuery } from './answers.ts'
+import { askedName, failure, fitDatagram, ownAnswer, type Query, readQuery } from './answers.ts'
 import type { Resolvers } from './resolvers.ts'
 import { readFrames, writeFrame } from './tcp-frames.ts'
 import type { Transport } from './upstream.ts'
@@ -85,14 +85,33 @@ export class ContainerResolver {
 
   /** Names of ours are answered in the same turn; for others the answer comes when it comes. */
   #answer(query: Query, transport: Transport, send: (response: Buffer) => void): void {
-    const own = ownAnswer(this.#resolvers.directory, this.#resolvers.rowsOf(this.#containerId), query)
-    if (own) {
-      send(own)
+    const rows = this.#resolvers.rowsOf(this.#containerId)
+    const own = ownAnswer(this.#resolvers.directory, rows, query)
+    if (rows.some(row => this.#resolvers.gate.isGuarded(row))) {
+      this.#answerGuarded(query, own, transport).then(send, error => this.#fail(query, error, send))
       return
     }
-    this.#resolvers.askElsewhere(this.#containerId, query.bytes, transport).then(send, error => {
-      this.#log.debug({ container: this.#containerId, reason: messageOf(error) }, 'a query was not answered')
-      send(failure(query, 'serverFailure'))
-    })
+    if (own) send(own)
+    else this.#ask(query, transport).then(send, error => this.#fail(query, error, send))
+  }
+
+  /** The way to the addresses is open before the container hears of them. */
+  async #answerGuarded(query: Query, own: Buffer | undefined, transport: Transport): Promise<Buffer> {
+    const { gate } = this.#resolvers
+    const rows = this.#resolvers.rowsOf(this.#containerId)
+    const name = askedName(query)
+    if (own === undefined && !gate.mayAsk(rows, name)) return failure(query, 'refused')
+    const answer = own ?? (await this.#ask(query, transport))
+    await gate.learn(rows, name, answer)
+    return answer
+  }
+
+  #ask(query: Query, transport: Transport): Promise<Buffer> {
+    return this.#resolvers.askElsewhere(this.#containerId, query.bytes, transport)
+  }
+
+  #fail(query: Query, error: unknown, send: (response: Buffer) => void): void {
+    this.#log.debug({ container: this.#containerId, reason: messageOf(error) }, 'a query was not answered')
+    send(failure(query, 'serverFailure'))
   }
 }

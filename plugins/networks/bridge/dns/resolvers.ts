@@ -7,6 +7,7 @@
  */
 import { unavailable } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
+import { readEgress } from '../egress/egress-list.ts'
 import type { AttachmentRow, Ledger } from '../ledger.ts'
 import { readOptions } from '../options.ts'
 import { ContainerResolver } from './container-resolver.ts'
@@ -14,14 +15,25 @@ import { Directory } from './directory.ts'
 import { HostServers } from './host-servers.ts'
 import { type Transport, Upstream } from './upstream.ts'
 
+/** What guards of containers (egress/) say about names. */
+export interface NameGate {
+  isGuarded(row: AttachmentRow): boolean
+  /** Whether a container on these networks may ask others for that name. */
+  mayAsk(rows: readonly AttachmentRow[], name: string): boolean
+  /** Told of an answer before the container is. */
+  learn(rows: readonly AttachmentRow[], name: string, answer: Buffer): Promise<void>
+}
+
 export interface ResolversParts {
   readonly ledger: Ledger
   readonly log: Logger
+  readonly gate: NameGate
   readonly upstream?: Upstream
 }
 
 export class Resolvers {
   readonly directory: Directory
+  readonly gate: NameGate
   readonly #ledger: Ledger
   readonly #log: Logger
   readonly #upstream: Upstream
@@ -30,7 +42,8 @@ export class Resolvers {
   readonly #rows = new Map<string, Map<string, AttachmentRow>>()
   readonly #resolvers = new Map<string, Promise<ContainerResolver>>()
 
-  constructor({ ledger, log, upstream = new Upstream() }: ResolversParts) {
+  constructor({ ledger, log, gate, upstream = new Upstream() }: ResolversParts) {
+    this.gate = gate
     this.#ledger = ledger
     this.#log = log
     this.#upstream = upstream
@@ -49,15 +62,14 @@ export class Resolvers {
     this.directory.put(row)
     const rows = this.#rows.get(row.containerId) ?? new Map<string, AttachmentRow>()
     this.#rows.set(row.containerId, rows.set(keyOf(row), row))
-    const network = this.#ledger.network(row.networkId)?.network
-    if (network && readOptions(network).names && row.netnsPath !== '') await this.#open(row)
+    if (this.#isServed(row) && row.netnsPath !== '') await this.#open(row)
   }
 
   detached(row: AttachmentRow): void {
     this.directory.remove(row)
     const rows = this.#rows.get(row.containerId)
     rows?.delete(keyOf(row))
-    if (rows && this.directory.viewsOf([...rows.values()]).length === 0) this.#close(row.containerId)
+    if (rows && ![...rows.values()].some(other => this.#isServed(other))) this.#close(row.containerId)
     if (rows?.size === 0) this.#rows.delete(row.containerId)
   }
 
@@ -76,6 +88,12 @@ export class Resolvers {
 
   close(): void {
     for (const containerId of [...this.#resolvers.keys()]) this.#close(containerId)
+  }
+
+  /** A guarded container asks us, whatever its network: its list has names. */
+  #isServed(row: AttachmentRow): boolean {
+    const network = this.#ledger.network(row.networkId)?.network
+    return network !== undefined && (readOptions(network).names || readEgress(row.options) !== undefined)
   }
 
   async #open({ containerId, netnsPath }: AttachmentRow): Promise<void> {

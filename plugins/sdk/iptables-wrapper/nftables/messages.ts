@@ -6,6 +6,7 @@ export const NETLINK_NETFILTER = 12
 export const NFNL_SUBSYS_NFTABLES = 10
 export const NFPROTO_INET = 1
 export const NFPROTO_IPV4 = 2
+export const NFPROTO_BRIDGE = 7
 const BATCH = { begin: 0x10, end: 0x11 } as const
 const NLM_F = { request: 0x1, ack: 0x4 } as const
 

@@ -36,7 +36,9 @@ const CHAIN_NAME = 3
 const RULE_CHAIN = 2
 const SET_NAME = 2
 const LIST = { table: 1, set: 2, elements: 3, element: 1 } as const
-const ELEMENT = { key: 1, data: 2, flags: 3, keyEnd: 10 } as const
+const ELEMENT = { key: 1, data: 2, flags: 3, timeout: 4, expiration: 5, expression: 7, keyEnd: 10 } as const
+const EXPRESSION_DATA = 2
+const COUNTER_PACKETS = 2
 const DATA_VALUE = 1
 const INTERVAL_END = 1
 
@@ -53,6 +55,12 @@ export interface SetElement {
   readonly data?: Buffer
   /** In sets of plain ranges, a range is two elements: its first address, and the one behind its last, marked. */
   readonly intervalEnd?: boolean
+  /** It goes by itself after so long, in sets with timeouts. */
+  readonly timeoutMs?: number
+  /** As read: how long it still has. */
+  readonly expiresMs?: number
+  /** As read, in sets with counters: packets that found it. */
+  readonly packets?: bigint
 }
 
 export interface ElementChange {
@@ -96,9 +104,9 @@ export async function listTables(where: { netns?: string } = {}): Promise<TableN
 }
 
 /** All elements of a set or map. ENOENT: no such table or set. */
-export async function listElements(table: string, set: string): Promise<SetElement[]> {
+export async function listElements(table: string, set: string, family = NFPROTO_INET): Promise<SetElement[]> {
   const wanted = attributes([LIST.table, putString(table)], [LIST.set, putString(set)])
-  const answers = await request(MSG.getElements, NLM_F.dump, wanted)
+  const answers = await request(MSG.getElements, NLM_F.dump, wanted, family)
   return answers.flatMap(body => {
     const found: SetElement[] = []
     parseAttributes(read(body).get(LIST.elements) ?? Buffer.alloc(0), ({ data }) => found.push(readElement(data)))
@@ -150,8 +158,8 @@ export function subscribeToLosses(table: string, onLoss: (loss: Loss) => void): 
   return netlinkSubscribe(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], take, { types })
 }
 
-async function request(type: number, flags: number, body: Buffer): Promise<Buffer[]> {
-  const message = frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, 1, nfgen(NFPROTO_INET, 0), body)
+async function request(type: number, flags: number, body: Buffer, family = NFPROTO_INET): Promise<Buffer[]> {
+  const message = frame((NFNL_SUBSYS_NFTABLES << 8) | type, flags, 1, nfgen(family, 0), body)
   const answers = await netlinkRequest(NETLINK_NETFILTER, message)
   return answers.map(answer => Buffer.from(parseMessage(answer).x.data.subarray(4)))
 }
@@ -165,13 +173,14 @@ function elementList(table: string, set: string, elements: readonly SetElement[]
 }
 
 function encodeElement(element: SetElement): Buffer {
-  const { key, keyEnd, data, intervalEnd } = element
-  if (data && !keyEnd && !intervalEnd) return encodeMapping(key, data)
+  const { key, keyEnd, data, intervalEnd, timeoutMs } = element
+  if (data && !keyEnd && !intervalEnd && timeoutMs === undefined) return encodeMapping(key, data)
   return attributes(
     [ELEMENT.key, value(key)],
     ...(keyEnd ? [[ELEMENT.keyEnd, value(keyEnd)] as const] : []),
     ...(data ? [[ELEMENT.data, value(data)] as const] : []),
     ...(intervalEnd ? [[ELEMENT.flags, Buffer.from([0, 0, 0, INTERVAL_END])] as const] : []),
+    ...(timeoutMs === undefined ? [] : [[ELEMENT.timeout, wide(timeoutMs)] as const]),
   )
 }
 
@@ -199,12 +208,28 @@ function readElement(bytes: Buffer): SetElement {
     return outer && read(outer).get(DATA_VALUE)
   }
   const [keyEnd, data] = [inner(ELEMENT.keyEnd), inner(ELEMENT.data)]
+  const [expiration, packets] = [found.get(ELEMENT.expiration), packetsOf(found.get(ELEMENT.expression))]
   return {
     key: inner(ELEMENT.key) ?? Buffer.alloc(0),
     ...(keyEnd ? { keyEnd } : {}),
     ...(data ? { data } : {}),
+    ...(expiration ? { expiresMs: Number(expiration.readBigUInt64BE()) } : {}),
+    ...(packets === undefined ? {} : { packets }),
     ...(((found.get(ELEMENT.flags)?.readUInt32BE() ?? 0) & INTERVAL_END) === 0 ? {} : { intervalEnd: true }),
   }
+}
+
+/** Of a counter; undefined: no expression, or another one. */
+function packetsOf(expression: Buffer | undefined): bigint | undefined {
+  const data = expression && read(expression).get(EXPRESSION_DATA)
+  const packets = data && read(data).get(COUNTER_PACKETS)
+  return packets?.length === 8 ? packets.readBigUInt64BE() : undefined
+}
+
+function wide(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(Math.round(value)))
+  return bytes
 }
 
 function value(bytes: Buffer): Buffer {

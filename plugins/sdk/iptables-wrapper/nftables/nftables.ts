@@ -1,7 +1,6 @@
 /** The firewall over nf_tables: one table, made by nft(8) in one transaction, then changed by netlink. */
-import { messageOf, unavailable } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
-import { isSysError, type SpawnResult, spawnDetached } from '#api/sys/sys.ts'
+import { isSysError } from '#api/sys/sys.ts'
 import type { Leftover } from '../../leftover.ts'
 import type { Firewall, FirewallNetwork, FirewallState, ForeignPort, PublishedPort } from '../firewall.ts'
 import { type ElementsBySet, networkElements, portElements, portMaps, readPort } from './elements.ts'
@@ -9,9 +8,8 @@ import { findLeftovers } from './leftovers.ts'
 import { NFPROTO_INET } from './messages.ts'
 import { changeElements, deleteTable, type ElementChange, listElements, listTables } from './nfnetlink.ts'
 import { rulesetText } from './ruleset.ts'
+import { runNft } from './run-nft.ts'
 import { TableWatch } from './table-watch.ts'
-
-const nftPaths = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft']
 
 export interface NftablesOptions {
   /** Ours alone; other instances' begin with `gantry-` too. */
@@ -160,29 +158,4 @@ function ignoring(code: string): (error: unknown) => undefined {
   return error => {
     if (!isSysError(error, code)) throw error
   }
-}
-
-async function runNft(text: string): Promise<void> {
-  const result = await spawnNft(Buffer.from(text))
-  if (result.code !== 0)
-    throw unavailable(
-      `nft refused our table: ${result.stderr.toString().trim() || `exit code ${result.code}`}; needs nftables 0.9.8 or newer and a kernel with nf_tables`,
-    )
-}
-
-async function spawnNft(stdin: Buffer): Promise<SpawnResult> {
-  for (const path of nftPaths) {
-    try {
-      return await spawnDetached({
-        argv: [path, '-f', '-'],
-        env: { PATH: '/usr/sbin:/usr/bin', LC_ALL: 'C' },
-        cwd: '/',
-        stdin,
-      })
-    } catch (error) {
-      if (isSysError(error, 'ENOENT')) continue
-      throw unavailable(`${path} does not start: ${messageOf(error)}`, { cause: error })
-    }
-  }
-  throw unavailable(`nft is in none of ${nftPaths.join(', ')}: install the package "nftables"`)
 }

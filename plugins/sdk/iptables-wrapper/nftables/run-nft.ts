@@ -1,0 +1,31 @@
+/** Loads rules through nft(8): what nobody waits for often, and would be thousands of lines of netlink. */
+import { messageOf, unavailable } from '#api/errors/errors.ts'
+import { isSysError, type SpawnResult, spawnDetached } from '#api/sys/sys.ts'
+
+const nftPaths = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft']
+
+/** One transaction. UNAVAILABLE: there is no nft, or it (or the kernel) refuses. */
+export async function runNft(text: string): Promise<void> {
+  const result = await spawnNft(Buffer.from(text))
+  if (result.code !== 0)
+    throw unavailable(
+      `nft refused our table: ${result.stderr.toString().trim() || `exit code ${result.code}`}; needs nftables 0.9.8 or newer and a kernel with nf_tables`,
+    )
+}
+
+async function spawnNft(stdin: Buffer): Promise<SpawnResult> {
+  for (const path of nftPaths) {
+    try {
+      return await spawnDetached({
+        argv: [path, '-f', '-'],
+        env: { PATH: '/usr/sbin:/usr/bin', LC_ALL: 'C' },
+        cwd: '/',
+        stdin,
+      })
+    } catch (error) {
+      if (isSysError(error, 'ENOENT')) continue
+      throw unavailable(`${path} does not start: ${messageOf(error)}`, { cause: error })
+    }
+  }
+  throw unavailable(`nft is in none of ${nftPaths.join(', ')}: install the package "nftables"`)
+}

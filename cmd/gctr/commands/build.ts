@@ -5,14 +5,9 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Pack, pack } from 'tar-stream'
 import { invalidArgument } from '#api/errors/errors.ts'
-import {
-  BuilderServiceDefinition,
-  BuildOptions,
-  type BuildRequest,
-} from '#api/gen/gantry/services/builder/v1/builder.ts'
-import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
-import { connect, createClient } from '#api/rpc/client.ts'
+import { BuildOptions, type BuildRequest } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { formatReference, parseReference } from '#api/types/reference.ts'
+import { reachBuilder } from '../builder-client.ts'
 import { printJson } from '../output/json.ts'
 import { printRecords } from '../output/table.ts'
 import { formatBytes } from '../output/units.ts'
@@ -31,6 +26,7 @@ export interface BuildFlags {
   cache: boolean
   pull?: boolean
   quiet?: boolean
+  allow: string[]
 }
 
 export async function build(session: Session, flags: BuildFlags, folder: string): Promise<void> {
@@ -68,18 +64,13 @@ export async function prune(session: Session, flags: { keep: string }): Promise<
   console.log(`${keys.length} steps forgotten, ${formatBytes(freedBytes)} given to the next collection`)
 }
 
-async function reachBuilder(session: Session) {
-  const { address } = await session.client(PluginsServiceDefinition).reach({ kind: 'builder', id: 'dockerfile' })
-  const channel = connect(address, { namespace: session.options.namespace, peer: 'builder "dockerfile"' })
-  return { builder: createClient(BuilderServiceDefinition, channel), [Symbol.dispose]: () => channel.close() }
-}
-
 async function optionsOf(flags: BuildFlags): Promise<BuildOptions> {
   const { target = '', platform = '', network = '', file } = flags
   return BuildOptions.fromPartial({
     names: flags.tag.map(name => formatReference(parseReference(name))),
     ...{ target, platform, network, noCache: !flags.cache, pull: flags.pull ?? false, extraHosts: flags.addHost },
     args: pairs(flags.buildArg, name => process.env[name]),
+    entitlements: flags.allow,
     labels: pairs(flags.label, () => ''),
     // A Dockerfile from elsewhere goes along by itself; one in the context is found there.
     ...(file !== undefined && { inlineDockerfile: await readFile(file), dockerfile: file }),

@@ -4,7 +4,7 @@ import { lazily } from '../session.ts'
 import { many } from './option-forms.ts'
 
 export function build(program: Command): void {
-  program
+  const verb = program
     .command('build <folder>')
     .description('make an image from a Dockerfile')
     .addOption(many('-t, --tag <name>', 'name of the image; may be repeated'))
@@ -17,8 +17,14 @@ export function build(program: Command): void {
     .addOption(many('--add-host <name:address>', 'line for the hosts file of RUN steps'))
     .option('--no-cache', 'do every step again')
     .option('--pull', 'ask the registries even for images that are here')
+    .addOption(many('--allow <entitlement>', 'let steps have it: security.insecure'))
     .option('-q, --quiet', "print only the image's id")
     .action(lazily(async () => (await import('../commands/build.ts')).build))
+  verb
+    .command('why [step]')
+    .description('why a step of the last build was not cached: by its number, or a part of its text')
+    .option('--build <id>', 'of another one of the last builds', '')
+    .action(lazily(async () => (await import('../commands/build-why.ts')).why))
 }
 
 export function builder(program: Command): void {

@@ -1,13 +1,15 @@
-/** Which steps were done before, and what came out: a durable table from a step's key to a layer. */
-import { createHash } from 'node:crypto'
-import { openStore, type Store } from '#api/store/store.ts'
+/** Which steps were done before, of what, and what came out: a durable table from a step's key to a layer. */
+import type { Store } from '#api/store/store.ts'
 import type { Layer } from '../solve/stage-state.ts'
+import { inputDigests, type StepWork, stepKey } from './step-work.ts'
 
 /** A finished step. */
 export interface CachedStep {
   readonly key: string
   /** As written, for people. */
   readonly instruction: string
+  /** Snapshot it was done on; empty: none. */
+  readonly parent: string
   /** Snapshot with the layer on top. */
   readonly chainID: string
   readonly layer: {
@@ -23,6 +25,8 @@ export interface CachedStep {
 }
 
 const rowKey = (key: string) => ['step', key] as const
+/** Beside the rows, for only an explanation reads them. */
+const inputsKey = (key: string) => ['inputs', key] as const
 
 export class StepCache {
   readonly #store: Store
@@ -31,20 +35,22 @@ export class StepCache {
     this.#store = store
   }
 
-  static open(folder: string): StepCache {
-    return new StepCache(openStore(folder))
-  }
-
   find(key: string): CachedStep | undefined {
     return this.#store.read(tx => tx.get<CachedStep>(rowKey(key)))
   }
 
   /** Durable when it returns. */
-  record(key: string, instruction: string, chainID: string, { descriptor, diffID }: Layer, nowMs = Date.now()): void {
+  record(work: StepWork, chainID: string, { descriptor, diffID }: Layer, nowMs = Date.now()): void {
     const { mediaType, digest, size } = descriptor
     const layer = { mediaType, digest, size, diffID }
-    const row: CachedStep = { key, instruction, chainID, layer, createdAtMs: nowMs, usedAtMs: nowMs, uses: 0 }
-    this.#store.write(tx => tx.put(rowKey(key), row))
+    const key = stepKey(work)
+    const { text: instruction, parent } = work
+    const times = { createdAtMs: nowMs, usedAtMs: nowMs, uses: 0 }
+    const row: CachedStep = { key, instruction, parent, chainID, layer, ...times }
+    this.#store.write(tx => {
+      tx.put(rowKey(key), row)
+      tx.put(inputsKey(key), inputDigests(work))
+    })
   }
 
   used(step: CachedStep, nowMs = Date.now()): void {
@@ -52,7 +58,15 @@ export class StepCache {
   }
 
   forget(key: string): void {
-    this.#store.write(tx => tx.delete(rowKey(key)))
+    this.#store.write(tx => {
+      tx.delete(rowKey(key))
+      tx.delete(inputsKey(key))
+    })
+  }
+
+  /** Digest of each input by name; empty for a step that is not known. */
+  inputs(key: string): Readonly<Record<string, string>> {
+    return this.#store.read(tx => tx.get<Record<string, string>>(inputsKey(key))) ?? {}
   }
 
   /** Least recently used first. */
@@ -60,13 +74,4 @@ export class StepCache {
     const rows = this.#store.read(tx => [...tx.list<CachedStep>(['step'])].map(({ value }) => value))
     return rows.toSorted((a, b) => a.usedAtMs - b.usedAtMs)
   }
-
-  close(): Promise<void> {
-    return this.#store.close()
-  }
-}
-
-/** Key of a step: of everything that could change what comes out. */
-export function stepKey(...inputs: readonly unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(inputs)).digest('hex')
 }

@@ -10,6 +10,7 @@ import { internal, isGantryError } from '#api/errors/errors.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import type { Mount } from '#api/gen/containerd/types/mount.ts'
 import { mount, unmount } from '#api/sys/sys.ts'
+import { timestampOf } from '#api/types/clock.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Layer, Root } from '../solve/stage-state.ts'
 import type { Core } from './clients.ts'
@@ -22,6 +23,8 @@ export interface LayersOptions {
   /** Private folder for mount points. */
   readonly state: string
   readonly lease: string
+  /** No file of a layer made here is younger. */
+  readonly epoch: Date | undefined
 }
 
 /** A writable snapshot, for as long as its layer is in the making. */
@@ -89,10 +92,12 @@ export class Layers {
     })
   }
 
-  /** True when the root can be built on. */
-  async has(root: Root): Promise<boolean> {
+  /** True when the root can be built on; it cannot go before the build ends then. */
+  async hold({ chainID }: Root): Promise<boolean> {
+    const resource = { id: chainID, type: `snapshots/${this.#options.snapshotter}` }
     try {
-      await this.#snapshots.stat({ ...this.#named, key: root.chainID }, this.#leased)
+      await this.#core.leases.addResource({ id: this.#options.lease, resource })
+      await this.#snapshots.stat({ ...this.#named, key: chainID }, this.#leased)
       return true
     } catch (error) {
       if (isGantryError(error, 'NOT_FOUND')) return false
@@ -132,7 +137,10 @@ export class Layers {
       return mounts
     }
     const left = chainID === '' ? [] : await view()
-    const { diff } = await this.#core.diffs.diff({ left, right, mediaType: mediaTypes.ociLayerGzip }, this.#leased)
+    const { epoch } = this.#options
+    const sourceDateEpoch = epoch && timestampOf(epoch.getTime())
+    const request = { left, right, mediaType: mediaTypes.ociLayerGzip, sourceDateEpoch }
+    const { diff } = await this.#core.diffs.diff(request, this.#leased)
     if (diff === undefined) throw internal('the core answered no layer')
     const { info } = await this.#core.content.info({ digest: diff.digest }, this.#leased)
     return {

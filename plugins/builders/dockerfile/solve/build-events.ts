@@ -8,7 +8,7 @@ type Tell = (event: Partial<BuildResponse>) => void
 export interface RunningStep {
   readonly id: number
   output(stream: 'stdout' | 'stderr', data: Buffer): void
-  done(end: Partial<Pick<Step, 'cached' | 'resultId' | 'error'>>): void
+  done(end: Partial<Pick<Step, 'cached' | 'missReason' | 'resultId' | 'error'>>): void
 }
 
 export class BuildEvents {
@@ -21,7 +21,7 @@ export class BuildEvents {
 
   begin(step: Pick<Step, 'name'> & Partial<Step>): RunningStep {
     const id = ++this.#lastId
-    const known = { number: 0, total: 0, cached: false, error: '', instruction: '', resultId: '' }
+    const known = { number: 0, total: 0, cached: false, error: '', instruction: '', resultId: '', missReason: '' }
     const begun: Step = { ...known, completedAt: undefined, ...step, id, startedAt: now() }
     this.#tell({ step: begun })
     return {

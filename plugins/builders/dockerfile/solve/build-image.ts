@@ -11,7 +11,7 @@ import { StageBuilder } from './stage-builder.ts'
 import { runConfig, type StageState, withConfig } from './stage-state.ts'
 
 /** Stages that do not need each other run side by side, unless the client wants them one after the other. */
-export async function buildImage(build: Build): Promise<Result> {
+export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>> {
   const { dockerfile, options, core, snapshotter, lease } = build
   const target = targetStage(dockerfile, options.target)
   const { buildArgs, globalArgs, expandGlobal } = readArguments(build)
@@ -27,7 +27,12 @@ export async function buildImage(build: Build): Promise<Result> {
   if (options.sequential) for (const stage of stages) await ended(stage)
   await Promise.all(stages.map(ended))
   const state = labelled(await ended(target), options.labels)
-  const exported = await exportImage(core, state, { names: options.names, snapshotter, lease, created: new Date() })
+  const exported = await exportImage(core, state, {
+    names: options.names,
+    snapshotter,
+    lease,
+    created: build.epoch ?? new Date(),
+  })
   const { imageID, manifestDigest, sizeBytes } = exported
   return { imageId: imageID, manifestDigest, sizeBytes: BigInt(sizeBytes) }
 }

@@ -1,4 +1,5 @@
 /** What a build is asked for, and what it works with. */
+import type { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import type { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import type { Platform } from '#api/types/platform.ts'
 import type { StepCache } from '../cache/step-cache.ts'
@@ -11,6 +12,8 @@ import type { BuildEvents } from './build-events.ts'
 export interface Build {
   readonly core: Core
   readonly cache: StepCache
+  /** Steps that are being done now, by key, of all builds. */
+  readonly inProgress: KeyedLock
   readonly layers: Layers
   readonly events: BuildEvents
   readonly options: BuildOptions
@@ -24,4 +27,6 @@ export interface Build {
   /** Private folder that goes with the build. */
   readonly state: string
   readonly signal: AbortSignal
+  /** Build argument SOURCE_DATE_EPOCH: nothing in the image is younger, and it is all that is told of the time. */
+  readonly epoch: Date | undefined
 }

@@ -5,7 +5,7 @@ import type { SourceTree } from '../files/source-tree.ts'
 import type { CopyInstruction } from '../language/dockerfile.ts'
 import { expandWord } from '../language/expand.ts'
 import { planCopy } from '../steps/copy.ts'
-import { entriesDigest, layerArchive } from '../steps/copy-archive.ts'
+import { entryDigests, layerArchive, totalDigest } from '../steps/copy-archive.ts'
 import { type CopyEntry, madeDirectory } from '../steps/copy-entries.ts'
 import { historyLine } from './history.ts'
 import { lookupIn, type Root, runConfig, type StageState } from './stage-state.ts'
@@ -23,11 +23,13 @@ export async function copyStep(context: StepContext, instruction: CopyInstructio
         expand: word => expandIn(context, word),
         expandContent: ({ content, expand }) => (expand ? expandHeredoc(content, state) : content),
       })
-      const digest = await entriesDigest(entries)
-      const root = await cachedOr(context, { inputs: ['copy', digest], text }, () => addEntries(context, entries))
+      const files = await entryDigests(entries)
+      const digest = totalDigest(files)
+      const work = { kind: 'copy', inputs: { files: digest }, files, text } as const
+      const root = await cachedOr(context, work, () => addEntries(context, entries))
       const what = `${entries.length === 1 ? 'file' : 'multi'}:${digest}`
       const line = `${keyword} ${what} in ${expandIn(context, instruction.destination)} `
-      return remember({ ...state, root }, historyLine(keyword, line), false)
+      return remember(build, { ...state, root }, historyLine(keyword, line), false)
     }),
   )
 }
@@ -53,14 +55,15 @@ export async function workdirStep(context: StepContext, line: string): Promise<S
     for (let at = path; at !== '/' && (await image.at(at)) === undefined; at = posix.dirname(at)) above.unshift(at)
     return above
   })
-  if (missing.length === 0) return remember(state, line, true)
+  if (missing.length === 0) return remember(build, state, line, true)
   const entries = missing.map(at => ({ path: at, entry: madeDirectory(at), tree: undefined }))
-  const root = await cachedOr(context, { inputs: ['workdir', missing], text: line }, () => addEntries(context, entries))
-  return remember({ ...state, root }, line, false)
+  const work = { kind: 'WORKDIR', inputs: { directories: missing }, text: line } as const
+  const root = await cachedOr(context, work, () => addEntries(context, entries))
+  return remember(build, { ...state, root }, line, false)
 }
 
 async function addEntries({ build, state }: StepContext, entries: readonly CopyEntry[]): Promise<Root> {
-  const { archive, written } = layerArchive(entries)
+  const { archive, written } = layerArchive(entries, build.epoch)
   const grown = await build.layers.addArchive(state.root, archive as AsyncIterable<Uint8Array>)
   await written
   return grown

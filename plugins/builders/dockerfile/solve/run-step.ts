@@ -1,9 +1,10 @@
 /** RUN as a step: its inputs for the cache, its mounts, its container. */
+import { invalidArgument, permissionDenied } from '#api/errors/errors.ts'
 import type { RunInstruction } from '../language/dockerfile.ts'
 import { type RunMount, readMount } from '../language/mount.ts'
 import { runCommand } from '../steps/command-line.ts'
 import { commandLine } from '../steps/configure.ts'
-import { entriesDigest } from '../steps/copy-archive.ts'
+import { entryDigests, totalDigest } from '../steps/copy-archive.ts'
 import { runContainer } from '../steps/run.ts'
 import { type MountPlaces, runMounts } from '../steps/run-mounts.ts'
 import { selectEntries } from '../steps/select-sources.ts'
@@ -19,11 +20,17 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
   const { WorkingDir = '/', User = '' } = runConfig(state)
   const { args, env, proxies } = environmentOf(context)
   const network = networkName(instruction.network ?? build.options.network)
-  const where = { workingDir: WorkingDir, user: User, network, extraHosts: build.options.extraHosts }
-  const seen = await Promise.all(mounts.map(mount => identity(context, mount)))
-  const counted = env.filter(pair => !predefinedArgs.has(pair.split('=', 1)[0] ?? ''))
-  const inputs = ['run', build.platform, command.args, command.script?.content, counted, where, seen]
-  const root = await cachedOr(context, { inputs, text: instruction.text }, () =>
+  const privileged = isInsecure(context, instruction)
+  const where = { workingDir: WorkingDir, user: User, network, extraHosts: build.options.extraHosts, privileged }
+  const inputs = {
+    command: command.args,
+    'here-document': command.script?.content,
+    platform: build.platform,
+    ...{ 'working directory': WorkingDir, user: User, network, 'extra hosts': where.extraHosts, privileged },
+    ...variables(env),
+    ...(await mountInputs(context, mounts)),
+  }
+  const root = await cachedOr(context, { kind: 'RUN', inputs, text: instruction.text }, () =>
     withScratchImage(build, state, image =>
       build.layers.grow(state.root, async ({ key: id, undo }) => {
         const { core, snapshotter, lease, signal } = build
@@ -35,7 +42,12 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
       }),
     ),
   )
-  return remember({ ...state, root }, historyLine(args, commandLine(state, instruction.command).join(' ')), false)
+  return remember(
+    build,
+    { ...state, root },
+    historyLine(args, commandLine(state, instruction.command).join(' ')),
+    false,
+  )
 }
 
 /** What RUN sees: the image's environment, declared arguments below it, and proxies that nobody declared. */
@@ -45,6 +57,27 @@ function environmentOf({ state, buildArgs }: StepContext) {
   const args = [...state.args].filter(([name]) => !own.has(name)).map(([name, value]) => `${name}=${value}`)
   const proxies = [...buildArgs].filter(([name]) => predefinedArgs.has(name)).map(([name, value]) => `${name}=${value}`)
   return { args, env: [...Env, ...args], proxies }
+}
+
+/** Each by its name, so that a miss can name it; proxies count for nothing. */
+function variables(env: readonly string[]): Record<string, string> {
+  const counted = [...environment(env)].filter(([name]) => !predefinedArgs.has(name))
+  return Object.fromEntries(counted.map(([name, value]) => [`variable ${name}`, value]))
+}
+
+async function mountInputs(context: StepContext, mounts: readonly RunMount[]): Promise<Record<string, unknown>> {
+  const seen = await Promise.all(mounts.map(mount => identity(context, mount)))
+  return Object.fromEntries(mounts.map(({ type, target }, at) => [`${type} mount at "${target}"`, seen[at]]))
+}
+
+/** INVALID_ARGUMENT: a word that is none of the two. PERMISSION_DENIED: it was not allowed to this build. */
+function isInsecure({ build }: StepContext, { security = 'sandbox' }: RunInstruction): boolean {
+  if (security === 'sandbox') return false
+  if (security !== 'insecure') throw invalidArgument(`security "${security}": it is sandbox or insecure`)
+  if (build.options.entitlements.includes('security.insecure')) return true
+  throw permissionDenied(
+    'RUN --security=insecure: security.insecure is not allowed; build with --allow security.insecure',
+  )
 }
 
 /** Docker's classic builder counts the arguments it passes. */
@@ -60,7 +93,7 @@ function networkName(text: string): string {
 async function identity(context: StepContext, mount: RunMount): Promise<unknown> {
   if (mount.type !== 'bind') return mount
   if (mount.from !== '') return [mount, (await context.rootOf(mount.from)).chainID]
-  return [mount, await entriesDigest(await selectEntries(context.build.context, mount.source))]
+  return [mount, totalDigest(await entryDigests(await selectEntries(context.build.context, mount.source)))]
 }
 
 function placesOf(context: StepContext): MountPlaces {

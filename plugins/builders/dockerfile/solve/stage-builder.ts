@@ -28,7 +28,9 @@ export interface StageContext {
   readonly number: (instruction: Instruction | Stage) => { number: number; total: number }
 }
 
-type Work = (step: RunningStep, wasCached: () => void) => Promise<StageState>
+/** Told whether the cache had it. */
+type Outcome = Pick<StepContext, 'wasCached' | 'missed'>
+type Work = (step: RunningStep, outcome: Outcome) => Promise<StageState>
 
 export class StageBuilder {
   readonly #context: StageContext
@@ -45,7 +47,7 @@ export class StageBuilder {
     for (const instruction of [...triggers, ...stage.instructions]) {
       build.signal.throwIfAborted()
       const before = state
-      state = await this.#step(instruction, (step, wasCached) => this.#follow(before, instruction, step, wasCached))
+      state = await this.#step(instruction, (step, outcome) => this.#follow(before, instruction, step, outcome))
     }
     return state
   }
@@ -56,16 +58,20 @@ export class StageBuilder {
     const place = number(written)
     const name = `[${stage.name ?? `stage-${stage.index}`} ${place.number}/${place.total}] ${written.text}`
     const step = build.events.begin({ name, ...place, instruction: written.text })
-    let cached = false
+    let seen = { cached: false, missReason: '' }
+    const wasCached = () => {
+      seen = { cached: true, missReason: '' }
+    }
+    const missed = (missReason: string) => {
+      seen = { cached: false, missReason }
+    }
     try {
-      const state = await work(step, () => {
-        cached = true
-      })
-      step.done({ resultId: state.root.chainID, cached })
+      const state = await work(step, { wasCached, missed })
+      step.done({ resultId: state.root.chainID, ...seen })
       return state
     } catch (error) {
       const shown = this.#placed(error, written)
-      step.done({ error: shown instanceof Error ? shown.message : String(shown) })
+      step.done({ ...seen, error: shown instanceof Error ? shown.message : String(shown) })
       throw shown
     }
   }
@@ -96,17 +102,17 @@ export class StageBuilder {
     return baseImage(core, reference, { platform, snapshotter, pull, hostsFolders, lease, signal })
   }
 
-  async #follow(state: StageState, instruction: Instruction, step: RunningStep, wasCached: () => void) {
+  async #follow(state: StageState, instruction: Instruction, step: RunningStep, outcome: Outcome) {
     const { build, buildArgs, globalArgs } = this.#context
     const rootOf = (reference: string) => this.#rootOf(reference)
-    const context: StepContext = { build, state, step, buildArgs, rootOf, wasCached }
+    const context: StepContext = { build, state, step, buildArgs, rootOf, ...outcome }
     if (instruction.keyword === 'RUN') return runStep(context, instruction)
     if (isCopy(instruction)) return copyStep(context, instruction)
     const { escapeChar } = build.dockerfile.directives
     const configured = configure(state, instruction, { escapeChar, buildArgs, globalArgs })
     const line = historyLine(instruction.keyword, configured.historyText)
     if (instruction.keyword === 'WORKDIR') return workdirStep({ ...context, state: configured.state }, line)
-    return remember(configured.state, line, true)
+    return remember(build, configured.state, line, true)
   }
 
   /** Of a stage, else of an image. */

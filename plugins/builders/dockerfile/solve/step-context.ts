@@ -1,5 +1,7 @@
 /** What one instruction works with, and what two kinds of them do alike. */
-import { type CachedStep, stepKey } from '../cache/step-cache.ts'
+import { explainMiss } from '../cache/explain-miss.ts'
+import type { CachedStep } from '../cache/step-cache.ts'
+import { type StepWork, stepKey } from '../cache/step-work.ts'
 import type { Instruction } from '../language/dockerfile.ts'
 import { expandWord } from '../language/expand.ts'
 import type { RunningStep } from './build-events.ts'
@@ -15,6 +17,8 @@ export interface StepContext {
   rootOf(reference: string): Promise<Root>
   /** Told when the step came out of the cache. */
   wasCached(): void
+  /** Told why it did not, in a sentence. */
+  missed(reason: string): void
 }
 
 /** A word with the variables of the step's place replaced. */
@@ -22,26 +26,44 @@ export function expandIn({ build, state }: StepContext, word: string): string {
   return expandWord(word, { escapeChar: build.dockerfile.directives.escapeChar, lookup: lookupIn(state) })
 }
 
-/** The root that a step with these inputs led to before, or does now. */
+/**
+ * The root that a step with these inputs led to before, or does now. Of equal steps of several builds one is done, and
+ * the others wait for it.
+ */
 export async function cachedOr(
   context: StepContext,
-  { inputs, text }: { readonly inputs: readonly unknown[]; readonly text: string },
-  work: () => Promise<Root>,
+  { inputs, ...work }: Omit<StepWork, 'parent'>,
+  make: () => Promise<Root>,
 ): Promise<Root> {
-  const { cache, layers, options } = context.build
-  const before = context.state.root
-  const key = stepKey(before.chainID, ...inputs)
-  const known = options.noCache ? undefined : cache.find(key)
-  const remembered = known && rootAfter(before, known)
-  if (known !== undefined && remembered !== undefined && (await layers.has(remembered))) {
+  const { cache, options, inProgress, epoch } = context.build
+  const counted = epoch === undefined ? inputs : { ...inputs, SOURCE_DATE_EPOCH: epoch }
+  const step: StepWork = { ...work, inputs: counted, parent: context.state.root.chainID }
+  const madeNow = async () => {
+    const root = await make()
+    const layer = root.layers.at(-1)
+    if (layer !== undefined) cache.record(step, root.chainID, layer)
+    return root
+  }
+  if (options.noCache) {
+    context.missed('the build was asked for without the cache')
+    return madeNow()
+  }
+  return inProgress.run(stepKey(step), async () => (await remembered(context, step)) ?? (await madeNow()))
+}
+
+async function remembered(context: StepContext, step: StepWork): Promise<Root | undefined> {
+  const { cache, layers, signal } = context.build
+  // It may have waited for long.
+  signal.throwIfAborted()
+  const known = cache.find(stepKey(step))
+  const root = known && rootAfter(context.state.root, known)
+  if (known !== undefined && root !== undefined && (await layers.hold(root))) {
     cache.used(known)
     context.wasCached()
-    return remembered
+    return root
   }
-  const root = await work()
-  const layer = root.layers.at(-1)
-  if (layer !== undefined) cache.record(key, text, root.chainID, layer)
-  return root
+  context.missed(explainMiss(cache, step))
+  return undefined
 }
 
 function rootAfter(before: Root, { chainID, layer: { mediaType, digest, size, diffID } }: CachedStep): Root {
@@ -50,9 +72,12 @@ function rootAfter(before: Root, { chainID, layer: { mediaType, digest, size, di
 }
 
 /** The state with a line of history more; `empty`: the instruction made no layer. */
-export function remember(state: StageState, createdBy: string, empty: boolean): StageState {
-  const entry = { created: new Date().toISOString(), created_by: createdBy, ...(empty && { empty_layer: true }) }
-  return { ...state, history: [...state.history, entry] }
+export function remember(build: Build, state: StageState, createdBy: string, empty: boolean): StageState {
+  const created = (build.epoch ?? new Date()).toISOString()
+  return {
+    ...state,
+    history: [...state.history, { created, created_by: createdBy, ...(empty && { empty_layer: true }) }],
+  }
 }
 
 export type StepOf<I extends Instruction> = (context: StepContext, instruction: I) => Promise<StageState>

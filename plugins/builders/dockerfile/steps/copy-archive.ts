@@ -36,17 +36,26 @@ function headerOf({ path, entry }: CopyEntry, latest: Date | undefined): Header 
 }
 
 /**
- * Identifies what is copied as Docker counts it: paths, kinds, modes, owners, contents, link targets, extended
+ * Identifies each thing that is copied, by its path, as Docker counts it: paths, kinds, modes, owners, contents, link targets, extended
  * attributes. Times do not count.
  */
-export async function entriesDigest(entries: readonly CopyEntry[]): Promise<string> {
-  const hash = createHash('sha256')
+export async function entryDigests(entries: readonly CopyEntry[]): Promise<Map<string, string>> {
+  const digests = new Map<string, string>()
   for (const { path, entry, tree } of entries) {
     const content = tree === undefined ? '' : await tree.digest(entry)
     const xattrs = [...entry.xattrs].map(([name, value]) => [name, value.toString('hex')])
     const { type, mode, uid, gid, linkTarget, deviceMajor, deviceMinor } = entry
-    hash.update(JSON.stringify([path, type, mode, uid, gid, linkTarget, deviceMajor, deviceMinor, content, xattrs]))
-    hash.update('\n')
+    const counted = [path, type, mode, uid, gid, linkTarget, deviceMajor, deviceMinor, content, xattrs]
+    digests.set(path, sha256(JSON.stringify(counted)))
   }
-  return hash.digest('hex')
+  return digests
+}
+
+/** One digest of all, in their order. */
+export function totalDigest(digests: ReadonlyMap<string, string>): string {
+  return sha256([...digests.values()].join('\n'))
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

@@ -18,6 +18,7 @@ export interface RunRequest {
   readonly user: string
   readonly network: string
   readonly extraHosts: readonly string[]
+  readonly privileged: boolean
   readonly mounts: readonly ContainerMount[]
   readonly lease: string
   readonly signal: AbortSignal
@@ -64,7 +65,8 @@ async function exitOf(core: Core, { id, signal, output }: RunRequest, socket: st
   }
 }
 
-function configOf({ id, image, snapshotter, command, env, workingDir, user, network, extraHosts }: RunRequest) {
+function configOf(request: RunRequest) {
+  const { id, image, snapshotter, command, env, workingDir, user, network, extraHosts, privileged } = request
   return {
     id,
     image,
@@ -72,6 +74,7 @@ function configOf({ id, image, snapshotter, command, env, workingDir, user, netw
     process: { args: [...command.args], overrideEntrypoint: true, env: [...env], cwd: workingDir || '/', user },
     networks: [{ network }],
     extraHosts: [...extraHosts],
+    privileged,
     log: { driver: 'none' },
     labels: { [stepLabel]: 'step' },
   }

@@ -1,0 +1,112 @@
+/** A build's call, from its first message to its result. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { KeyedLock } from '#api/concurrency/keyed-lock.ts'
+import { invalidArgument, notFound } from '#api/errors/errors.ts'
+import type { BuildOptions, BuildRequest, BuildResponse } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { hostPlatform, parsePlatform } from '#api/types/platform.ts'
+import type { BuildLog, LoggedStep } from './cache/build-log.ts'
+import type { StepCache } from './cache/step-cache.ts'
+import { connectCore, holdLease } from './core/clients.ts'
+import { Layers } from './core/layers.ts'
+import { parseIgnore } from './files/ignore.ts'
+import { resolvePath, type SourceTree } from './files/source-tree.ts'
+import { TarSource } from './files/tar-source.ts'
+import { parseDockerfile } from './language/parse.ts'
+import { BuildEvents } from './solve/build-events.ts'
+import { buildImage } from './solve/build-image.ts'
+
+/** What all builds of this plugin share. */
+export interface BuilderParts {
+  readonly coreAddress: string
+  readonly cache: StepCache
+  readonly log: BuildLog
+  /** Steps that are being done now, by key. */
+  readonly inProgress: KeyedLock
+  readonly snapshotter: string
+  /** Durable folder of RUN's caches. */
+  readonly caches: string
+  /** Private folder that need not outlive a reboot. */
+  readonly state: string
+}
+
+export interface BuildCall {
+  readonly requests: AsyncIterable<BuildRequest>
+  readonly namespace: string
+  readonly signal: AbortSignal
+  readonly tell: (event: Partial<BuildResponse>) => void
+}
+
+export async function build(parts: BuilderParts, { requests, namespace, signal, tell }: BuildCall): Promise<void> {
+  await using undo = new AsyncDisposableStack()
+  const messages = requests[Symbol.asyncIterator]()
+  const first = await messages.next()
+  const options = first.done ? undefined : first.value.options
+  if (options === undefined) throw invalidArgument('the first message of a build holds its options')
+  const state = await mkdtemp(join(parts.state, 'build-'))
+  undo.defer(() => rm(state, { recursive: true, force: true }))
+  const received = await TarSource.receive(contextBytes(messages), join(state, 'context'))
+  const { text, file } = await dockerfileText(received, options)
+  const context = await ignoring(received, file)
+  const epoch = epochOf(options.args.SOURCE_DATE_EPOCH)
+  const steps: LoggedStep[] = []
+  const [id, startedAtMs] = [crypto.randomUUID(), Date.now()]
+  undo.defer(() => parts.log.record({ id, startedAtMs, steps }))
+  const core = connectCore(parts.coreAddress, namespace)
+  undo.defer(() => core.close())
+  const lease = await holdLease(core)
+  undo.use(lease)
+  const { snapshotter, cache, caches, inProgress } = parts
+  const result = await buildImage({
+    ...{ core, cache, caches, inProgress, options, context, snapshotter, state, signal, epoch, lease: lease.id },
+    layers: new Layers(core, { snapshotter, state, epoch, lease: lease.id }),
+    events: new BuildEvents(noting(steps, tell)),
+    dockerfile: parseDockerfile(text, file),
+    platform: options.platform === '' ? hostPlatform() : parsePlatform(options.platform),
+  })
+  tell({ result: { ...result, buildId: id } })
+}
+
+async function* contextBytes(messages: AsyncIterator<BuildRequest>): AsyncGenerator<Uint8Array> {
+  for (let next = await messages.next(); !next.done; next = await messages.next())
+    if (next.value.context !== undefined) yield next.value.context
+}
+
+async function dockerfileText(context: SourceTree, options: BuildOptions): Promise<{ text: string; file: string }> {
+  const file = options.dockerfile || 'Dockerfile'
+  if (options.inlineDockerfile.length > 0) return { text: options.inlineDockerfile.toString(), file }
+  const text = await textOf(context, file)
+  if (text === undefined) throw notFound(`Cannot locate specified Dockerfile: ${file}`, { bare: true })
+  return { text, file }
+}
+
+/** The Dockerfile's own ignore file goes before the context's. */
+async function ignoring(context: TarSource, dockerfile: string): Promise<TarSource> {
+  const text = (await textOf(context, `${dockerfile}.dockerignore`)) ?? (await textOf(context, '.dockerignore'))
+  return text === undefined ? context : context.without(parseIgnore(text))
+}
+
+async function textOf(context: SourceTree, path: string): Promise<string | undefined> {
+  const entry = await context.at(await resolvePath(context, path))
+  return entry?.type === 'file' ? Buffer.concat(await context.read(entry).toArray()).toString() : undefined
+}
+
+/** Passes on what is told, and notes how each step ended. */
+function noting(steps: LoggedStep[], tell: BuildCall['tell']): BuildCall['tell'] {
+  return event => {
+    const { step } = event
+    if (step?.completedAt !== undefined && step.number > 0) {
+      const { number, name, cached, missReason } = step
+      steps.push({ number, name, cached, reason: missReason })
+    }
+    tell(event)
+  }
+}
+
+/** INVALID_ARGUMENT: it is no number of seconds. */
+function epochOf(seconds: string | undefined): Date | undefined {
+  if (seconds === undefined || seconds === '') return undefined
+  if (!/^\d{1,11}$/.test(seconds))
+    throw invalidArgument(`SOURCE_DATE_EPOCH "${seconds}" is not a number of seconds since 1970`)
+  return new Date(Number(seconds) * 1000)
+}

@@ -124,6 +124,18 @@ test('an ingest began and changed when its caller saw it, to the nanosecond, als
     await second.close()
   }))
 
+test('a second writer waits for a first that is about to go, and for one alone', () =>
+  inRoom(async ({ content }) => {
+    const first = await content.writer('a', { ref: 'r' })
+    await first.write(Buffer.from('some'))
+    const next = [content.writer('a', { ref: 'r' }), content.writer('a', { ref: 'r' })]
+    await first.close()
+    const [second, third] = await Promise.allSettled(next)
+    assert.ok(second?.status === 'fulfilled' && second.value.offset === 4)
+    assert.ok(third?.status === 'rejected' && /ref r locked for/.test(third.reason.message))
+    await second.value.close()
+  }))
+
 test('wrong size or digest makes no blob, and the ingest stays to be cut and written anew', () =>
   inRoom(async room => {
     const expected = sha256Digest('hello')

@@ -77,8 +77,9 @@ export interface ContentStore {
   readAll(ns: string, digest: Digest, limitBytes: number): Promise<Buffer>
 
   /**
-   * Opens an ingest, new or left over. UNAVAILABLE while another writer has it. With `expected`: ALREADY_EXISTS
-   * when this namespace has the blob (it is added to the lease all the same). NOT_FOUND for an unknown lease.
+   * Opens an ingest, new or left over. UNAVAILABLE when another writer has it and keeps it for half a second. With
+   * `expected`: ALREADY_EXISTS when this namespace has the blob (it is added to the lease all the same). NOT_FOUND for an
+   * unknown lease.
    * Without a lease an ingest expires 24 h after it was last opened.
    */
   writer(ns: string, options: WriterOptions): Promise<IngestWriter>

@@ -1,5 +1,6 @@
 /** Opening and committing ingests: who writes which ref, and what becomes of it. */
 import { createReadStream } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { alreadyExists, notFound, unavailable } from '#api/errors/errors.ts'
 import { ContentCreate } from '#api/gen/containerd/events/content.ts'
 import { isSysError } from '#api/sys/sys.ts'
@@ -30,10 +31,19 @@ import { FileIngestWriter, SharedIngestWriter, type WriterHooks } from './ingest
 
 const ingestLifeMs = 24 * 3600 * 1000
 
+/**
+ * How long a second writer waits for the first to go: a client that closes one and opens the next at once would
+ * overtake its own closing. containerd tries ten times, for half a second on average.
+ */
+const patienceMs = 500
+
 interface Opened {
   readonly ns: string
   readonly ref: string
   readonly sinceMs: number
+  /** Fulfilled when the ref is free again. */
+  readonly gone: Promise<void>
+  readonly go: () => void
   writer?: IngestWriter
   /** The ingest was aborted under its writer. */
   isRevoked?: boolean
@@ -86,9 +96,7 @@ export class Ingests {
   async open(ns: string, options: WriterOptions): Promise<IngestWriter> {
     validateName(options.ref, 'ref')
     const id = JSON.stringify([ns, options.ref])
-    this.#refuseSecond(id, options.ref)
-    const opened: Opened = { ns, ref: options.ref, sinceMs: Date.now() }
-    this.#opened.set(id, opened)
+    const opened = await this.#claim(id, ns, options.ref)
     try {
       opened.writer = await this.#openWriter(ns, options, opened, () => this.#release(id, opened))
       return opened.writer
@@ -105,12 +113,13 @@ export class Ingests {
     if (opened === undefined) return
     if (opened.writer === undefined) throw unavailable(`reference ${ref} is being opened: try again`)
     opened.isRevoked = true
-    this.#opened.delete(id)
+    this.#release(id, opened)
   }
 
   /** The ref may be somebody else's by now. */
   #release(id: string, opened: Opened): void {
     if (this.#opened.get(id) === opened) this.#opened.delete(id)
+    opened.go()
   }
 
   opened(): { ns: string; ref: string }[] {
@@ -129,11 +138,28 @@ export class Ingests {
     return state && { ref, ...state, ...(shared && { expected: shared }) }
   }
 
-  #refuseSecond(id: string, ref: string): void {
-    const holder = this.#opened.get(id)
-    if (holder === undefined) return
-    const seconds = ((Date.now() - holder.sinceMs) / 1000).toFixed(1)
-    throw unavailable(`ref ${ref} locked for ${seconds}s (since ${new Date(holder.sinceMs).toISOString()})`)
+  /** UNAVAILABLE when its writer stays; of those who wait, one is next and the others wait for that one. */
+  async #claim(id: string, ns: string, ref: string): Promise<Opened> {
+    const deadline = Date.now() + patienceMs
+    for (;;) {
+      const holder = this.#opened.get(id)
+      if (holder === undefined) {
+        const { promise: gone, resolve: go } = Promise.withResolvers<void>()
+        const opened: Opened = { ns, ref, sinceMs: Date.now(), gone, go }
+        this.#opened.set(id, opened)
+        return opened
+      }
+      const leftMs = deadline - Date.now()
+      if (leftMs <= 0) this.#refuseSecond(holder)
+      const patience = new AbortController()
+      await Promise.race([holder.gone, sleep(leftMs, undefined, { signal: patience.signal }).catch(() => {})])
+      patience.abort()
+    }
+  }
+
+  #refuseSecond({ ref, sinceMs }: Opened): never {
+    const seconds = ((Date.now() - sinceMs) / 1000).toFixed(1)
+    throw unavailable(`ref ${ref} locked for ${seconds}s (since ${new Date(sinceMs).toISOString()})`)
   }
 
   async #openWriter(ns: string, options: WriterOptions, opened: Opened, release: () => void): Promise<IngestWriter> {
@@ -227,10 +253,14 @@ export class Ingests {
         return info
       },
       closed: async () => {
-        release()
-        if (ingest === undefined) return
-        if (committed || opened.isRevoked) await this.#files.remove(record.internalRef)
-        else await this.#files.noteUpdate(record.internalRef, ingest.updatedAt)
+        try {
+          if (ingest === undefined) return
+          if (committed || opened.isRevoked) await this.#files.remove(record.internalRef)
+          else await this.#files.noteUpdate(record.internalRef, ingest.updatedAt)
+        } finally {
+          // Last: who opens it next reads what was noted.
+          release()
+        }
       },
     }
   }

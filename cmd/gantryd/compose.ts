@@ -34,6 +34,7 @@ import { PluginAdministration } from '#core/plugins/administration.ts'
 import { layerProviders } from '#core/plugins/layer-providers.ts'
 import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
 import { PluginRegistry } from '#core/plugins/registry.ts'
+import { findRuntime } from '#core/plugins/runtimes.ts'
 import { createSupervisor, type Supervisor } from '#core/plugins/supervisor.ts'
 import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
 import { RestartMonitor } from '#core/restart/restart.ts'
@@ -45,7 +46,7 @@ import { LocalTransfers } from '#core/transfer/transfer.ts'
 import type { Config } from './config.ts'
 import { executableFolder, isBuilt, pluginFolders, publishBinary, shimOverrides } from './installation.ts'
 import type { Instance } from './instance.ts'
-import { useOf } from './plugin-use.ts'
+import { runningShims, useOf } from './plugin-use.ts'
 
 /** What is there before the parts are. */
 export interface Foundation {
@@ -113,6 +114,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
     path: process.env.PATH ?? '',
     overrides: shimOverrides(),
     standIns: config.containers.runtimes,
+    registered: (name: string, file: string | undefined) => findRuntime(parts.resolve(t.plugins), name, file),
   }
   const surroundings = {
     address,
@@ -145,6 +147,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       groupId,
       log: log('plugins'),
       logLevel: config.log_level,
+      runningShims: serves => runningShims(serves, { metadata, tasks: parts.resolve(t.tasks) }),
     }),
   )
   add(
@@ -159,7 +162,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         binDirectory: isBuilt ? executableFolder : undefined,
         tables: config.plugins,
         root,
-        inUse: name => useOf(name, { metadata, networks: get(t.networks) }),
+        inUse: name => useOf(name, { metadata, networks: get(t.networks), plugins: get(t.plugins) }),
         log: log('plugins'),
       }),
   )

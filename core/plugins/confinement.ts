@@ -13,6 +13,8 @@ export const defaultCapabilities: Readonly<Record<PluginKind, readonly string[]>
   snapshotter: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP', 'SYS_ADMIN', 'LINUX_IMMUTABLE'],
   // Links, addresses and rules, in namespaces it enters; ports below 1024.
   network: ['CHOWN', 'DAC_OVERRIDE', 'NET_ADMIN', 'NET_RAW', 'NET_BIND_SERVICE', 'SYS_ADMIN', 'SYS_PTRACE'],
+  // A shim is not confined by us: it confines its container.
+  runtime: [],
   // A socket for a group, and files of containers.
   gateway: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'NET_BIND_SERVICE', 'SYS_ADMIN', 'SYS_PTRACE'],
   // Reads sockets that are root's, writes what is its own.

@@ -21,6 +21,8 @@ export interface Surroundings {
   /** Group that may use a gateway's socket as it may use ours; undefined: root alone. */
   readonly groupId?: number | undefined
   readonly logLevel?: LogLevel
+  /** Executables of the shims that run for containers of the runtimes that `serves` says yes to. */
+  readonly runningShims?: (serves: (runtime: string) => boolean) => string[]
 }
 
 /**

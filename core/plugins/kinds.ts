@@ -11,9 +11,10 @@ export interface KindTraits {
   readonly folder: string
   /**
    * `first use`: when a call needs it. `with gantryd`: it calls the core rather than being called, so it starts as soon
-   * as the core serves, is kept up for ever, and ends before the core stops serving.
+   * as the core serves, is kept up for ever, and ends before the core stops serving. `per container`: it is an executable,
+   * run anew for each container, whose processes outlive us (runtime-plugin.ts).
    */
-  readonly starts: 'first use' | 'with gantryd'
+  readonly starts: 'first use' | 'with gantryd' | 'per container'
   /** It is told where the core's API is. */
   readonly callsCore: boolean
 }
@@ -21,6 +22,7 @@ export interface KindTraits {
 export const kindTraits = {
   snapshotter: { folder: 'snapshotters', starts: 'first use', callsCore: false },
   network: { folder: 'networks', starts: 'first use', callsCore: false },
+  runtime: { folder: 'runtimes', starts: 'per container', callsCore: false },
   gateway: { folder: 'gateways', starts: 'with gantryd', callsCore: true },
   'log-sink': { folder: 'log-sinks', starts: 'with gantryd', callsCore: true },
   builder: { folder: 'builders', starts: 'first use', callsCore: true },

@@ -24,7 +24,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { parse } from 'smol-toml'
 import * as z from 'zod'
 import { invalidArgument, messageOf } from '#api/errors/errors.ts'
-import { type PluginKind, pluginKinds } from './kinds.ts'
+import { kindTraits, type PluginKind, pluginKinds } from './kinds.ts'
 import type { Limits, PluginSource } from './spec.ts'
 
 const seconds = z.number().positive().max(86_400).optional()
@@ -58,6 +58,9 @@ const manifestSchema = z
   })
   .refine(({ executable, address }) => (executable === undefined) !== (address === undefined), {
     message: 'needs either "executable" or "address"',
+  })
+  .refine(({ kind, executable }) => kindTraits[kind].starts !== 'per container' || executable?.length === 1, {
+    message: 'a runtime is one executable, without arguments: the shim gets its own',
   })
 
 export interface Manifest {

@@ -13,10 +13,12 @@ import { type Perform, PluginCalls } from './calls.ts'
 import { ExternalPlugin } from './external-plugin.ts'
 import { homeOf, logPathOf, type Surroundings } from './home.ts'
 import { KeptLog } from './kept-log.ts'
+import { kindTraits } from './kinds.ts'
 import type { Leftovers } from './leftovers.ts'
 import { ManagedPlugin } from './managed-plugin.ts'
 import { residentBytes } from './process-memory.ts'
 import { isServing } from './readiness.ts'
+import { RuntimePlugin } from './runtime-plugin.ts'
 import type { PluginSpec } from './spec.ts'
 import type { PluginStatus } from './status.ts'
 import type { StepHook } from './step.ts'
@@ -139,6 +141,8 @@ export class PluginSlot {
     if ('unusable' in source) return new UnusablePlugin(spec, source.unusable, source.state)
     if ('address' in source) return new ExternalPlugin(spec, source.address)
     const { surroundings, timing, leftovers, nextStart } = this.#options
+    if (kindTraits[spec.kind].starts === 'per container')
+      return new RuntimePlugin(spec, source.argv, surroundings.runningShims)
     const home = homeOf(spec, surroundings, this.#generation++)
     const parts = { spec, argv: source.argv, home, timing, leftovers, log: this.#log, kept: this.kept, nextStart }
     return new ManagedPlugin(parts)

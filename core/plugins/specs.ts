@@ -84,6 +84,8 @@ function tableOf(kind: PluginKind, id: string, table: Readonly<Record<string, un
   const { address, disabled = false, ...config } = table
   const where = `[plugins.${kindTraits[kind].folder}.${id}]`
   if (typeof disabled !== 'boolean') throw invalidArgument(`${where}: disabled must be true or false`)
+  if (address !== undefined && kindTraits[kind].starts === 'per container')
+    throw invalidArgument(`${where}: a ${kind} has no address; install it as a folder with an executable`)
   if (address !== undefined && (typeof address !== 'string' || address === ''))
     throw invalidArgument(`${where}: address must be the path of a socket, or host:port`)
   return { where, disabled, address, config }

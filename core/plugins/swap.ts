@@ -16,8 +16,10 @@ import type { Logger } from '#api/log/log.ts'
 import type { CallGate } from './call-gate.ts'
 import { type Surroundings, trialHomeOf } from './home.ts'
 import type { KeptLog } from './kept-log.ts'
+import { kindTraits } from './kinds.ts'
 import type { Leftovers } from './leftovers.ts'
 import { ManagedPlugin, type PluginHome } from './managed-plugin.ts'
+import { tryShim } from './runtime-plugin.ts'
 import { checkAtWork, checkOnTrial } from './sanity.ts'
 import type { PluginSpec } from './spec.ts'
 import type { StepHook } from './step.ts'
@@ -36,6 +38,7 @@ export interface TrialOptions {
 /** Step 1; nothing for a spec that is no program of ours. FAILED_PRECONDITION: what it could not do. */
 export async function tryOut(spec: PluginSpec, options: TrialOptions): Promise<void> {
   if (!('argv' in spec.source)) return
+  if (kindTraits[spec.kind].starts === 'per container') return await tryShim(spec)
   const { surroundings, timing, leftovers, step, log, kept } = options
   const home = trialHomeOf(spec, surroundings)
   const { argv } = spec.source

@@ -177,7 +177,7 @@ async function recordOf(
 
 async function shimPathOf(parts: AdoptParts, bundle: Bundle, container: Container | undefined): Promise<string> {
   const recorded = await readShimPath(bundle)
-  return recorded ?? (await resolveShim(container?.runtime.name ?? 'io.containerd.gantry.v1', parts.shims))
+  return recorded ?? (await resolveShim(container?.runtime.name ?? 'io.containerd.gantry.v1', parts.shims)).path
 }
 
 /** It ended while we were away: its shim's event may have found nobody. */

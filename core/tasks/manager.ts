@@ -36,7 +36,7 @@ import { describeTask } from './process-state.ts'
 import { RunningTask } from './running-task.ts'
 import { runtimeInfo } from './runtime-info.ts'
 import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
-import { runtimeOptions } from './runtime-options.ts'
+import { runtimeOptions, withDefaults } from './runtime-options.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { followShimLog } from './shim-log.ts'
 import { type ShimSurroundings, startShim } from './shim-process.ts'
@@ -102,12 +102,13 @@ export class TaskManagerImpl implements TaskManager {
 
   async create(ns: string, request: CreateTask, signal?: AbortSignal): Promise<Task> {
     const id = request.containerId
-    const container = await this.#parts.containers.get(ns, id)
-    const { name, options = request.options } = container.runtime
+    const record = await this.#parts.containers.get(ns, id)
+    const { name, options = request.options } = record.runtime
     // Only the runtime that made a checkpoint can read it.
     const served = request.checkpoint ? name : servingRuntime(name, options, this.#parts.shims)
     const runtime = request.runtimePath || served
-    const shimPath = await resolveShim(runtime, this.#parts.shims)
+    const { path: shimPath, options: defaults } = await resolveShim(runtime, this.#parts.shims)
+    const container = withDefaults(record, defaults)
     await using undo = new UndoSteps(this.#parts.logger)
     this.#table.reserve(ns, id)
     undo.defer(() => this.#table.release(ns, id))

@@ -24,7 +24,7 @@ export async function runtimeInfo({ shims, environment }: RuntimeInfoParts, ques
   if (!question.typeUrl.endsWith(requestType))
     throw notImplemented(`a runtime is asked by a ${requestType}, not by "${question.typeUrl}"`)
   const { runtimePath, options } = RuntimeRequest.decode(question.value)
-  const shimPath = await resolveShim(servingRuntime(runtimePath, options, shims), shims)
+  const { path: shimPath } = await resolveShim(servingRuntime(runtimePath, options, shims), shims)
   const stdin = options && Any.encode(options).finish()
   const { code, stdout, stderr } = await spawnDetached({
     argv: [shimPath, '-info'],

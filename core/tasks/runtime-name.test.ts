@@ -22,14 +22,13 @@ const plain = await program('path', 'containerd-shim-plain-v1', 0o644)
 const places = { folders: [join(dir, 'bin')], path: `relative:${join(dir, 'path')}` }
 
 test('the last two parts of a name give the executable, beside the daemon first, then in PATH', async () => {
-  assert.equal(await resolveShim('io.containerd.gantry.v1', places), beside)
-  assert.equal(await resolveShim('io.containerd.runc.v2', places), inPath)
-  assert.equal(await resolveShim('gantry.v1', places), beside)
-  assert.equal(await resolveShim(inPath, places), inPath)
-  assert.equal(
-    await resolveShim('gantry.v1', { ...places, overrides: { 'containerd-shim-gantry-v1': inPath } }),
-    inPath,
-  )
+  assert.deepEqual(await resolveShim('io.containerd.gantry.v1', places), { path: beside })
+  assert.deepEqual(await resolveShim('io.containerd.runc.v2', places), { path: inPath })
+  assert.deepEqual(await resolveShim('gantry.v1', places), { path: beside })
+  assert.deepEqual(await resolveShim(inPath, places), { path: inPath })
+  assert.deepEqual(await resolveShim('gantry.v1', { ...places, overrides: { 'containerd-shim-gantry-v1': inPath } }), {
+    path: inPath,
+  })
 })
 
 test('what is no name, or no executable, is refused with it', async () => {

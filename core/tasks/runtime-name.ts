@@ -15,6 +15,15 @@ export interface ShimPlaces {
   overrides?: Readonly<Record<string, string>>
   /** Runtimes by name that are served by another one. */
   standIns?: Readonly<Record<string, string>>
+  /** The shim that is registered under a name, or for the names that lead to `file`; FAILED_PRECONDITION: not to be used. */
+  registered?(name: string, file: string | undefined): Shim | undefined
+}
+
+/** An executable to start a shim by. */
+export interface Shim {
+  readonly path: string
+  /** For containers that bring none. */
+  readonly options?: Any | undefined
 }
 
 /** Values of `BinaryName` that say no more than the runtime's name: none, and the default that dockerd always sends. */
@@ -24,32 +33,49 @@ const plainBinaryNames = ['', 'runc']
  * The runtime that serves a wish: the stand-in of its name, unless its options name an OCI runtime's executable, which
  * only the runtime asked for knows how to call.
  */
-export function servingRuntime(wished: string, options: Any | undefined, { standIns = {} }: ShimPlaces): string {
+export function servingRuntime(wished: string, options: Any | undefined, places: ShimPlaces): string {
+  const { standIns = {} } = places
+  if (registered(wished, places)) return wished
   const standIn = Object.hasOwn(standIns, wished) ? standIns[wished] : undefined
   if (standIn === undefined || options?.typeUrl !== 'containerd.runc.v1.Options') return standIn ?? wished
   return plainBinaryNames.includes(Options.decode(options.value).binaryName) ? standIn : wished
 }
 
 /**
- * `io.containerd.gantry.v1` → `containerd-shim-gantry-v1`, found in the places; an absolute path is itself.
+ * `io.containerd.gantry.v1` → `containerd-shim-gantry-v1`, found in the places; an absolute path is itself; what is
+ * registered goes before.
  * INVALID_ARGUMENT for a name without the form; NOT_FOUND when there is no such executable.
  */
-export async function resolveShim(runtime: string, places: ShimPlaces): Promise<string> {
-  if (isAbsolute(runtime)) return requireExecutable(runtime, runtime)
+export async function resolveShim(runtime: string, places: ShimPlaces): Promise<Shim> {
+  const shim = registered(runtime, places) ?? { path: await findShim(runtime, places) }
+  return { ...shim, path: await requireExecutable(shim.path, runtime) }
+}
+
+function registered(runtime: string, places: ShimPlaces): Shim | undefined {
+  return places.registered?.(runtime, hasForm(runtime) ? shimFileName(runtime) : undefined)
+}
+
+async function findShim(runtime: string, places: ShimPlaces): Promise<string> {
+  if (isAbsolute(runtime)) return runtime
   const file = shimFileName(runtime)
   const override = places.overrides?.[file]
-  if (override) return requireExecutable(override, runtime)
+  if (override) return override
   const folders = [...places.folders, ...places.path.split(delimiter).filter(isAbsolute)]
   for (const folder of folders) if (await isExecutable(join(folder, file))) return join(folder, file)
   throw notFound(`runtime "${runtime}": no executable "${file}" in ${folders.join(', ')}`)
 }
 
+/** Two words or more, joined by dots. */
+function hasForm(runtime: string): boolean {
+  return /\.?[^./]+\.[^./]+$/.test(runtime) && !runtime.includes('/')
+}
+
 export function shimFileName(runtime: string): string {
-  const parts = runtime.split('.')
-  const [name, version] = parts.slice(-2)
-  if (parts.length < 2 || !name || !version || runtime.includes('/'))
-    throw invalidArgument(`runtime "${runtime}" is neither a name such as io.containerd.gantry.v1 nor an absolute path`)
-  return `containerd-shim-${name}-${version}`
+  if (!hasForm(runtime))
+    throw invalidArgument(
+      `runtime "${runtime}" is neither registered, nor a name such as io.containerd.gantry.v1, nor an absolute path`,
+    )
+  return `containerd-shim-${runtime.split('.').slice(-2).join('-')}`
 }
 
 async function requireExecutable(path: string, runtime: string): Promise<string> {

@@ -12,3 +12,12 @@ export function runtimeOptions(
   const asked = request.options
   return asked !== undefined && asked.value.length > 0 ? asked : (container.runtime.options ?? asked)
 }
+
+/** A container that has no wish of its own gets what its runtime was registered with. */
+export function withDefaults<
+  C extends { readonly runtime: { readonly name: string; readonly options?: Any | undefined } },
+>(container: C, defaults: Any | undefined): C {
+  const { name, options } = container.runtime
+  if (defaults === undefined || (options !== undefined && options.value.length > 0)) return container
+  return { ...container, runtime: { name, options: defaults } }
+}

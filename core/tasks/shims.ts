@@ -51,13 +51,13 @@ export class Shims {
     runtime: { name: string; options?: Any | undefined },
     configJson: Uint8Array,
   ): Promise<{ bootstrap: Bootstrap; bundlePath: string }> {
-    const shimPath = await resolveShim(runtime.name, this.#parts.shims)
+    const { path: shimPath, options } = await resolveShim(runtime.name, this.#parts.shims)
     const bundle = this.#bundle(ns, id)
     await claimBundle(bundle)
     try {
       await fillBundle(bundle, configJson, shimPath)
       await this.#followLog(bundle)
-      const bootstrap = await startShim(shimPath, bundle, runtime.options, this.#parts.surroundings)
+      const bootstrap = await startShim(shimPath, bundle, runtime.options ?? options, this.#parts.surroundings)
       await writeBootstrap(bundle, bootstrap)
       return { bootstrap, bundlePath: bundle.path }
     } catch (error) {

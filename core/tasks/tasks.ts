@@ -51,6 +51,8 @@ export interface Task {
   /** Process id of the container's first process on the host. */
   readonly pid: number
   readonly shim: ShimApi
+  /** Executable its shim was started by. */
+  readonly shimPath: string
   /** Settles when the shim died without having been asked to: how the container's first process ended. */
   readonly lost: Promise<Exit>
   /** What the core adds to a further process of a launched container: numbers for its user, standard streams when none are named. */

@@ -14,9 +14,15 @@ export const dockerFiles = { dockerd: '/usr/sbin/dockerd', docker: '/usr/bin/doc
 
 const cgroup = `interop-docker-${process.pid}`
 
+export interface DockerdOptions {
+  /** With its bridge and its iptables, in its own network namespace; without: `none` and `host` alone. */
+  networks?: boolean
+}
+
 export class Dockerd implements AsyncDisposable {
   readonly folder: string
   readonly #containerd: string
+  readonly #options: DockerdOptions
   #process: ChildProcess | undefined
   #log = ''
 
@@ -25,14 +31,15 @@ export class Dockerd implements AsyncDisposable {
     path => !existsSync(path),
   )
 
-  private constructor(folder: string, containerd: string) {
+  private constructor(folder: string, containerd: string, options: DockerdOptions) {
     this.folder = folder
     this.#containerd = containerd
+    this.#options = options
   }
 
   /** `containerd`: the socket. */
-  static async start(containerd: string): Promise<Dockerd> {
-    const dockerd = new Dockerd(await mkdtemp(join(tmpdir(), 'dk-')), containerd)
+  static async start(containerd: string, options: DockerdOptions = {}): Promise<Dockerd> {
+    const dockerd = new Dockerd(await mkdtemp(join(tmpdir(), 'dk-')), containerd, options)
     await writeFile(join(dockerd.folder, 'daemon.json'), '{}')
     try {
       await dockerd.start()
@@ -48,9 +55,11 @@ export class Dockerd implements AsyncDisposable {
     const flags = [
       ...['--containerd', this.#containerd, '--config-file', at('daemon.json'), '--host', this.#host],
       ...['--data-root', at('root'), '--exec-root', at('exec'), '--pidfile', at('pid')],
-      ...['--cgroup-parent', `/${cgroup}`, '--bridge=none', '--iptables=false', '--ip6tables=false'],
+      ...['--cgroup-parent', `/${cgroup}`, '--ip6tables=false'],
+      ...(this.#options.networks ? [] : ['--bridge=none', '--iptables=false']),
     ]
-    const child = spawn('unshare', ['--net', dockerFiles.dockerd, ...flags], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const inOwnNetwork = ['--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', dockerFiles.dockerd, ...flags]
+    const child = spawn('unshare', inOwnNetwork, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
     child.stderr.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-64 * 1024)
@@ -61,8 +70,12 @@ export class Dockerd implements AsyncDisposable {
     }
   }
 
+  get socket(): string {
+    return join(this.folder, 'docker.sock')
+  }
+
   get #host(): string {
-    return `unix://${join(this.folder, 'docker.sock')}`
+    return `unix://${this.socket}`
   }
 
   argv(...args: string[]): string[] {

@@ -25,7 +25,7 @@ export function commitRoutes(parts: ContainerParts): Routes {
     app.post('/commit', async (request, reply) => {
       const query = new Query(request)
       const name = query.text('container')
-      if (name === '') throw badRequest('invalid container reference: repository name must have at least one component')
+      if (name === '') throw badRequest('invalid name or ID supplied: ""')
       const found = await parts.store.get(name)
       const config = { ...found.record.config, ...given(await readJson(request, commitSchema, {})) }
       const pauses = query.flag('pause', true) && found.state.name === 'running'

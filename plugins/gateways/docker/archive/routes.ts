@@ -24,7 +24,8 @@ export function archiveRoutes(parts: ContainerParts): Routes {
   const get = (request: Request) => parts.store.get(pathParameter(request, 'id'))
   return app => {
     app.head('/containers/:id/archive', async (request, reply) => {
-      const [found, path] = [await get(request), wantedPath(request)]
+      const path = wantedPath(request)
+      const found = await get(request)
       await withTree(engine, found, root =>
         orMissing(request, path, async () => {
           using entry = await findEntry(root, path)
@@ -34,13 +35,15 @@ export function archiveRoutes(parts: ContainerParts): Routes {
       return reply.code(200).send()
     })
     app.get('/containers/:id/archive', async (request, reply) => {
-      const [found, path] = [await get(request), wantedPath(request)]
+      const path = wantedPath(request)
+      const found = await get(request)
       await withTree(engine, found, root => orMissing(request, path, () => sendArchive(root, path, reply)))
       publishContainerEvent(engine.events, found, 'archive-path')
       return reply
     })
     app.put('/containers/:id/archive', async (request, reply) => {
-      const [found, path] = [await get(request), wantedPath(request)]
+      const path = wantedPath(request)
+      const found = await get(request)
       const query = new Query(request)
       const body = bodyStream(request)
       if (!body) throw badRequest('no archive in the request')

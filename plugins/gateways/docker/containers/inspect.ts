@@ -1,6 +1,7 @@
 /** `docker inspect` of a container. */
 import type { AttachmentRecord } from '#api/gen/gantry/services/networks/v1/networks.ts'
 import { type ApiVersion, atLeast } from '../http/api-version.ts'
+import { configJson, hostConfigJson } from './config-json.ts'
 import { modeOf } from './create/networks.ts'
 import { endpointJson, portMapJson } from './network-json.ts'
 import type { Health, MountPoint } from './record.ts'
@@ -22,7 +23,8 @@ export interface InspectContext {
 export function inspectJson(found: Found, context: InspectContext): object {
   const { id, name, record, core } = found
   const { config, hostConfig } = record
-  const { paths } = core
+  // Its files are made by its first start.
+  const paths = wasStarted(found) ? core.paths : undefined
   const directory = paths?.logFile.replace(/\/[^/]*$/, '') ?? ''
   return {
     Id: id,
@@ -50,10 +52,10 @@ export function inspectJson(found: Found, context: InspectContext): object {
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: context.execIds.length === 0 ? null : context.execIds,
-    HostConfig: hostConfigJson(hostConfig),
+    HostConfig: hostConfigJson(hostConfig, context.version),
     GraphDriver: { Data: null, Name: core.config?.snapshotter ?? '' },
     ...(context.sizes && { SizeRw: context.sizes.rw, SizeRootFs: context.sizes.rootFs }),
-    Mounts: record.mounts.filter(point => point.Type !== 'tmpfs' || point.Mode === '').map(mountJson),
+    Mounts: record.mounts.filter(isShown).map(mountJson),
     Config: configJson(config, context.version),
     NetworkSettings: networkSettingsJson(found, context),
   }
@@ -77,65 +79,8 @@ function stateJson({ state }: Found, health: Health | undefined): object {
   }
 }
 
-function hostConfigJson(host: Found['record']['hostConfig']): object {
-  const { Cgroup: _, ...rest } = host
-  return {
-    ...rest,
-    Cgroup: '',
-    OomKillDisable: host.OomKillDisable ?? null,
-    MemorySwappiness: host.MemorySwappiness ?? null,
-    PidsLimit: host.PidsLimit ?? null,
-    MaskedPaths: host.MaskedPaths ?? (host.Privileged ? null : defaultMaskedPaths),
-    ReadonlyPaths: host.ReadonlyPaths ?? (host.Privileged ? null : defaultReadonlyPaths),
-  }
-}
-
-/** Docker's defaults, which clients compare with (core/spec/system-paths.ts applies them). */
-const defaultMaskedPaths = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-]
-const defaultReadonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
-
-function configJson(config: Found['record']['config'], version: ApiVersion): object {
-  const {
-    MacAddress,
-    NetworkDisabled,
-    ArgsEscaped,
-    StopTimeout,
-    StopSignal,
-    Healthcheck,
-    Shell,
-    ExposedPorts,
-    ...rest
-  } = config
-  return {
-    ...rest,
-    Labels: rest.Labels ?? {},
-    ...(ExposedPorts && { ExposedPorts }),
-    ...(Healthcheck && { Healthcheck: withoutZeros(Healthcheck) }),
-    ...(MacAddress && !atLeast(version, '1.44') && { MacAddress }),
-    ...(NetworkDisabled && { NetworkDisabled }),
-    ...(ArgsEscaped && { ArgsEscaped }),
-    ...(StopTimeout !== undefined && { StopTimeout }),
-    ...(StopSignal && { StopSignal }),
-    ...(Shell && { Shell }),
-  }
-}
-
-function withoutZeros(object: object): object {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== 0 && value !== null))
-}
+/** Of --tmpfs the configuration tells; of --mount the mounts do. */
+export const isShown = ({ Type, Mode }: MountPoint): boolean => Type !== 'tmpfs' || Mode === ''
 
 export function mountJson(point: MountPoint): object {
   const { Type, Name, Source, Destination, Driver, Mode, RW, Propagation } = point
@@ -183,21 +128,29 @@ function networkSettingsJson(found: Found, context: InspectContext): object {
   }
 }
 
+/** Whether it was ever to run: before, Docker tells nothing of its files and of its networks' ids. */
+export const wasStarted = ({ core, record }: Pick<Found, 'core' | 'record'>): boolean =>
+  core.lastRun?.startedAt !== undefined || record.failure !== undefined
+
 /** By network name: those it is on, or when it does not run, those it will be on. */
-export function networksJson({ id, name, record, core }: Found, { networkIds }: Pick<InspectContext, 'networkIds'>) {
+export function networksJson(
+  { id, name, record, core }: Found,
+  { networkIds, version }: Pick<InspectContext, 'networkIds' | 'version'>,
+) {
   const byName = new Map<string, AttachmentRecord>(core.attachments.map(made => [made.networkName, made]))
   const wished = (core.config?.networks ?? [])
     .map(({ network }) => network)
     .filter(network => !network.startsWith('container:'))
+    // Left by all its networks it is on none: what the core calls `none` then.
+    .filter(network => network !== 'none' || record.hostConfig.NetworkMode === 'none')
   const names = [...new Set([...wished, ...byName.keys()])]
+  const isKnown = wasStarted({ core, record })
   return Object.fromEntries(
     names.map(network => [
       network,
       endpointJson({
-        id,
-        name,
-        network,
-        networkId: networkIds.get(network) ?? '',
+        ...{ id, name, network, version },
+        networkId: isKnown ? (networkIds.get(network) ?? '') : '',
         attachment: byName.get(network),
         wish: record.endpoints[network],
       }),

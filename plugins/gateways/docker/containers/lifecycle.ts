@@ -3,9 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Engine } from '../engine/engine.ts'
-import { conflict, HttpError, notModified, serverError } from '../http/http-error.ts'
+import { conflict, HttpError, notFound, notModified, serverError } from '../http/http-error.ts'
 import { publishContainerEvent } from './actor.ts'
 import type { AttachHub } from './attach-hub.ts'
+import { type DockerRecord, encodeRecord } from './record.ts'
 import { parseSignal, SIGKILL, SIGTERM } from './signals.ts'
 import { isActive, isRunning } from './state.ts'
 import type { ContainerStore, Found } from './store.ts'
@@ -50,8 +51,21 @@ export class Lifecycle {
       await this.#core.tasks.delete({ containerId: id }).catch(() => {})
       // Nobody else will: there is no exit that the core could see.
       if (found.record.hostConfig.AutoRemove) await this.#deleteRecord(id)
+      else await this.#noteFailure(found, messageOf(error))
       throw startFailure(error)
     }
+    if (found.record.failure) await this.#note(found, undefined)
+  }
+
+  async #noteFailure(found: Found, error: string): Promise<void> {
+    await this.#note(found, { error, exitCode: exitCodeOf(error) }).catch(cause => {
+      this.#parts.engine.log.warn({ id: found.id, err: cause }, 'why a container did not start could not be kept')
+    })
+  }
+
+  async #note({ id, record }: Found, failure: DockerRecord['failure']): Promise<void> {
+    const { failure: _, ...rest } = record
+    await this.#core.containers.update({ id, extensions: encodeRecord({ ...rest, ...(failure && { failure }) }) })
   }
 
   async #mountVolumes({ id, record }: Found): Promise<void> {
@@ -114,8 +128,7 @@ export class Lifecycle {
   /** 409 unless it runs. SIGKILL is waited for. */
   async kill(found: Found, signal: string): Promise<void> {
     const number = signal === '' ? SIGKILL : parseSignal(signal)
-    if (!isActive(found.state))
-      throw conflict(`cannot kill container: ${found.name}: container ${found.id} is not running`)
+    if (!isActive(found.state)) throw conflict(`container ${found.id} is not running`)
     const exited = number === SIGKILL ? this.#exit(found.id) : undefined
     await this.#signal(found, number)
     if (exited) await Promise.race([exited, sleep(killMs, undefined, { ref: false })])
@@ -134,7 +147,8 @@ export class Lifecycle {
   }
 
   async unpause(found: Found): Promise<void> {
-    if (found.state.name !== 'paused') throw conflict(`Container ${found.id} is not paused`)
+    // 500 in every version of Docker.
+    if (found.state.name !== 'paused') throw serverError(`Container ${found.id} is not paused`)
     await this.#core.tasks.resume({ containerId: found.id })
   }
 
@@ -183,6 +197,12 @@ export class Lifecycle {
   }
 }
 
+/** What shells answer: 127 for a command that is not there, 126 for one that is none; 128 for all else. */
+function exitCodeOf(error: string): number {
+  if (/executable file not found|no such file or directory/i.test(error)) return 127
+  return /permission denied|is a directory|exec format/i.test(error) ? 126 : 128
+}
+
 /** The CLI reads these words: "executable file not found" is exit code 127, "permission denied" 126. */
 function startFailure(error: unknown): Error {
   if (error instanceof HttpError) return error
@@ -191,6 +211,8 @@ function startFailure(error: unknown): Error {
   const isOfTheCommand = /not found|no such file|permission denied|is a directory|exec format|not a directory/i.test(
     text,
   )
+  const [, network] = /\bnetwork "([^"]*)": not found/.exec(text) ?? []
+  if (network !== undefined) return notFound(`network ${network} not found`, { cause: error })
   if (isGantryError(error, 'ALREADY_EXISTS') || isGantryError(error, 'UNAVAILABLE'))
     return serverError(message, { cause: error })
   return isOfTheCommand ? new HttpError(400, message, { cause: error }) : serverError(message, { cause: error })

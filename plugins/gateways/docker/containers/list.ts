@@ -1,10 +1,10 @@
 /** `docker ps`: which containers, and what of them. */
 import { type ApiVersion, atLeast } from '../http/api-version.ts'
 import { Filters, hasLabel } from '../http/filters.ts'
-import { badRequest } from '../http/http-error.ts'
+import { badRequest, noSuchContainer } from '../http/http-error.ts'
 import type { Query } from '../http/query.ts'
 import { parsePorts } from './create/ports.ts'
-import { mountJson, networksJson } from './inspect.ts'
+import { isShown, mountJson, networksJson } from './inspect.ts'
 import { openPorts, portListJson } from './network-json.ts'
 import type { Health } from './record.ts'
 import { isRunning, statusText } from './state.ts'
@@ -46,7 +46,8 @@ export function parseListWish(query: Query): ListWish {
   for (const health of filters.values('health'))
     if (!healths.includes(health)) throw badRequest(`invalid filter 'health=${health}'`)
   for (const code of filters.values('exited'))
-    if (!/^-?\d+$/.test(code)) throw badRequest(`invalid filter 'exited=${code}'`)
+    if (!/^-?\d+$/.test(code))
+      throw badRequest(`invalid filter 'exited=${code}': strconv.Atoi: parsing "${code}": invalid syntax`)
   const limit = query.integer('limit') ?? 0
   return { all: query.flag('all') || limit > 0, limit: Math.max(0, limit), size: query.flag('size'), filters }
 }
@@ -70,7 +71,7 @@ export function choose(all: readonly Found[], { all: also, limit, filters }: Lis
 function fits(found: Found, filters: Filters, by: Choosing): boolean {
   const { id, name, record, state, core } = found
   const { Labels, ExposedPorts } = record.config
-  const exposed = Object.keys(ExposedPorts ?? {}).flatMap(parsePorts)
+  const exposed = core.attachments.length === 0 ? [] : Object.keys(ExposedPorts ?? {}).flatMap(parsePorts)
   const networks = (core.config?.networks ?? []).map(({ network }) => network)
   return (
     filters.some('id', value => id.startsWith(value)) &&
@@ -113,11 +114,11 @@ function hasPort(ports: readonly { number: number; protocol: string }[], wanted:
   )
 }
 
-/** `before` and `since` name containers of the whole list, which is sorted by age. 400: there is none of that name. */
+/** `before` and `since` name containers of the whole list, which is sorted by age. 404: there is none of that name. */
 function withinBounds(wanted: readonly Found[], all: readonly Found[], filters: Filters): Found[] {
   const placeOf = (reference: string) => {
     const at = all.findIndex(({ id, name }) => name === reference.replace(/^\//, '') || id.startsWith(reference))
-    if (at < 0) throw badRequest(`No such container: ${reference}`)
+    if (at < 0) throw noSuchContainer(reference)
     return at
   }
   const before = Math.max(-1, ...filters.values('before').map(placeOf))
@@ -164,7 +165,7 @@ export function listItemJson(
       ...(record.hostConfig.Annotations && { Annotations: record.hostConfig.Annotations }),
     },
     NetworkSettings: { Networks: networksJson(found, context) },
-    Mounts: record.mounts.filter(point => point.Type !== 'tmpfs').map(mountJson),
+    Mounts: record.mounts.filter(isShown).map(mountJson),
   }
 }
 

@@ -1,6 +1,7 @@
 /** Networks and ports of a container, in Docker's form. */
 import { createHash } from 'node:crypto'
 import type { AttachmentRecord } from '#api/gen/gantry/services/networks/v1/networks.ts'
+import { type ApiVersion, atLeast } from '../http/api-version.ts'
 import type { EndpointWish } from './create/body.ts'
 import { parsePorts } from './create/ports.ts'
 import type { Found } from './store.ts'
@@ -10,6 +11,7 @@ export interface EndpointParts {
   name: string
   network: string
   networkId: string
+  version: ApiVersion
   /** Undefined while it does not run. */
   attachment: AttachmentRecord | undefined
   wish: EndpointWish | undefined
@@ -27,7 +29,8 @@ export interface EndpointJson {
   [member: string]: unknown
 }
 
-export function endpointJson({ id, name, network, networkId, attachment, wish }: EndpointParts): EndpointJson {
+export function endpointJson(parts: EndpointParts): EndpointJson {
+  const { id, name, network, networkId, version, attachment, wish } = parts
   const addresses = (attachment?.result?.ips ?? []).map(({ address, gateway }) => ({ ...splitCidr(address), gateway }))
   const v4 = addresses.find(({ ip }) => !ip.includes(':'))
   const v6 = addresses.find(({ ip }) => ip.includes(':'))
@@ -36,10 +39,10 @@ export function endpointJson({ id, name, network, networkId, attachment, wish }:
   return {
     IPAMConfig: wish?.IPAMConfig ? ipamJson(wish.IPAMConfig) : null,
     Links: wish?.Links ?? null,
-    Aliases: wish?.Aliases ?? null,
+    Aliases: aliasesOf(parts, isNamed),
     MacAddress: inside?.mac ?? wish?.MacAddress ?? '',
     DriverOpts: wish?.DriverOpts ?? null,
-    GwPriority: wish?.GwPriority ?? 0,
+    ...(atLeast(version, '1.48') && { GwPriority: wish?.GwPriority ?? 0 }),
     NetworkID: attachment?.networkId || networkId,
     EndpointID: attachment ? endpointId(id, attachment.networkId) : '',
     Gateway: v4?.gateway ?? '',
@@ -48,8 +51,16 @@ export function endpointJson({ id, name, network, networkId, attachment, wish }:
     IPv6Gateway: v6?.gateway ?? '',
     GlobalIPv6Address: v6?.ip ?? '',
     GlobalIPv6PrefixLen: v6?.prefix ?? 0,
-    DNSNames: isNamed ? [...new Set([name, ...(wish?.Aliases ?? []), id.slice(0, 12)])] : null,
+    ...(atLeast(version, '1.44') && {
+      DNSNames: isNamed ? [...new Set([name, ...(wish?.Aliases ?? []), id.slice(0, 12)])] : null,
+    }),
   }
+}
+
+/** The short id was among them until names had a member of their own. */
+function aliasesOf({ id, version, networkId, wish }: EndpointParts, isNamed: boolean): string[] | null {
+  if (!isNamed || networkId === '' || atLeast(version, '1.45')) return wish?.Aliases ?? null
+  return [...(wish?.Aliases ?? []), id.slice(0, 12)]
 }
 
 function ipamJson({ IPv4Address, IPv6Address, LinkLocalIPs }: NonNullable<EndpointWish['IPAMConfig']>): object {

@@ -55,6 +55,8 @@ export interface DockerRecord {
   mounts: MountPoint[]
   platform: string
   manifestDigest: string
+  /** Why the last start came to nothing; gone with the next one that does not. */
+  failure?: { error: string; exitCode: number }
 }
 
 export function encodeRecord(record: DockerRecord): Record<string, Any> {

@@ -8,7 +8,6 @@ import type { Found } from './store.ts'
 /** 400 and 409 in Docker's words. */
 export async function renameContainer({ engine, store }: ContainerParts, found: Found, wish: string): Promise<void> {
   const name = wish.replace(/^\//, '')
-  if (name === '') throw badRequest('Neither old nor new names may be empty')
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
     throw badRequest(
       `Error when allocating new name: Invalid container name (${wish}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,

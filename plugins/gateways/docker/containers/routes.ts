@@ -2,15 +2,17 @@
 
 import { atLeast } from '../http/api-version.ts'
 import { readJson } from '../http/body.ts'
-import { HttpError, notFound } from '../http/http-error.ts'
+import { badRequest, HttpError, serverError } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
 import { pathParameter, type Request, type Routes } from '../http/routes.ts'
 import type { ContainerParts } from './containers.ts'
 import { createSchema } from './create/body.ts'
 import { createContainer } from './create/create.ts'
+import type { StopOptions } from './lifecycle.ts'
 import { pruneContainers } from './prune.ts'
 import { inspectContainer, listContainers } from './queries.ts'
 import { renameContainer } from './rename.ts'
+import { parseSignal } from './signals.ts'
 import { topOf } from './top.ts'
 import { updateContainer } from './update/update.ts'
 import { parseCondition } from './waiting.ts'
@@ -25,8 +27,9 @@ export function containerRoutes(parts: ContainerParts): Routes {
     )
     app.post('/containers/create', async (request, reply) => {
       const query = new Query(request)
-      const body = await readJson(request, createSchema)
-      const wish = { name: query.text('name'), platform: query.text('platform') }
+      const body = await readJson(request, createSchema.nullable())
+      if (body === null) throw badRequest('config cannot be empty in order to create a container')
+      const wish = { name: query.text('name'), platform: query.text('platform'), version: request.apiVersion }
       return reply.code(201).send(await createContainer(parts, body, wish))
     })
     app.post('/containers/:id/start', async (request, reply) => {
@@ -34,15 +37,16 @@ export function containerRoutes(parts: ContainerParts): Routes {
       return reply.code(204).send()
     })
     app.post('/containers/:id/stop', async (request, reply) => {
-      await lifecycle.stop(await get(request), stopOptions(request))
+      const options = stopOptions(request)
+      await lifecycle.stop(await get(request), options)
       return reply.code(204).send()
     })
     app.post('/containers/:id/restart', async (request, reply) => {
-      await lifecycle.restart(await get(request), stopOptions(request))
+      await restart(parts, pathParameter(request, 'id'), stopOptions(request))
       return reply.code(204).send()
     })
     app.post('/containers/:id/kill', async (request, reply) => {
-      await lifecycle.kill(await get(request), new Query(request).text('signal'))
+      await kill(parts, pathParameter(request, 'id'), new Query(request).text('signal'))
       return reply.code(204).send()
     })
     app.post('/containers/:id/pause', async (request, reply) => {
@@ -54,10 +58,12 @@ export function containerRoutes(parts: ContainerParts): Routes {
       return reply.code(204).send()
     })
     app.post('/containers/:id/rename', async (request, reply) => {
-      await renameContainer(parts, await get(request), new Query(request).text('name'))
+      const name = new Query(request).text('name')
+      if (name === '') throw badRequest('Neither old nor new names may be empty')
+      await renameContainer(parts, await get(request), name)
       return reply.code(204).send()
     })
-    app.post('/containers/:id/update', async request => updateContainer(parts, await get(request), request))
+    app.post('/containers/:id/update', async request => updateContainer(parts, pathParameter(request, 'id'), request))
     app.post('/containers/:id/resize', async (request, reply) => {
       const [height, width] = windowSize(request)
       const found = await get(request)
@@ -71,7 +77,8 @@ export function containerRoutes(parts: ContainerParts): Routes {
     app.delete('/containers/:id', async (request, reply) => {
       const query = new Query(request)
       const found = await get(request)
-      if (query.flag('link')) throw notFound(`no such link: ${pathParameter(request, 'id')}`)
+      // Links of Docker's old kind have no names of their own here; 500 is Docker's.
+      if (query.flag('link')) throw serverError('Conflict, cannot remove the default link name of the container')
       await lifecycle.remove(found, { force: query.flag('force'), volumes: query.flag('v') })
       return reply.code(204).send()
     })
@@ -93,7 +100,7 @@ export function containerRoutes(parts: ContainerParts): Routes {
         >)
         reply.raw.flushHeaders()
         const answer = await exit.then(
-          StatusCode => ({ StatusCode }),
+          StatusCode => ({ ...(!atLeast(request.apiVersion, '1.42') && { Error: null }), StatusCode }),
           (error: Error) => ({ Error: { Message: error.message }, StatusCode: -1 }),
         )
         if (!gone.signal.aborted) reply.raw.end(`${JSON.stringify(answer)}\n`)
@@ -101,6 +108,27 @@ export function containerRoutes(parts: ContainerParts): Routes {
       }
       return { StatusCode: await exit }
     })
+  }
+}
+
+/** Docker says what it was about, whatever went wrong; the signal is looked at before the container. */
+async function kill({ store, lifecycle }: ContainerParts, reference: string, signal: string): Promise<void> {
+  if (!/^[1-9]\d*$/.test(signal) && signal !== '') parseSignal(signal)
+  try {
+    await lifecycle.kill(await store.get(reference), signal)
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error
+    throw new HttpError(error.status, `cannot kill container: ${reference}: ${error.message}`, { cause: error })
+  }
+}
+
+async function restart({ store, lifecycle }: ContainerParts, reference: string, options: StopOptions): Promise<void> {
+  const found = await store.get(reference)
+  try {
+    await lifecycle.restart(found, options)
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error
+    throw serverError(`Cannot restart container ${reference}: ${error.message}`, { cause: error })
   }
 }
 

@@ -10,7 +10,8 @@ export function parseSignal(text: string): number {
   if (/^\d+$/.test(text)) {
     const number = Number(text)
     if (number >= 1 && number <= realTimeLast) return number
-    throw badRequest(`Invalid signal: ${text}`)
+    if (number === 0) throw badRequest(`Invalid signal: ${text}`)
+    throw badRequest(`the linux daemon does not support signal ${text}`)
   }
   const name = text.toUpperCase().replace(/^SIG/, '')
   const [, base, sign, offset = '0'] = /^(RTMIN|RTMAX)(?:([+-])(\d+))?$/.exec(name) ?? []

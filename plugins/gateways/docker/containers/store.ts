@@ -33,6 +33,7 @@ export class ContainerStore implements EngineContainers {
   /** Docker's 404, and its 400 for a prefix that several ids have. */
   async get(reference: string): Promise<Found> {
     const wanted = reference.replace(/^\//, '')
+    if (wanted === '') throw badRequest('invalid name or ID supplied: ""')
     try {
       return found(await this.#core.containers.inspect({ id: wanted }))
     } catch (error) {
@@ -86,7 +87,12 @@ function compareCreated(a: Found, b: Found): number {
 function found(core: InspectResponse): Found {
   const record = decodeRecord(core.extensions) ?? foreignRecord(core)
   const { id = '', name = '' } = core.config ?? {}
-  return { id, name: name || id.slice(0, 12), record, core, state: stateOf(core) }
+  return { id, name: name || id.slice(0, 12), record, core, state: withFailure(stateOf(core), record) }
+}
+
+/** A start that came to nothing leaves its reason, and the exit code that shells have for it. */
+function withFailure(state: ContainerState, { failure }: DockerRecord): ContainerState {
+  return failure && (state.name === 'created' || state.name === 'exited') ? { ...state, ...failure } : state
 }
 
 function summary({ id, name, record, core, state }: Found): ContainerSummary {

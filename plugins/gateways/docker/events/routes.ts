@@ -20,7 +20,7 @@ async function sendEvents(log: EventLog, request: Request, reply: Reply): Promis
   const fits = eventFilter(query)
   const [since, until] = [timeOf(query, 'since'), timeOf(query, 'until')]
   if (since !== undefined && until !== undefined && since > until)
-    throw badRequest('`since` cannot be after `until`: the first is later than the last')
+    throw badRequest(`\`since\` time (${query.text('since')}) cannot be after \`until\` time (${query.text('until')})`)
   reply.hijack()
   const response = reply.raw
   response.writeHead(200, { ...headersOf(reply), 'Content-Type': 'application/json' })

@@ -5,7 +5,7 @@ import { publishContainerEvent } from '../containers/actor.ts'
 import type { ContainerStore, Found } from '../containers/store.ts'
 import type { CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
-import { badRequest, conflict, HttpError } from '../http/http-error.ts'
+import { conflict, HttpError } from '../http/http-error.ts'
 import type { Hijacked } from '../http/upgrade.ts'
 import { parseDetachKeys } from '../streams/detach-keys.ts'
 import { endGently, join } from '../streams/join.ts'
@@ -37,12 +37,11 @@ export class Execs {
     this.#parts.engine.core.tasks.deleteProcess({ containerId, execId }).catch(() => {})
   }
 
-  /** 409 unless the container runs; 400 without a command. Nothing is started. */
+  /** 409 unless the container runs. Nothing is started. */
   create(found: Found, wish: ExecWish): string {
     if (found.state.name === 'paused')
       throw conflict(`Container ${found.id} is paused, unpause the container before exec`)
     if (found.state.name !== 'running') throw conflict(`container ${found.id} is not running`)
-    if ((wish.Cmd?.length ?? 0) === 0) throw badRequest('No exec command specified')
     parseDetachKeys(wish.DetachKeys)
     const { id } = this.table.add(randomBytes(32).toString('hex'), found.id, wish)
     publishContainerEvent(this.#parts.engine.events, found, `exec_create: ${wish.Cmd?.join(' ')}`, { execID: id })

@@ -4,6 +4,7 @@ import type { ContainerParts } from '../containers/containers.ts'
 import { windowSize } from '../containers/routes.ts'
 import { atLeast } from '../http/api-version.ts'
 import { readJson } from '../http/body.ts'
+import { badRequest } from '../http/http-error.ts'
 import { pathParameter, type Request, type Routes } from '../http/routes.ts'
 import { hijack } from '../http/upgrade.ts'
 import { execSchema, execStartSchema } from './body.ts'
@@ -14,13 +15,14 @@ export function execRoutes(parts: ContainerParts): Routes {
   const exec = (request: Request) => execs.table.get(pathParameter(request, 'id'))
   return app => {
     app.post('/containers/:id/exec', async (request, reply) => {
-      const found = await parts.store.get(pathParameter(request, 'id'))
       const wish = await readJson(request, execSchema)
+      if ((wish.Cmd?.length ?? 0) === 0) throw badRequest('No exec command specified')
+      const found = await parts.store.get(pathParameter(request, 'id'))
       return reply.code(201).send({ Id: execs.create(found, wish) })
     })
     app.post('/exec/:id/start', async (request, reply) => {
-      const chosen = exec(request)
       const { Detach } = await readJson(request, execStartSchema, {})
+      const chosen = exec(request)
       execs.checkStart(chosen)
       if (Detach) {
         await execs.startDetached(chosen)

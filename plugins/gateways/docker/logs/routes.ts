@@ -27,8 +27,10 @@ interface LogsWish {
 export function logRoutes(parts: ContainerParts): Routes {
   return app => {
     app.get('/containers/:id/logs', async (request, reply) => {
-      const wish = parseLogsWish(new Query(request))
+      const query = new Query(request)
+      checkStreams(query)
       const found = await parts.store.get(pathParameter(request, 'id'))
+      const wish = parseLogsWish(query)
       const path = found.core.paths?.logFile ?? ''
       if (path === '') throw notImplemented('configured logging driver does not support reading')
       const gone = new AbortController()
@@ -59,9 +61,14 @@ async function endOf(parts: ContainerParts, found: Found, signal: AbortSignal): 
 }
 
 /** 400 in Docker's words. */
+function checkStreams(query: Query): void {
+  if (!query.flag('stdout') && !query.flag('stderr'))
+    throw badRequest('Bad parameters: you must choose at least one stream')
+}
+
+/** 400 in Docker's words. */
 function parseLogsWish(query: Query): LogsWish {
   const [stdout, stderr] = [query.flag('stdout'), query.flag('stderr')]
-  if (!stdout && !stderr) throw badRequest('Bad parameters: you must choose at least one stream')
   const tail = query.text('tail')
   return {
     ...{

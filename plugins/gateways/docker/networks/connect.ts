@@ -87,7 +87,11 @@ export async function disconnect(
   { Container, Force }: z.output<typeof disconnectSchema>,
 ): Promise<void> {
   const container = await engine.containers.find(Container ?? '')
-  const network = await findNetwork(engine.core, text)
+  const network = await findNetwork(engine.core, text).catch(error => {
+    // Of a container that does not run Docker looks at its own list alone.
+    if (container.state === 'running' || !(error instanceof HttpError)) throw error
+    throw serverError(`container ${container.id} is not connected to the network ${text}`, { cause: error })
+  })
   const id = network.network?.id ?? ''
   const isMember =
     network.attachments.some(({ containerId }) => containerId === container.id) ||

@@ -21,6 +21,7 @@ export const networkRoutes = (app: App, engine: Engine): void => {
   })
   app.post('/networks/prune', request => pruneNetworks(engine, new Query(request)))
   app.get('/networks/:id', async request => {
+    checkVerbose(new Query(request))
     const record = await findNetwork(engine.core, pathParameter(request, 'id'))
     return describeNetwork(record, request.apiVersion, await engine.containers.list())
   })
@@ -36,6 +37,13 @@ export const networkRoutes = (app: App, engine: Engine): void => {
     await disconnect(engine, pathParameter(request, 'id'), await readJson(request, disconnectSchema))
     return reply.code(200).send()
   })
+}
+
+/** What it adds is of swarms; 400 in Docker's words. */
+function checkVerbose(query: Query): void {
+  const text = query.text('verbose')
+  if (!/^(|1|t|true|0|f|false)$/i.test(text))
+    throw badRequest(`invalid value for verbose: ${text}: strconv.ParseBool: parsing "${text}": invalid syntax`)
 }
 
 const knownFilters = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type']

@@ -7,8 +7,9 @@ import { Metrics as MetricsV2 } from '#api/gen/io/containerd/cgroups/v2/metrics.
 
 export interface CpuSample {
   cpu_usage: { total_usage: number; percpu_usage?: number[]; usage_in_kernelmode: number; usage_in_usermode: number }
-  system_cpu_usage: number
-  online_cpus: number
+  /** Both are left out of the sample of a container that does not run. */
+  system_cpu_usage?: number
+  online_cpus?: number
   throttling_data: { periods: number; throttled_periods: number; throttled_time: number }
 }
 
@@ -57,8 +58,6 @@ export const emptySample: Sample = {
   storage_stats: {},
   cpu_stats: {
     cpu_usage: { total_usage: 0, usage_in_kernelmode: 0, usage_in_usermode: 0 },
-    system_cpu_usage: 0,
-    online_cpus: 0,
     throttling_data: { periods: 0, throttled_periods: 0, throttled_time: 0 },
   },
   memory_stats: {},

@@ -89,8 +89,8 @@ type LimitName =
 
 function checkCpu({ NanoCpus, CpuPeriod, CpuQuota, CpusetCpus, CpusetMems, BlkioWeight }: Pick<HostConfig, LimitName>) {
   if (NanoCpus > 0 && CpuPeriod > 0)
-    throw badRequest('Conflicting options: Nano CPUs and CPU Period cannot both be set.')
-  if (NanoCpus > 0 && CpuQuota > 0) throw badRequest('Conflicting options: Nano CPUs and CPU Quota cannot both be set.')
+    throw badRequest('Conflicting options: Nano CPUs and CPU Period cannot both be set')
+  if (NanoCpus > 0 && CpuQuota > 0) throw badRequest('Conflicting options: Nano CPUs and CPU Quota cannot both be set')
   const cpus = availableParallelism()
   if (NanoCpus < 0 || NanoCpus > cpus * 1e9)
     throw badRequest(`Range of CPUs is from 0.01 to ${cpus}.00, as there are only ${cpus} CPUs available`)
@@ -98,7 +98,8 @@ function checkCpu({ NanoCpus, CpuPeriod, CpuQuota, CpusetCpus, CpusetMems, Blkio
     throw badRequest('CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)')
   if (CpuQuota > 0 && CpuQuota < 1000) throw badRequest('CPU cfs quota can not be less than 1ms (i.e. 1000)')
   for (const [name, value] of Object.entries({ cpus: CpusetCpus, mems: CpusetMems }))
-    if (!/^(\d+(-\d+)?(,\d+(-\d+)?)*)?$/.test(value)) throw badRequest(`Invalid value ${value} for cpuset ${name}`)
+    if (!/^(\d+(-\d+)?(,\d+(-\d+)?)*)?$/.test(value))
+      throw badRequest(`Invalid value ${value} for cpuset ${name}: invalid format: ${value}`)
   if (BlkioWeight !== 0 && (BlkioWeight < 10 || BlkioWeight > 1000))
     throw badRequest('Range of blkio weight is from 10 to 1000')
 }

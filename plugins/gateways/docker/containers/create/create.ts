@@ -1,10 +1,13 @@
 /** `POST /containers/create`. */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { hostname } from 'node:os'
 import type * as z from 'zod'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { now } from '#api/types/clock.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ResolvedImage } from '../../engine/images.ts'
+import { type ApiVersion, atLeast } from '../../http/api-version.ts'
 import { badRequest, conflict, notFound } from '../../http/http-error.ts'
 import { publishContainerEvent } from '../actor.ts'
 import { type DockerRecord, encodeRecord, type MountPoint } from '../record.ts'
@@ -36,32 +39,32 @@ export type CreateBody = z.output<typeof createSchema>
 export async function createContainer(
   parts: CreateParts,
   body: CreateBody,
-  { name, platform }: { name: string; platform: string },
+  { name, platform, version }: { name: string; platform: string; version: ApiVersion },
 ): Promise<Created> {
-  const wanted = name.replace(/^\//, '')
-  if (wanted !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(wanted))
-    throw badRequest(`Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
   const { HostConfig: hostWish, NetworkingConfig, ...wish } = body
   if (wish.Image === '') throw badRequest('no image specified')
-  const host = completeHost(hostWish ?? hostConfigSchema.parse({}))
+  const host = completeHost(hostWish ?? hostConfigSchema.parse({}), version)
   checkConfig(wish)
   checkHostConfig(host)
   const image = await parts.engine.images.resolve(wish.Image, platform || undefined)
+  const wanted = name.replace(/^\//, '')
+  if (wanted !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(wanted))
+    throw badRequest(`Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`)
   const id = randomBytes(32).toString('hex')
   const config = mergeImage(completeHostname(wish, host, id), image.config)
   checkConfig(config)
   const resolved = await resolveReferences(parts.store, host)
   const mounts = await resolveMounts(mountParts(parts), config, host)
-  const record = recordOf({
-    config,
-    host,
-    image,
-    mounts,
-    endpoints: endpointsOf(NetworkingConfig?.EndpointsConfig ?? {}),
-  })
-  const warnings = await recordContainer(parts, { id, wanted, record, image, host: resolved, platform })
-  if (mounts.some(({ Type }) => Type === 'volume')) await fillVolumes(parts, id)
-  return { Id: id, Warnings: warnings }
+  const endpoints = endpointsOf(NetworkingConfig?.EndpointsConfig ?? {})
+  const record = recordOf({ config, host, image, mounts, endpoints })
+  try {
+    const warnings = await recordContainer(parts, { id, wanted, record, image, host: resolved, platform })
+    if (mounts.some(({ Type }) => Type === 'volume')) await fillVolumes(parts, id)
+    return { Id: id, Warnings: warnings }
+  } catch (error) {
+    await parts.engine.volumes.removeAnonymous(mounts.flatMap(point => (point.anonymous ? [point.Name ?? ''] : [])))
+    throw error
+  }
 }
 
 /** A container whose volumes could not be filled is not there. */
@@ -123,13 +126,27 @@ async function translateFailure(store: ContainerStore, error: unknown, name: str
   return error
 }
 
+/** Of cgroup v1 and of hybrid hosts the host's; of v2 one of its own. */
+const defaultCgroupMode = existsSync('/sys/fs/cgroup/cgroup.controllers') ? 'private' : 'host'
+
+/** Whoever sees the host's processes has no SELinux label of its own. */
+function securityOptions({ SecurityOpt, Privileged, PidMode, IpcMode }: HostConfig): string[] | null {
+  const isOpen = Privileged || PidMode === 'host' || IpcMode === 'host'
+  const isTold = (SecurityOpt ?? []).some(option => option.startsWith('label'))
+  return isOpen && !isTold ? [...(SecurityOpt ?? []), 'label=disable'] : SecurityOpt
+}
+
 /** What Docker fills in. */
-function completeHost(host: HostConfig): HostConfig {
+function completeHost(host: HostConfig, version: ApiVersion): HostConfig {
   return {
     ...host,
     NetworkMode: host.NetworkMode || 'default',
-    IpcMode: host.IpcMode || 'private',
-    CgroupnsMode: host.CgroupnsMode,
+    IpcMode: host.IpcMode || (atLeast(version, '1.40') ? 'private' : 'shareable'),
+    CgroupnsMode: host.CgroupnsMode || defaultCgroupMode,
+    SecurityOpt: securityOptions(host),
+    OomKillDisable: host.OomKillDisable ?? false,
+    PidsLimit: (host.PidsLimit ?? 0) > 0 ? host.PidsLimit : undefined,
+    MemorySwap: host.MemorySwap || Math.max(0, host.Memory) * 2,
     ShmSize: host.ShmSize || 64 * 1024 * 1024,
     Runtime: host.Runtime || 'runc',
     RestartPolicy: host.RestartPolicy ?? { Name: 'no', MaximumRetryCount: 0 },
@@ -143,7 +160,8 @@ function completeHostname(config: Config, host: HostConfig, id: string): Config 
   if (config.Hostname !== '' && mode.startsWith('container:'))
     throw badRequest('conflicting options: hostname and the network mode')
   const hasOwn = mode !== 'host' && !mode.startsWith('container:') && host.UTSMode !== 'host'
-  return { ...config, Hostname: config.Hostname || (hasOwn ? id.slice(0, 12) : '') }
+  const inherited = mode === 'host' ? hostname() : ''
+  return { ...config, Hostname: config.Hostname || (hasOwn ? id.slice(0, 12) : inherited) }
 }
 
 /** `container:NAME` becomes `container:ID`: names change hands. */

@@ -102,7 +102,7 @@ async function fromVolume(parts: MountParts, wish: VolumeWish, use: VolumeUse): 
     Source: volume.mountpoint,
     Destination: destination,
     Driver: volume.driver,
-    Mode: mode || (wish.name === '' || mode === '' ? '' : 'z'),
+    Mode: mode || (wish.name === '' ? '' : 'z'),
     RW: !readOnly,
     Propagation: '',
     ...(wish.name === '' && { anonymous: true }),

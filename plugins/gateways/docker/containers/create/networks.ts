@@ -30,7 +30,10 @@ export function attachments(
   host: HostConfig,
 ): Input<NetworkAttachment>[] {
   if (mode === 'none' || mode === 'host' || mode.startsWith('container:')) return [{ network: mode }]
-  const names = [mode, ...Object.keys(endpoints).filter(network => network !== mode)]
+  const wished = Object.keys(endpoints)
+  // What is asked for by name takes the place of the mode, which may be nothing but a default.
+  const hasMode = wished.length === 0 || wished.includes(mode)
+  const names = [...(hasMode ? [mode] : []), ...wished.filter(network => network !== mode)]
   const ports = publishedPorts(config, host)
   return names.map((network, index) => {
     const wish = endpoints[network]

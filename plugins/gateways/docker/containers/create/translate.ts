@@ -52,7 +52,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     seccompProfile: security.seccompProfile,
     noNewPrivileges: security.noNewPrivileges,
     pidMode: host.PidMode,
-    ipcMode: ['shareable', 'private', 'none'].includes(host.IpcMode) ? '' : host.IpcMode,
+    ipcMode: host.IpcMode,
     utsMode: host.UTSMode,
     cgroupMode: host.CgroupnsMode,
     userMode: host.UsernsMode,

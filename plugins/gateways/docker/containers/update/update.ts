@@ -7,20 +7,24 @@ import { badRequest, conflict } from '../../http/http-error.ts'
 import type { Request } from '../../http/routes.ts'
 import { publishContainerEvent } from '../actor.ts'
 import type { ContainerParts } from '../containers.ts'
-import { type HostConfig, resourceShape, restartPolicySchema } from '../create/body.ts'
+import { type HostConfig, hostConfigSchema, resourceShape, restartPolicySchema } from '../create/body.ts'
 import { checkLimits, checkRestart } from '../create/check.ts'
 import { modeOf } from '../create/networks.ts'
 import { translate } from '../create/translate.ts'
 import { encodeRecord } from '../record.ts'
 import { isRunning } from '../state.ts'
 import type { Found } from '../store.ts'
+import { checkConflicts } from './conflicts.ts'
 import { linuxResources } from './linux-resources.ts'
 
 const updateSchema = z.object({ ...resourceShape, RestartPolicy: optionalObject(restartPolicySchema) })
 type UpdateWish = z.output<typeof updateSchema>
 
-export async function updateContainer(parts: ContainerParts, found: Found, request: Request): Promise<object> {
+export async function updateContainer(parts: ContainerParts, reference: string, request: Request): Promise<object> {
   const wish = await readJson(request, updateSchema)
+  checkLimits({ ...hostConfigSchema.parse({}), ...wish })
+  const found = await parts.store.get(reference)
+  checkConflicts(found.id, found.record.hostConfig, wish)
   const hostConfig = merged(found.record.hostConfig, wish)
   checkLimits(hostConfig)
   checkRestart(wish.RestartPolicy, found.record.hostConfig.AutoRemove)

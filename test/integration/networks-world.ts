@@ -37,10 +37,12 @@ export class PluginProcess implements AsyncDisposable {
   readonly client: Client<typeof NetworkPluginServiceDefinition>
   readonly #root: string
   readonly #instance: string
+  readonly #netns: string | undefined
   readonly #channel: Channel
   #child: ChildProcess | undefined
 
-  constructor(root: string, instance: string) {
+  constructor(root: string, instance: string, netns?: string) {
+    this.#netns = netns
     this.#root = root
     this.#instance = instance
     this.#channel = connect(`unix:${root}/s`)
@@ -56,7 +58,8 @@ export class PluginProcess implements AsyncDisposable {
   async start(): Promise<void> {
     const place = ['--address', `${this.#root}/s`, '--root', `${this.#root}/root`, '--instance', this.#instance]
     rmSync(`${this.#root}/s`, { force: true })
-    this.#child = spawn(process.execPath, [bridgeMain, ...place, '--log-level', 'error'], {
+    const [program = '', ...rest] = [...enter(this.#netns), process.execPath, bridgeMain]
+    this.#child = spawn(program, [...rest, ...place, '--log-level', 'error'], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
     await until(() => this.plugin.status().then(() => true, isNotUnavailable), 60_000)
@@ -136,9 +139,10 @@ export class World implements AsyncDisposable {
     return path
   }
 
-  async plugin(instance: string): Promise<PluginProcess> {
+  /** `netns`: the host that it runs on; absent: this one. */
+  async plugin(instance: string, netns?: string): Promise<PluginProcess> {
     const root = mkdtempSync(join(this.dir, 'p-'))
-    const plugin = new PluginProcess(root, instance)
+    const plugin = new PluginProcess(root, instance, netns)
     this.#plugins.push(plugin)
     await plugin.start()
     return plugin

@@ -27,7 +27,8 @@ export async function list(session: Session, flags: { quiet?: boolean }): Promis
 interface CreateFlags {
   driver: string
   subnet: string[]
-  gateway?: string
+  gateway: string[]
+  ipRange: string[]
   mtu?: string
   ipv4: boolean
   ipv6: boolean
@@ -37,7 +38,7 @@ interface CreateFlags {
 }
 
 export async function create(session: Session, flags: CreateFlags, name: string): Promise<void> {
-  const subnets = flags.subnet.map((cidr, index) => ({ cidr, gateway: index === 0 ? (flags.gateway ?? '') : '' }))
+  const subnets = subnetsOf(flags)
   const { network } = await session.client(NetworksServiceDefinition).create({
     name,
     driver: flags.driver,
@@ -50,6 +51,16 @@ export async function create(session: Session, flags: CreateFlags, name: string)
     labels: parsePairs(flags.label, '--label'),
   })
   console.log(network?.network?.id ?? '')
+}
+
+/** A gateway and a range belong to the first subnet of their family; INVALID_ARGUMENT: there is none. */
+function subnetsOf({ subnet, gateway, ipRange }: Pick<CreateFlags, 'subnet' | 'gateway' | 'ipRange'>) {
+  const is6 = (text: string) => text.includes(':')
+  const first = (text: string) => subnet.findIndex(cidr => is6(cidr) === is6(text))
+  const stray = [...gateway, ...ipRange].find(text => first(text) < 0)
+  if (stray !== undefined) throw invalidArgument(`"${stray}" lies in no --subnet: give the subnet too`)
+  const at = (texts: readonly string[], index: number) => texts.find(text => first(text) === index) ?? ''
+  return subnet.map((cidr, index) => ({ cidr, gateway: at(gateway, index), range: at(ipRange, index) }))
 }
 
 function mtuBytes(text: string): number {

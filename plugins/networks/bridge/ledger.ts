@@ -17,6 +17,8 @@ export interface NetworkRow {
   readonly asked: Network
   /** Link name. */
   readonly bridge: string
+  /** Link name of what joins it to other hosts, if it spans several. */
+  readonly overlay?: string
   /** By subnet: the address given out last; the next search begins behind it. */
   readonly cursors: Readonly<Record<string, string>>
 }

@@ -16,6 +16,11 @@ export function vethPrefix(instance: string): string {
   return `${linkPrefix(instance)}v`
 }
 
+/** Joins a bridge to those of other hosts. */
+export function overlayName(instance: string, sequence: number): string {
+  return `${linkPrefix(instance)}x${sequence.toString(36)}`
+}
+
 /** Eight of the fifteen characters a link's name may have. */
 export function linkPrefix(instance: string): string {
   return `gt${instance.slice(0, 6)}`

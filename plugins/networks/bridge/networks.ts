@@ -12,8 +12,9 @@ import { ensureBridge, foreignLink, mtuOfDefaultRoute, removeBridge } from './br
 import { type BridgeConfig, privatePrefix, type SubnetPool } from './config.ts'
 import { hasIpv6 } from './host-settings.ts'
 import { describe, type Ledger, type NetworkRow } from './ledger.ts'
-import { bridgeAlias, bridgeName } from './names.ts'
+import { bridgeAlias, bridgeName, overlayName } from './names.ts'
 import { readOptions } from './options.ts'
+import { ensureOverlay, overlayMtu, refuseLoop, removeOverlay } from './overlay.ts'
 import { checkedSubnet, checkTogether, freeSubnet, planOf, type TakenSubnet } from './subnets.ts'
 
 /** The gantryd with the default root and state: it alone may have names that people expect. */
@@ -90,7 +91,7 @@ export class BridgeNetworks {
 
   /** The network whose bridge has that name, while it is (or is being) made; undefined: none of ours. */
   withBridge(name: string): string | undefined {
-    const row = this.#ledger.networks().find(({ bridge }) => bridge === name)
+    const row = this.#ledger.networks().find(({ bridge, overlay }) => bridge === name || overlay === name)
     return row && this.#bridges.has(row.network.id) ? row.network.id : undefined
   }
 
@@ -103,6 +104,7 @@ export class BridgeNetworks {
     return planOf(row.network.subnets).every(({ gateway }) => own.includes(gateway))
   }
 
+    if (row.overlay && (await findLink(row.overlay))?.master !== link.index) return false
   /** Told when the kernel does not know a bridge any more. */
   forget(id: string): void {
     this.#bridges.delete(id)
@@ -117,7 +119,20 @@ export class BridgeNetworks {
 
   async #makeBoth(row: NetworkRow): Promise<LinkInfo> {
     await this.#firewall.addNetwork(firewallNetwork(row))
-    return await ensureBridge(row, this.#env.instance, this.#env.log)
+    this.#env.step('network in the rules')
+    const link = await ensureBridge(row, this.#env)
+    await this.#span(row, link)
+    return link
+  }
+
+  /** Joins the bridge to those of the network's other hosts. */
+  async #span({ network, overlay: name }: NetworkRow, bridge: LinkInfo): Promise<void> {
+    const { overlay, intraTraffic } = readOptions(network)
+    if (overlay === undefined || name === undefined) return
+    const alias = bridgeAlias(this.#env.instance, network.id)
+    const wanted = { name, alias, bridge: bridge.index, mtu: network.mtu, isolated: !intraTraffic }
+    await ensureOverlay(overlay, wanted)
+    this.#env.step('overlay made')
   }
 
   /** After a failed creation: forgotten first, because whatever failed may fail again; a sweep finds the rest. */
@@ -134,6 +149,8 @@ export class BridgeNetworks {
   }
 
   #known(asked: Network): NetworkRow | undefined {
+    this.#env.step('network out of the rules')
+    if (row.overlay) await removeOverlay(row.overlay)
     const row = this.#ledger.network(asked.id)
     if (row === undefined) return undefined
     if (isDeepStrictEqual(asked, row.asked) || isDeepStrictEqual(asked, row.network)) return row
@@ -145,8 +162,12 @@ export class BridgeNetworks {
     const options = readOptions(asked)
     const bridge = await this.#chooseName(asked, options.bridgeName)
     const subnets = await this.#chooseSubnets(asked)
-    const mtu = asked.mtu || options.mtu || config.mtu || (await mtuOfDefaultRoute())
-    return { network: { ...asked, subnets, mtu }, asked, bridge, cursors: {} }
+    const { overlay } = options
+    if (overlay) refuseLoop(overlay, planOf(subnets))
+    const widest = overlay ? overlayMtu(overlay) : config.mtu || mtuOfDefaultRoute()
+    const mtu = asked.mtu || options.mtu || (await widest)
+    const joint = overlay && { overlay: overlayName(this.#env.instance, this.#ledger.nextSequence()) }
+    return { network: { ...asked, subnets, mtu }, asked, bridge, ...joint, cursors: {} }
   }
 
   /** What was asked for, completed, and a subnet of our choice for each family without one. */
@@ -158,8 +179,11 @@ export class BridgeNetworks {
     )
     const taken = await this.#takenSubnets()
     const spread = Number.parseInt(this.#env.instance.slice(0, 6), 16)
+    if (readOptions(asked).overlay && asked.subnets.length === 0)
+      throw invalidArgument(`network "${asked.name}" spans several hosts: say its subnet, the same on each of them`)
     const given = asked.subnets.filter(({ cidr }) => cidr !== '').map(subnet => checkedSubnet(subnet, taken))
-    const lacking = families.filter(family => !given.some(({ cidr }) => familyOf(cidr) === family))
+    const chosen = readOptions(asked).overlay ? [] : families
+    const lacking = chosen.filter(family => !given.some(({ cidr }) => familyOf(cidr) === family))
     return [...given, ...lacking.map(family => freeSubnet(family, this.#pools(), taken, spread))]
   }
 

@@ -2,6 +2,7 @@
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Network } from '#sdk/network.ts'
 import { type Family, familyOf, parseAddress } from '#sdk/network-addresses.ts'
+import { type Overlay, overlayOptions, readOverlay } from './overlay.ts'
 
 const prefix = 'com.docker.network.'
 const namesOption = 'gantry.network.names'
@@ -19,6 +20,8 @@ export interface BridgeOptions {
   readonly names: boolean
   /** Bytes; 0: not given here. */
   readonly mtu: number
+  /** It spans several hosts. */
+  readonly overlay: Overlay | undefined
 }
 
 /** INVALID_ARGUMENT for an option nobody knows, or a bad value. */
@@ -32,6 +35,7 @@ export function readOptions({ name, options }: Pick<Network, 'name' | 'options'>
     [`${prefix}driver.mtu`]: '0',
     // Docker's default network has no names of its own: programs on it expect the host's resolvers as they are.
     [namesOption]: String(name !== 'bridge'),
+    ...Object.fromEntries(Object.values(overlayOptions).map(key => [key, ''])),
   }
   const unknown = Object.keys(options).find(key => !(key in known))
   if (unknown !== undefined)
@@ -46,6 +50,7 @@ export function readOptions({ name, options }: Pick<Network, 'name' | 'options'>
     hostBindingIpv6: bindingAddress(6, value('bridge.host_binding_ipv6')),
     names: truth(namesOption, optionOf(namesOption)),
     mtu: mtu(value('driver.mtu')),
+    overlay: readOverlay({ options }),
   }
 }
 

@@ -32,6 +32,7 @@ export {
 } from './links.ts'
 export type { RtRequest } from './message.ts'
 export { limitRate, unlimitRate } from './queues.ts'
+export { addVxlanPeer, createVxlan, type VxlanSettings } from './vxlan.ts'
 
 const NETLINK_ROUTE = 0
 const RT_TABLE_LOCAL = 255

@@ -9,7 +9,7 @@ import { aliasPrefix, linkPrefix } from '../names.ts'
 export async function strayLinks(instance: string, ledger: Ledger): Promise<Leftover[]> {
   const links = await listLinks()
   const owned = new Set([
-    ...ledger.networks().map(({ bridge }) => bridge),
+    ...ledger.networks().flatMap(({ bridge, overlay }) => (overlay ? [bridge, overlay] : bridge)),
     ...ledger.attachments().map(({ hostLink }) => hostLink),
     ...ledger.departures().map(({ hostLink }) => hostLink),
   ])

@@ -69,6 +69,25 @@ test('SOURCE_DATE_EPOCH: two builds, one digest', { skip }, async () => {
   await assert.rejects(build(lines, { f: '1' }, { args: { SOURCE_DATE_EPOCH: 'today' } }), /is not a number of seconds/)
 })
 
+test('build checks warn, or fail where the file wants it; --check builds nothing', { skip }, async () => {
+  const folder = join(daemon.folder, 'checked')
+  await mkdir(folder, { recursive: true })
+  const checked = async (lines: string[], ...flags: string[]) => {
+    await writeFile(join(folder, 'Dockerfile'), lines.join('\n'))
+    return await daemon.run('build', ...flags, folder)
+  }
+  const lines = [`FROM ${base} as Odd`, 'ENV A=$NOWHERE B=$PATH', 'CMD true']
+  const built = await checked(lines)
+  assert.equal(built.code, 0, built.stderr)
+  const rules = [...built.stderr.matchAll(/^WARN (\w+): /gm)].map(([, rule]) => rule)
+  assert.deepEqual(rules, ['StageNameCasing', 'FromAsCasing', 'JSONArgsRecommended', 'UndefinedVar'])
+  const only = await checked(lines, '--check')
+  assert.equal(only.code, 1)
+  assert.match(only.stdout, /Dockerfile:1:1\n {2}1 \| FROM .*\n.*\^{4}[\s\S]*3 warnings have been found!\n$/)
+  const strict = await checked(['# check=error=true', ...lines])
+  assert.match(strict.stderr, /lint violation found for rules: FromAsCasing, JSONArgsRecommended, StageNameCasing/)
+})
+
 test('RUN --security=insecure needs to be allowed', { skip }, async () => {
   const lines = [`FROM ${base}`, 'RUN --security=insecure grep -i capeff /proc/self/status']
   await assert.rejects(build(lines), { code: 'PERMISSION_DENIED', message: /--allow security.insecure/ })

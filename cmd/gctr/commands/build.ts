@@ -27,17 +27,29 @@ export interface BuildFlags {
   pull?: boolean
   quiet?: boolean
   allow: string[]
+  check?: boolean
 }
 
 export async function build(session: Session, flags: BuildFlags, folder: string): Promise<void> {
   if (!(await lstat(folder)).isDirectory()) throw invalidArgument(`context "${folder}" is not a directory`)
   using client = await reachBuilder(session)
-  const lines = new BuildLines(process.stderr)
+  const lines = new BuildLines(flags.check ? process.stdout : process.stderr)
+  let warnings = 0
   for await (const event of client.builder.build(requests(folder, await optionsOf(flags)))) {
+    if (event.warning) warnings++
     if (event.result && session.json) printJson(event.result)
     else if (event.result) console.log(event.result.imageId)
     else if (!flags.quiet) lines.tell(event)
   }
+  if (flags.check) checked(warnings)
+}
+
+/** As `docker build --check`: warnings are a failure. */
+function checked(warnings: number): void {
+  console.log(
+    warnings === 0 ? 'Check complete, no warnings found.' : `Check complete, ${warnings} warnings have been found!`,
+  )
+  if (warnings > 0) process.exitCode = 1
 }
 
 export async function list(session: Session): Promise<void> {
@@ -70,7 +82,7 @@ async function optionsOf(flags: BuildFlags): Promise<BuildOptions> {
     names: flags.tag.map(name => formatReference(parseReference(name))),
     ...{ target, platform, network, noCache: !flags.cache, pull: flags.pull ?? false, extraHosts: flags.addHost },
     args: pairs(flags.buildArg, name => process.env[name]),
-    entitlements: flags.allow,
+    ...{ entitlements: flags.allow, checkOnly: flags.check ?? false },
     labels: pairs(flags.label, () => ''),
     // A Dockerfile from elsewhere goes along by itself; one in the context is found there.
     ...(file !== undefined && { inlineDockerfile: await readFile(file), dockerfile: file }),

@@ -18,6 +18,7 @@ export function build(program: Command): void {
     .option('--no-cache', 'do every step again')
     .option('--pull', 'ask the registries even for images that are here')
     .addOption(many('--allow <entitlement>', 'let steps have it: security.insecure'))
+    .option('--check', 'only tell what the Dockerfile says and its author may not have meant')
     .option('-q, --quiet', "print only the image's id")
     .action(lazily(async () => (await import('../commands/build.ts')).build))
   verb

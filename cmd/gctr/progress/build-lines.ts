@@ -11,7 +11,8 @@ export class BuildLines {
     this.#out = out
   }
 
-  tell({ step, output }: BuildResponse): void {
+  tell({ step, output, warning }: BuildResponse): void {
+    if (warning) this.#out.write(`WARN ${warning.rule}: ${warning.message}\n${warning.excerpt}\n`)
     if (output) this.#output(output.step, output.data.toString())
     if (step && !this.#begun.has(step.id)) {
       this.#begun.add(step.id)

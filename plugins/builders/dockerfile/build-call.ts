@@ -7,11 +7,13 @@ import type { BuildOptions, BuildRequest, BuildResponse } from '#api/gen/gantry/
 import { hostPlatform, parsePlatform } from '#api/types/platform.ts'
 import type { BuildLog, LoggedStep } from './cache/build-log.ts'
 import type { StepCache } from './cache/step-cache.ts'
+import { CheckSettings, check } from './checks/checks.ts'
 import { connectCore, holdLease } from './core/clients.ts'
 import { Layers } from './core/layers.ts'
 import { parseIgnore } from './files/ignore.ts'
 import { resolvePath, type SourceTree } from './files/source-tree.ts'
 import { TarSource } from './files/tar-source.ts'
+import type { Dockerfile } from './language/dockerfile.ts'
 import { parseDockerfile } from './language/parse.ts'
 import { BuildEvents } from './solve/build-events.ts'
 import { buildImage } from './solve/build-image.ts'
@@ -48,8 +50,12 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   const received = await TarSource.receive(contextBytes(messages), join(state, 'context'))
   const { text, file } = await dockerfileText(received, options)
   const context = await ignoring(received, file)
-  const epoch = epochOf(options.args.SOURCE_DATE_EPOCH)
+  const dockerfile = parseDockerfile(text, file)
   const steps: LoggedStep[] = []
+  const events = new BuildEvents(noting(steps, tell))
+  warn(dockerfile, events)
+  if (options.checkOnly) return
+  const epoch = epochOf(options.args.SOURCE_DATE_EPOCH)
   const [id, startedAtMs] = [crypto.randomUUID(), Date.now()]
   undo.defer(() => parts.log.record({ id, startedAtMs, steps }))
   const core = connectCore(parts.coreAddress, namespace)
@@ -60,8 +66,7 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   const result = await buildImage({
     ...{ core, cache, caches, inProgress, options, context, snapshotter, state, signal, epoch, lease: lease.id },
     layers: new Layers(core, { snapshotter, state, epoch, lease: lease.id }),
-    events: new BuildEvents(noting(steps, tell)),
-    dockerfile: parseDockerfile(text, file),
+    ...{ events, dockerfile },
     platform: options.platform === '' ? hostPlatform() : parsePlatform(options.platform),
   })
   tell({ result: { ...result, buildId: id } })
@@ -89,6 +94,15 @@ async function ignoring(context: TarSource, dockerfile: string): Promise<TarSour
 async function textOf(context: SourceTree, path: string): Promise<string | undefined> {
   const entry = await context.at(await resolvePath(context, path))
   return entry?.type === 'file' ? Buffer.concat(await context.read(entry).toArray()).toString() : undefined
+}
+
+/** INVALID_ARGUMENT: the Dockerfile wants its warnings to be errors. */
+function warn(dockerfile: Dockerfile, events: BuildEvents): void {
+  const warnings = check(dockerfile)
+  for (const warning of warnings) events.warn(warning, dockerfile)
+  if (warnings.length === 0 || !new CheckSettings(dockerfile.directives.check).isError) return
+  const rules = [...new Set(warnings.map(({ rule }) => rule))].toSorted()
+  throw invalidArgument(`lint violation found for rules: ${rules.join(', ')}`)
 }
 
 /** Passes on what is told, and notes how each step ended. */

@@ -1,6 +1,9 @@
-/** What a build tells while it runs: steps that begin and end, what they write, the result. */
+/** What a build tells while it runs: warnings, steps that begin and end, what they write, the result. */
 import type { BuildResponse, Step } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { now } from '#api/types/clock.ts'
+import type { CheckWarning } from '../checks/checks.ts'
+import type { Dockerfile } from '../language/dockerfile.ts'
+import { excerpt } from '../language/location.ts'
 
 type Tell = (event: Partial<BuildResponse>) => void
 
@@ -17,6 +20,11 @@ export class BuildEvents {
 
   constructor(tell: Tell) {
     this.#tell = tell
+  }
+
+  warn({ rule, description, message, location }: CheckWarning, { file, lines }: Dockerfile): void {
+    const line = location.startLine
+    this.#tell({ warning: { rule, description, message, file, line, excerpt: excerpt({ file, lines, location }) } })
   }
 
   begin(step: Pick<Step, 'name'> & Partial<Step>): RunningStep {

@@ -1,5 +1,7 @@
 /** One stage, instruction by instruction: from its base to its state at the end. */
 import { isGantryError } from '#api/errors/errors.ts'
+import { CheckSettings, undefinedVariable } from '../checks/checks.ts'
+import { undefinedVariables } from '../checks/undefined-variables.ts'
 import { baseImage } from '../core/base-images.ts'
 import { emptyImageConfig } from '../image/image-config.ts'
 import type { CopyInstruction, Instruction, Stage } from '../language/dockerfile.ts'
@@ -12,7 +14,7 @@ import { copyStep, workdirStep } from './copy-step.ts'
 import { stageNamed, stageOf } from './graph.ts'
 import { historyLine } from './history.ts'
 import { runStep } from './run-step.ts'
-import { type Root, runConfig, type StageState, withConfig } from './stage-state.ts'
+import { environment, lookupIn, type Root, runConfig, type StageState, withConfig } from './stage-state.ts'
 import { remember, type StepContext } from './step-context.ts'
 
 export interface StageContext {
@@ -104,6 +106,7 @@ export class StageBuilder {
 
   async #follow(state: StageState, instruction: Instruction, step: RunningStep, outcome: Outcome) {
     const { build, buildArgs, globalArgs } = this.#context
+    this.#check(state, instruction)
     const rootOf = (reference: string) => this.#rootOf(reference)
     const context: StepContext = { build, state, step, buildArgs, rootOf, ...outcome }
     if (instruction.keyword === 'RUN') return runStep(context, instruction)
@@ -113,6 +116,17 @@ export class StageBuilder {
     const line = historyLine(instruction.keyword, configured.historyText)
     if (instruction.keyword === 'WORKDIR') return workdirStep({ ...context, state: configured.state }, line)
     return remember(build, configured.state, line, true)
+  }
+
+  /** Warns of variables that have no value here; the platform's arguments count as what they are declared to be. */
+  #check(state: StageState, instruction: Instruction): void {
+    const { events, dockerfile } = this.#context.build
+    const { escapeChar, check } = dockerfile.directives
+    if (!new CheckSettings(check).wants(undefinedVariable.name)) return
+    const names = [...environment(runConfig(state).Env).keys(), ...state.args.keys()]
+    const { name: rule, description } = undefinedVariable
+    for (const message of undefinedVariables(instruction, { escapeChar, lookup: lookupIn(state), names }))
+      events.warn({ rule, description, message, location: instruction.location }, dockerfile)
   }
 
   /** Of a stage, else of an image. */

@@ -38,7 +38,7 @@ import { findRuntime } from '#core/plugins/runtimes.ts'
 import { createSupervisor, type Supervisor } from '#core/plugins/supervisor.ts'
 import { createRemotes, type Remotes } from '#core/remotes/remotes.ts'
 import { RestartMonitor } from '#core/restart/restart.ts'
-import { type Sandboxes, SandboxStore, ShimController } from '#core/sandbox/sandboxes.ts'
+import { type Sandboxes, SandboxStore, ShimController, shimForTasks } from '#core/sandbox/sandboxes.ts'
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
 import { refreshEtcFiles, shimSocketFolder, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
@@ -299,6 +299,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         exchange,
         roots: { root, state },
         placesOf,
+        shimOfSandbox: (ns, id) => shimForTasks({ sandboxes: get(t.sandboxes), shims: get(t.sandboxShims) }, ns, id),
         logger: log('tasks'),
         cgroupName: instance.name,
         shims,

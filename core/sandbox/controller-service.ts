@@ -1,4 +1,4 @@
-import { invalidArgument, isGantryError, notFound, notImplemented } from '#api/errors/errors.ts'
+import { invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import { SandboxCreate, SandboxExit, SandboxStart } from '#api/gen/containerd/events/sandbox.ts'
 import type { ControllerCreateRequest, ControllerDefinition } from '#api/gen/containerd/services/sandbox/v1/sandbox.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
@@ -71,9 +71,10 @@ export function sandboxControllerService({
     async metrics({ sandboxId, sandboxer }, { namespace }) {
       return await controller(sandboxer).metrics(namespace, sandboxId)
     },
-    async update({ sandboxer }) {
-      controller(sandboxer)
-      throw notImplemented('the shim sandbox protocol has no update: make the sandbox again')
+    // As containerd's: the shim protocol has no update, so it is the record alone that changes, by the store.
+    async update({ sandboxId, sandboxer }, { namespace }) {
+      await controller(sandboxer).require(namespace, sandboxId)
+      return {}
     },
   }
 }

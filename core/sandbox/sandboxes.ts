@@ -5,8 +5,10 @@
  * make what it describes. A record is never collected; what its labels name (`containerd.io/gc.ref.*`) is kept with it.
  *
  * The one controller here is `shim`: it starts the shim of the record's runtime for the sandbox and speaks
- * `containerd.runtime.sandbox.v1.Sandbox` to it, over ttrpc or gRPC as the shim says. It has no pause container and no
- * idea of pods; a shim that does not serve that service runs no sandboxes, and `create` answers UNIMPLEMENTED.
+ * `containerd.runtime.sandbox.v1.Sandbox` to it, over ttrpc or gRPC as the shim says. It has no idea of pods; what a sandbox
+ * is made of is the shim's affair (ours: a container, when the record's spec describes a process). A shim that does not serve
+ * that service runs no sandboxes, and `create` answers UNIMPLEMENTED. The tasks of containers whose records name the sandbox
+ * run in its shim, from version 3 of the shim protocol on.
  *
  * ```
  * create → start → (containers come and go) → stop → wait → shutdown
@@ -57,4 +59,5 @@ export interface Sandboxes {
 export { sandboxControllerService } from './controller-service.ts'
 export { SandboxStore } from './sandbox-store.ts'
 export { ShimController, type ShimControllerParts } from './shim-controller.ts'
+export { shimForTasks } from './shim-for-tasks.ts'
 export { sandboxStoreService } from './store-service.ts'

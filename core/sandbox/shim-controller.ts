@@ -121,6 +121,16 @@ export class ShimController {
     await this.#remove(ns, id)
   }
 
+  /** NOT_FOUND. */
+  async require(ns: string, id: string): Promise<void> {
+    await this.#require(ns, id)
+  }
+
+  /** The way to its shim, which serves the tasks of the sandbox too; undefined when it is not there. */
+  async bootstrapOf(ns: string, id: string): Promise<Bootstrap | undefined> {
+    return (await this.#find(ns, id))?.bootstrap
+  }
+
   async metrics(ns: string, id: string): Promise<SandboxMetricsResponse> {
     return await (await this.#require(ns, id)).api.sandboxMetrics({ sandboxId: id })
   }

@@ -1,11 +1,8 @@
 /** What is mounted in a container beside its root: the kernel's file systems, the files the core writes, and the wishes. */
 import { isAbsolute, normalize } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
-import type { NamespaceMode } from './namespaces.ts'
+import { type IpcMode, shmMounts } from './ipc.ts'
 import type { SpecMount } from './runtime-spec.ts'
-
-/** Docker's size of /dev/shm: 64 MiB. */
-const defaultShmBytes = 64n * 1024n * 1024n
 
 export interface MountWish {
   type: string
@@ -19,7 +16,7 @@ export interface MountsWish {
   shmSizeBytes: bigint
   privileged: boolean
   readOnlyRoot: boolean
-  ipc: NamespaceMode
+  ipc: IpcMode
   /** Absolute paths of the files that the core keeps for the container; absent where it keeps none. */
   files?: { hosts: string; resolvConf: string; hostname: string }
 }
@@ -41,22 +38,15 @@ export function composeMounts(wish: MountsWish): SpecMount[] {
 
 function kernelMounts(wish: MountsWish): SpecMount[] {
   const access = wish.privileged ? 'rw' : 'ro'
-  const size = wish.shmSizeBytes || defaultShmBytes
-  const mounts: SpecMount[] = [
+  return [
     kernel('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
     kernel('/dev', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
     kernel('/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
     kernel('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', access]),
     kernel('/sys/fs/cgroup', 'cgroup', [access, 'nosuid', 'noexec', 'nodev']),
-  ]
-  if (wish.ipc.kind === 'host') {
-    const options = ['rbind', 'nosuid', 'noexec', 'nodev']
-    return [...mounts, bind('/dev/mqueue', '/dev/mqueue', options), bind('/dev/shm', '/dev/shm', options)]
-  }
-  return [
-    ...mounts,
+    // Of the IPC namespace it is mounted in, the host's included.
     kernel('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
-    { ...kernel('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${size}`]), source: 'shm' },
+    ...shmMounts(wish.ipc, wish.shmSizeBytes),
   ]
 }
 

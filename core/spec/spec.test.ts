@@ -177,7 +177,9 @@ test('the second half: user, home, pinned and shared namespaces', async () => {
     user: { uid: 7, gid: 8, additionalGids: [9], home: '/home/u' },
     netnsPath: '/run/g/netns/x',
     namespaceOf: async (container, type) => `/proc/1/ns/${container}-${type}`,
+    shmOf: async container => `/shm/of/${container}`,
   })
+  assert.equal(complete.mounts.find(({ destination }) => destination === '/dev/shm')?.source, '/shm/of/other')
   assert.deepEqual(complete.process.user, { uid: 7, gid: 8, additionalGids: [9] })
   assert.ok(complete.process.env.includes('HOME=/home/u'))
   assert.equal(complete.linux.namespaces.find(({ type }) => type === 'network')?.path, '/run/g/netns/x')

@@ -18,6 +18,7 @@ import { composeDevices } from './devices.ts'
 import type { HostFacts } from './host.ts'
 import type { ImageConfig } from './image-config.ts'
 import { initArgs, initMount, usesInit } from './init.ts'
+import { ipcNamespace, parseIpcMode } from './ipc.ts'
 import { composeMounts } from './mounts.ts'
 import { composeNamespaces, type NamespaceMode, type NamespaceModes, parseNamespaceMode } from './namespaces.ts'
 import { composeArgs, composeCwd, composeEnv } from './process.ts'
@@ -32,6 +33,7 @@ export type { CgroupNaming } from './cgroups.ts'
 export { completeProcess, completeSpec, type StartFacts } from './complete.ts'
 export { type CgroupDriver, type HostFacts, readHostFacts } from './host.ts'
 export { type ImageConfig, parseImageConfig } from './image-config.ts'
+export { shmOptions } from './ipc.ts'
 export type { NamespaceMode } from './namespaces.ts'
 export { procNamespaceName } from './namespaces.ts'
 export type { NamespaceType, Spec, SpecProcess } from './runtime-spec.ts'
@@ -63,7 +65,8 @@ export interface ComposedSpec {
 /** Composes the first half. INVALID_ARGUMENT names the field and its value; FAILED_PRECONDITION for `init` on a host without one. */
 export async function composeSpec(request: SpecRequest, host: SpecHost): Promise<ComposedSpec> {
   const { config } = request
-  const modes = namespaceModes(config, host)
+  const ipc = parseIpcMode(config.ipcMode)
+  const modes = { ...namespaceModes(config, host), ipc: ipcNamespace(ipc) }
   const capabilities = chooseCapabilities({
     add: config.addCapabilities,
     drop: config.dropCapabilities,
@@ -90,7 +93,7 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
     ...(modes.uts.kind === 'private' && { hostname: hostnameOf(request, modes.uts) }),
     ...(modes.uts.kind === 'private' && config.domainname && { domainname: config.domainname }),
     mounts: [
-      ...composeMounts({ ...config, ipc: modes.ipc, files: request.files }),
+      ...composeMounts({ ...config, ipc, files: request.files }),
       ...(usesInit({ ...config, ...modes }) ? [initMount(host.initPath)] : []),
     ],
     annotations: config.annotations,
@@ -122,11 +125,10 @@ export function networkMode(config: Pick<ContainerConfig, 'networks'>): Namespac
   return special === 'none' ? { kind: 'private' } : parseNamespaceMode('network', special)
 }
 
-function namespaceModes(config: ContainerConfig, host: SpecHost): NamespaceModes {
+function namespaceModes(config: ContainerConfig, host: SpecHost): Omit<NamespaceModes, 'ipc'> {
   const cgroupDefault = host.cgroups === 'v2' ? 'private' : 'host'
   return {
     pid: parseNamespaceMode('pid_mode', config.pidMode),
-    ipc: parseNamespaceMode('ipc_mode', config.ipcMode),
     uts: parseNamespaceMode('uts_mode', config.utsMode),
     cgroup: parseNamespaceMode('cgroup_mode', config.cgroupMode || cgroupDefault),
     network: networkMode(config),

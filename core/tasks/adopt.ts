@@ -114,7 +114,8 @@ async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask 
     const state = await stateOf(connection, bundle.id)
     const task = await newTask(parts, bundle, connection, state?.pid ?? 0)
     if (!state || state.pid === 0) {
-      await parts.teardown.destroyShim(bundle, task.shimPath, connection)
+      if (task.sandboxed) await parts.teardown.leaveSandbox(task.id, connection)
+      else await parts.teardown.destroyShim(bundle, task.shimPath, connection)
       await parts.teardown.release(task)
       return undefined
     }

@@ -1,8 +1,11 @@
 /** A task's directory: what a shim is started in, and what the task is found by after a restart of the daemon. */
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { alreadyExists } from '#api/errors/errors.ts'
 import { isSysError, unmount } from '#api/sys/sys.ts'
+import { admitMappedRoot } from './mapped-root.ts'
+import { removeShm } from './shared-shm.ts'
 
 const runtimeFolder = 'io.containerd.runtime.v2.task'
 
@@ -64,6 +67,16 @@ export function restoreFolder(bundle: Bundle): string {
 
 export async function writeConfig(bundle: Bundle, configJson: Uint8Array): Promise<void> {
   await writeFile(join(bundle.path, 'config.json'), configJson, { mode: 0o600 })
+  await admitMappedRoot(bundle.path, configJson)
+}
+
+/** Notes (as containerd does) whose shim serves the task: it is not this task's to end. */
+export async function markSandboxed(bundle: Bundle, sandboxId: string): Promise<void> {
+  await writeFile(join(bundle.path, 'sandbox'), sandboxId, { mode: 0o600 })
+}
+
+export function isSandboxed(bundle: Bundle): boolean {
+  return existsSync(join(bundle.path, 'sandbox'))
 }
 
 export async function writeBootstrap(bundle: Bundle, bootstrap: Bootstrap): Promise<void> {
@@ -109,9 +122,10 @@ export async function hideBundle(bundle: Bundle): Promise<string | undefined> {
   }
 }
 
-/** Removes a hidden bundle and its work directory. A root that is still mounted in it is unmounted first, never emptied. */
+/** Removes a hidden bundle and its work directory. What is still mounted in it is unmounted first, never emptied. */
 export async function removeBundle(hiddenPath: string, workPath?: string): Promise<void> {
   await unmount(join(hiddenPath, 'rootfs'), { detach: true, recursive: true })
+  await removeShm(hiddenPath)
   await rm(hiddenPath, { recursive: true, force: true })
   if (workPath) await rm(workPath, { recursive: true, force: true })
 }

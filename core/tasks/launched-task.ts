@@ -18,9 +18,11 @@ import {
   resolveUser,
   type Spec,
 } from '#core/spec/spec.ts'
+import type { Bundle } from './bundle.ts'
 import { effectiveHostname, shareEtcFiles, writeEtcFiles } from './etc-files.ts'
 import { linkHosts } from './link-hosts.ts'
 import { readAccountFiles } from './root-files.ts'
+import { joinShm, makeShm } from './shared-shm.ts'
 import { sideBySide } from './side-by-side.ts'
 import type { UndoSteps } from './undo-steps.ts'
 
@@ -31,6 +33,7 @@ export interface LaunchedTaskParts {
   placesOf: PlacesOf
   /** Path of a running container's kernel namespace. FAILED_PRECONDITION, NOT_FOUND. */
   namespaceOf(ns: string, containerId: string, type: NamespaceType): Promise<string>
+  bundleOf(ns: string, containerId: string): Bundle
 }
 
 export interface LaunchedTask {
@@ -57,6 +60,10 @@ export async function prepareTask(
     user: root.user,
     netnsPath,
     namespaceOf: (id, type) => parts.namespaceOf(task.ns, id, type),
+    shmOf: async id => {
+      const bundle = parts.bundleOf(task.ns, id || task.container.id)
+      return id === '' ? makeShm(bundle, task.config.shmSizeBytes) : joinShm(bundle)
+    },
   })
   return { rootfs: root.mounts, configJson: encodeSpecJson(spec) }
 }

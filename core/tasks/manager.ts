@@ -22,6 +22,7 @@ import {
   claimBundle,
   fillBundle,
   hideBundle,
+  markSandboxed,
   removeBundle,
   restoreFolder,
   writeBootstrap,
@@ -61,6 +62,8 @@ export interface TaskManagerParts {
   exchange: EventExchange
   roots: BundleRoots
   placesOf: PlacesOf
+  /** The running shim that the tasks of a sandbox belong into; undefined: each has its own. */
+  shimOfSandbox(ns: string, sandboxId: string): Promise<Bootstrap | undefined>
   /** Name of the cgroup above all containers of this daemon. */
   cgroupName: string
   shims: ShimPlaces
@@ -121,7 +124,11 @@ export class TaskManagerImpl implements TaskManager {
     const log = await followShimLog(bundle, this.#parts.logger)
     undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
-      this.#startShim(bundle, shimPath, runtimeOptions(request, container), undo),
+      container.sandbox === ''
+        ? this.#startShim(bundle, shimPath, runtimeOptions(request, container), undo)
+        : this.#joinSandbox(bundle, container.sandbox, undo, () =>
+            this.#startShim(bundle, shimPath, runtimeOptions(request, container), undo),
+          ),
       this.#prepare(ns, container, request, undo, signal),
     )
     const { pid } = await this.#createInShim(connection, bundle, container, request, prepared)
@@ -180,6 +187,22 @@ export class TaskManagerImpl implements TaskManager {
     return connection
   }
 
+  /** The shim of the sandbox serves its tasks too; where it does not, the task gets one of its own. */
+  async #joinSandbox(
+    bundle: Bundle,
+    sandboxId: string,
+    undo: UndoSteps,
+    startOwn: () => Promise<ShimConnection>,
+  ): Promise<ShimConnection> {
+    const bootstrap = await this.#parts.shimOfSandbox(bundle.namespace, sandboxId)
+    if (!bootstrap) return startOwn()
+    await markSandboxed(bundle, sandboxId)
+    const connection = this.connect(bundle, bootstrap)
+    undo.defer(() => this.#teardown.leaveSandbox(bundle.id, connection))
+    await writeBootstrap(bundle, bootstrap)
+    return connection
+  }
+
   /** Connects; a connection that ends later has its shim looked after. */
   connect(bundle: Bundle, bootstrap: Bootstrap): ShimConnection {
     const { namespace, id } = bundle
@@ -206,7 +229,11 @@ export class TaskManagerImpl implements TaskManager {
   ): Promise<PreparedTask | undefined> {
     const config = launchConfigOf(container)
     if (!config) return undefined
-    const parts = { ...this.#parts, namespaceOf: this.#namespaceOf }
+    const parts = {
+      ...this.#parts,
+      namespaceOf: this.#namespaceOf,
+      bundleOf: (ns: string, id: string) => bundleOf(this.#parts.roots, ns, id),
+    }
     const prepared = await prepareTask(parts, { ns, container, config, signal }, undo)
     await writeConfig(bundleOf(this.#parts.roots, ns, request.containerId), prepared.configJson)
     return prepared

@@ -1,4 +1,4 @@
-import type { Bundle } from './bundle.ts'
+import { type Bundle, isSandboxed } from './bundle.ts'
 import type { ShimApi, ShimConnection } from './shim-connection.ts'
 import type { ExecWish, Exit, Task } from './tasks.ts'
 
@@ -21,6 +21,8 @@ export class RunningTask implements Task {
   readonly shimPath: string
   readonly pid: number
   readonly launched: boolean
+  /** Its shim is a sandbox's, and serves others. */
+  readonly sandboxed: boolean
   readonly log: Disposable
   readonly prepareExec: (wish: ExecWish) => Promise<ExecWish>
   readonly lost: Promise<Exit>
@@ -40,6 +42,7 @@ export class RunningTask implements Task {
     this.shimPath = parts.shimPath
     this.pid = parts.pid
     this.launched = parts.launched
+    this.sandboxed = isSandboxed(parts.bundle)
     this.log = parts.log
     this.prepareExec = parts.prepareExec
     this.connection = parts.connection

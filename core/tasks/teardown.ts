@@ -48,7 +48,7 @@ export class Teardown {
     this.#parts.table.release(ns, id)
     const places = this.#parts.placesOf(ns, id)
     this.#parts.cleanups.run(ns, id, [
-      () => shutDown(task.connection, id),
+      () => (task.sandboxed ? task.connection[Symbol.dispose]() : shutDown(task.connection, id)),
       () => task.log[Symbol.dispose](),
       ...(task.launched ? [() => removeNetns(places.netns), () => rm(places.attachSocket(''), { force: true })] : []),
       () => hidden && removeBundle(hidden, task.bundle.workPath),
@@ -115,6 +115,14 @@ export class Teardown {
       this.#parts.logger.error({ ns: bundle.namespace, id: bundle.id, err: error }, 'delete of a dead shim failed')
       return undefined
     }
+  }
+
+  /** Undoes what came of a task in a sandbox's shim, which goes on. */
+  async leaveSandbox(id: string, connection: ShimConnection): Promise<void> {
+    const deadlineMs = shutdownTimeoutMs
+    await connection.api.kill({ id, signal: 9, all: true }, { deadlineMs }).catch(() => {})
+    await connection.api.delete({ id }, { deadlineMs }).catch(() => {})
+    connection[Symbol.dispose]()
   }
 
   /** Undoes a `start`, whatever came of it: no shim and no process of the bundle is left. */

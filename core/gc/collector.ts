@@ -47,10 +47,10 @@ export class GarbageCollector {
     const started = performance.now()
     const pace = this.#pace()
     const removed = await this.#collectRecords(pace)
-    const pauseMs = pace.longestMs
+    const [pauseMs, workMs] = [pace.longestMs, pace.spentMs]
     if (removed.length > 0) this.#options.logger.debug({ removed: removed.length, pauseMs }, 'collected garbage')
     await this.#sweep()
-    return { removed, pauseMs, totalMs: performance.now() - started }
+    return { removed, pauseMs, workMs, totalMs: performance.now() - started }
   }
 
   /** What {@link collect} would remove now, and what the removal would free. */

@@ -45,6 +45,8 @@ export interface GcStats {
   readonly removed: readonly GcNode[]
   /** Longest time without anybody else's turn while records were marked and removed, in milliseconds. */
   readonly pauseMs: number
+  /** Milliseconds of the daemon's own work on records, which is what the scheduler bounds the share of. */
+  readonly workMs: number
   /** Milliseconds in all, files and backends included. */
   readonly totalMs: number
 }

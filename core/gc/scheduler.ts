@@ -7,7 +7,7 @@ export interface GcSchedulerOptions {
   readonly metadata: Metadata
   readonly collect: () => Promise<GcStats>
   readonly logger: Logger
-  /** Share of time collections may take, by their average; at most 0.5. Default 0.02. */
+  /** Share of time that collections may work on records, by their average; at most 0.5. Default 0.02. */
   readonly pauseThreshold?: number
   /** So many deletions make a collection due at once; 0: each waits for its turn. Default 0. */
   readonly deletionThreshold?: number
@@ -113,10 +113,9 @@ export class GcScheduler {
     this.#dueAt = Number.POSITIVE_INFINITY
     const [deletions, mutations] = [this.#deletions, this.#mutations]
     this.#deletions = this.#mutations = 0
-    const started = performance.now()
     try {
       const stats = await this.#options.collect()
-      this.#settle(performance.now() - started)
+      this.#settle(stats.workMs)
       return stats
     } catch (error) {
       this.#options.logger.error({ err: error }, `garbage collection failed: ${messageOf(error)}`)
@@ -128,10 +127,10 @@ export class GcScheduler {
   }
 
   /** The next one waits until the average collection is at most its share of the time between two. */
-  #settle(tookMs: number): void {
+  #settle(workMs: number): void {
     const { pauseThreshold } = this.#options
     this.#collections++
-    this.#spentMs += tookMs
+    this.#spentMs += workMs
     const average = Math.max(this.#spentMs / this.#collections, minimumCollectionMs)
     this.#earliest = Date.now() + (pauseThreshold > 0 ? average / pauseThreshold - average : retryMs)
   }

@@ -5,6 +5,7 @@ export class Pace {
   readonly #turnMs: number
   #since = performance.now()
   #longestMs = 0
+  #endedMs = 0
 
   /** `turnMs`: how long the work may keep others waiting; a step that is under way is not cut short. */
   constructor(turnMs = 4) {
@@ -23,9 +24,14 @@ export class Pace {
 
   /** Lets everything that is due run. */
   async yield(): Promise<void> {
-    this.#settle()
+    this.#end()
     await setImmediate()
     this.#since = performance.now()
+  }
+
+  /** All turns so far together, in milliseconds. */
+  get spentMs(): number {
+    return this.#endedMs + performance.now() - this.#since
   }
 
   /** Longest turn so far, in milliseconds. */
@@ -34,9 +40,9 @@ export class Pace {
     return this.#longestMs
   }
 
-  /** Time spent waiting for something else (a file, a process) was nobody's turn. */
-  resume(): void {
-    this.#since = performance.now()
+  #end(): void {
+    this.#settle()
+    this.#endedMs = this.spentMs
   }
 
   #settle(): void {

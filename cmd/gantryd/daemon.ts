@@ -75,10 +75,13 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   )
 }
 
-/** Folders are root's; the state's also lets members of the group through to the socket. */
+/**
+ * Folders are root's. Whoever knows a name may pass the state's: members of the group to the socket, and the root of a
+ * user namespace to its bundle. What is in it has modes of its own.
+ */
 async function makeFolders({ root, state }: Config, group: number | undefined): Promise<void> {
   await mkdir(root, { recursive: true, mode: 0o700 })
-  await mkdir(state, { recursive: true, mode: 0o710 })
+  await mkdir(state, { recursive: true, mode: 0o711 })
   if (group !== undefined) await chown(state, 0, group)
   await Promise.all(['a', 's', 'tmp'].map(name => mkdir(join(state, name), { recursive: true, mode: 0o700 })))
 }

@@ -7,7 +7,7 @@ import { Command, Option } from 'commander'
 import { messageOf } from '#api/errors/errors.ts'
 import { summaryText, toJson, toJunit, verdictText } from '#sdk/check/report.ts'
 import { judge, type Verdict } from '#sdk/check/rule.ts'
-import { type CheckFlags, rulesFor } from './rules-for.ts'
+import { type CheckFlags, checkedKinds, rulesFor } from './rules-for.ts'
 
 interface Flags extends CheckFlags {
   json?: boolean
@@ -18,7 +18,7 @@ const command = new Command('gantry-plugin-check')
   .description(
     'Checks a plugin by the rules of its contract. It must be an empty one: the checks make and remove things.',
   )
-  .addOption(new Option('--kind <kind>', 'what it is').choices(['snapshotter', 'network']).makeOptionMandatory())
+  .addOption(new Option('--kind <kind>', 'what it is').choices(checkedKinds).makeOptionMandatory())
   .option('--snapshotter <name>', 'which snapshotter of a server that has several', '')
   .option('--namespace <name>', 'of a server that has such, as containerd; default: a new one, deleted afterwards')
   .option('--foreign', 'by containerd’s contract alone, without gantry.plugin.v1, health checks and rules of ours')
@@ -27,7 +27,7 @@ const command = new Command('gantry-plugin-check')
   .option('--host', 'a network plugin whose containers have no namespace of their own')
   .option('--json', 'the report as JSON')
   .option('--junit <file>', "the report as JUnit's XML, into a file")
-  .argument('<address>', 'unix socket it serves on')
+  .argument('<address>', 'unix socket it serves on; of a runtime, its executable')
   .action(run)
 
 async function run(address: string, flags: Flags): Promise<void> {

@@ -1,14 +1,19 @@
 /** Which rules hold for a plugin, by its kind and by what it says of itself. */
+import { resolve } from 'node:path'
 import { failedPrecondition } from '#api/errors/errors.ts'
 import { connect } from '#api/rpc/client.ts'
 import { commonRules, readInfo } from '#sdk/check/common-rules.ts'
 import { countNetworks, networkRules } from '#sdk/check/network-rules.ts'
 import type { Rule } from '#sdk/check/rule.ts'
+import { shimRules } from '#sdk/check/shim-rules.ts'
 import { countSnapshots, snapshotterRules } from '#sdk/check/snapshotter-rules.ts'
 import { openTenancy } from '#sdk/check/tenancy.ts'
 
+export const checkedKinds = ['snapshotter', 'network', 'runtime'] as const
+export type CheckedKind = (typeof checkedKinds)[number]
+
 export interface CheckFlags {
-  kind: 'snapshotter' | 'network'
+  kind: CheckedKind
   snapshotter: string
   namespace?: string
   foreign?: boolean
@@ -22,8 +27,12 @@ export interface RuleBook extends AsyncDisposable {
   readonly rules: readonly Rule[]
 }
 
-/** FAILED_PRECONDITION: it holds something already. UNAVAILABLE: nobody serves there. */
+/**
+ * `address`: of a runtime, its executable's path. FAILED_PRECONDITION: it holds something already. UNAVAILABLE: nobody serves
+ * there.
+ */
 export async function rulesFor(address: string, flags: CheckFlags): Promise<RuleBook> {
+  if (flags.kind === 'runtime') return { rules: shimRules(resolve(address)), [Symbol.asyncDispose]: async () => {} }
   await using undo = new AsyncDisposableStack()
   const channel = undo.use(connect(address))
   const info = await readInfo(channel)

@@ -50,7 +50,7 @@ function authoring(noun: Command): void {
     .action(lazily(async () => (await import('../commands/plugin-new.ts')).create))
   noun
     .command('check <address>')
-    .requiredOption('--kind <kind>', 'snapshotter or network')
+    .requiredOption('--kind <kind>', 'snapshotter, network or runtime')
     .option('--snapshotter <name>', 'which snapshotter of a server that has several')
     .option('--namespace <name>', 'of a server that has such; default: a new one, deleted afterwards')
     .option('--foreign', 'by containerd’s contract alone, without what Gantry adds to it')

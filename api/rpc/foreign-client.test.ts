@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
+import { patience } from '../../test/daemon/patience.ts'
 import { notFound } from '../errors/errors.ts'
 import { ContentDefinition, WriteAction } from '../gen/containerd/services/content/v1/content.ts'
 import { createLogger } from '../log/log.ts'
@@ -16,6 +17,7 @@ const chunk = Buffer.alloc(1024 * 1024, 7)
 const { info, read, write, delete: remove, status } = ContentDefinition.methods
 let folder: string
 let client: grpc.Client
+let entered = Promise.withResolvers<void>()
 let canceled = Promise.withResolvers<void>()
 let namespace: string | undefined
 
@@ -27,6 +29,7 @@ before(async () => {
       throw notFound('content "ä%\n"')
     },
     async delete(_, { signal }) {
+      entered.resolve()
       await new Promise(resolve => signal.addEventListener('abort', resolve))
       canceled.resolve()
       return {}
@@ -113,12 +116,14 @@ test('a message over the limit and a compressed one are refused', async () => {
 })
 
 test('a deadline and a withdrawal end the call on both sides', async () => {
-  const late = await unary(remove, new grpc.Metadata(), { deadline: Date.now() + 50 }).error
+  const late = await unary(remove, new grpc.Metadata(), { deadline: Date.now() + 500 * patience }).error
   assert.equal(late?.code, grpc.status.DEADLINE_EXCEEDED)
   await canceled.promise
   canceled = Promise.withResolvers()
+  entered = Promise.withResolvers()
   const { call, error } = unary(remove)
-  setTimeout(() => call.cancel(), 50)
+  await entered.promise
+  call.cancel()
   assert.equal((await error)?.code, grpc.status.CANCELLED)
   await canceled.promise
 })

@@ -75,7 +75,7 @@ test('Node’s client: headers of any length, bodies past every window, side by 
   session.close()
   assert.equal(answers[0]?.headers.long, encodeURIComponent(long))
   for (const { body: got } of answers.slice(1)) assert.ok(got.equals(body))
-  assert.deepEqual({ ...answers[3]?.trailers }, { said: 'all' })
+  assert.equal(answers[3]?.trailers?.said, 'all')
 })
 
 interface Answer {

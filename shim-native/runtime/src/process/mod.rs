@@ -72,6 +72,7 @@ impl ProcessPlan {
             let reason = format!("{:?} is not an absolute path", process.cwd().display());
             return Err(Error::spec("process.cwd", reason));
         }
+        refuse_profile(process)?;
         ignored(process, warnings);
         let mut caps = CapSets::new(process.capabilities().as_ref());
         if extras.host_capabilities {
@@ -105,6 +106,22 @@ fn no_nul(field: &str, strings: &[String]) -> Result<(), Error> {
         Some(index) => Err(Error::spec(format!("{field}[{index}]"), "contains a NUL byte")),
         None => Ok(()),
     }
+}
+
+/// A profile on a host without AppArmor is a mistake, as the kernel would say (runc's error there is EINVAL).
+fn refuse_profile(process: &Process) -> Result<(), Error> {
+    let wished = process.apparmor_profile().as_deref().unwrap_or_default();
+    if ["", "unconfined"].contains(&wished) || has_apparmor() {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: format!("process.apparmorProfile {wished:?}"),
+        why: "this host has no AppArmor: leave the profile out".to_owned(),
+    })
+}
+
+fn has_apparmor() -> bool {
+    std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
 }
 
 fn ignored(process: &Process, warnings: &mut Vec<Warning>) {

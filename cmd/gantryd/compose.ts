@@ -6,6 +6,7 @@
 import 'reflect-metadata'
 import { join } from 'node:path'
 import { type DependencyContainer, type InjectionToken, instanceCachingFactory, container as parent } from 'tsyringe'
+import { isGantryError } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Store } from '#api/store/store.ts'
 import { ContainerStore, type Containers } from '#core/containers/containers.ts'
@@ -29,7 +30,7 @@ import { LeaseStore, type Leases } from '#core/leases/leases.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
 import { MountManager } from '#core/mounts/mounts.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
-import { Connections, createNetworks, type Networks } from '#core/networks/networks.ts'
+import { Connections, collectPins, createNetworks, type Networks } from '#core/networks/networks.ts'
 import { PluginAdministration } from '#core/plugins/administration.ts'
 import { layerProviders } from '#core/plugins/layer-providers.ts'
 import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
@@ -87,6 +88,7 @@ export const tokens = {
   pluginAdministration: token<PluginAdministration>('plugin administration'),
   networks: token<Networks>('networks'),
   connections: token<Connections>('connections of containers to networks'),
+  networkGarbage: token<(dryRun: boolean) => Promise<string[]>>('what networks leave'),
   diffs: token<Diffs>('diffs'),
   remotes: token<Remotes>('remotes'),
   transfers: token<LocalTransfers>('transfers'),
@@ -201,6 +203,19 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   add(t.networks, get =>
     createNetworks({ metadata, backends: id => get(t.plugins).network(id), logger: log('networks') }),
   )
+  add(t.networkGarbage, get => async dryRun => {
+    // One without a task may be about to get it, or its record, any moment.
+    const isAlive = async ({ namespace, containerId }: { namespace: string; containerId: string }) =>
+      get(t.tasks).has(namespace, containerId) ||
+      (await get(t.records)
+        .get(namespace, containerId)
+        .then(
+          () => true,
+          error => !isGantryError(error, 'NOT_FOUND'),
+        ))
+    const networks = await get(t.networks).collect({ isAlive, dryRun })
+    return [...networks, ...(await collectPins(join(state, 'netns'), { isAlive, dryRun }))]
+  })
   add(t.connections, get => {
     const containers = get(t.records)
     const hasTask = (ns: string, id: string) => get(t.tasks).has(ns, id)

@@ -94,7 +94,10 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
     GcServiceDefinition,
     gcService(get(tokens.collector), () => get(tokens.gc).collectNow()),
   )
-  serve(NetworksServiceDefinition, networksService(get(tokens.networks), get(tokens.connections)))
+  serve(
+    NetworksServiceDefinition,
+    networksService(get(tokens.networks), get(tokens.connections), get(tokens.networkGarbage)),
+  )
   serve(PluginsServiceDefinition, pluginsService(plugins, get(tokens.pluginAdministration)))
   serve(HealthDefinition, healthService(health, names))
 }

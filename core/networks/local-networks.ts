@@ -6,6 +6,7 @@ import type { Metadata } from '#core/metadata/metadata.ts'
 import { Attacher, backendId, metricOf, namesOf } from './attacher.ts'
 import type { NetworkBackends } from './backend.ts'
 import { isBuiltIn } from './built-in.ts'
+import { collect } from './collect.ts'
 import { type EndpointOptions, mergedOptions } from './endpoint-options.ts'
 import { MadeNetworks } from './made-networks.ts'
 import { type AttachmentRow, type NetworkRow, NetworkStore } from './network-store.ts'
@@ -13,6 +14,7 @@ import type {
   AttachmentRecord,
   AttachmentRequest,
   AttachOptions,
+  CollectOptions,
   ContainerRef,
   NetworkRecord,
   NetworkSpec,
@@ -203,6 +205,11 @@ class LocalNetworks implements Networks {
 
   async attachments(ns: string, containerId: string): Promise<AttachmentRecord[]> {
     return this.#store.attachments(ns, containerId).flatMap(row => this.#attachmentOf(row))
+  }
+
+  collect(options: CollectOptions): Promise<string[]> {
+    const own = { store: this.#store, made: this.#made, attacher: this.#attacher, logger: this.#logger }
+    return collect({ ...options, ...own, alone: (row, work) => this.#lock.run(backendId(row), work) })
   }
 
   async reconcile(alive: readonly ContainerRef[]): Promise<void> {

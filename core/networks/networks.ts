@@ -30,6 +30,7 @@ export type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/
 export { Connections, type ContainerNetworks } from './connections.ts'
 export { createNetworks } from './local-networks.ts'
 export { networksService } from './service.ts'
+export { collectPins } from './stray-pins.ts'
 
 /** What a caller says of a network to be made. */
 export interface NetworkSpec {
@@ -114,6 +115,13 @@ export interface AttachmentRecord {
 export interface ContainerRef {
   readonly namespace: string
   readonly containerId: string
+}
+
+export interface CollectOptions {
+  /** Whether the container is there, or may be in the making: what it has stays. */
+  isAlive(container: ContainerRef): Promise<boolean>
+  /** Only tell. */
+  readonly dryRun: boolean
 }
 
 export interface Networks {
@@ -211,6 +219,12 @@ export interface Networks {
 
   /** What a container is attached to, in the order of its interfaces; empty for none or an unknown container. */
   attachments(ns: string, containerId: string): Promise<AttachmentRecord[]>
+
+  /**
+   * Finds what belongs to nothing, in the records and with the plugins, and removes it; a line each. A plugin that cannot be
+   * reached is logged and left for the next time.
+   */
+  collect(options: CollectOptions): Promise<string[]>
 
   /**
    * At start: brings plugins in line with the records. Attachments of containers that are not in `alive` go; networks

@@ -9,6 +9,7 @@ import type { AttachmentRequest, Networks } from './networks.ts'
 export function networksService(
   networks: Networks,
   connections: Connections,
+  gc: (dryRun: boolean) => Promise<string[]>,
 ): ServiceImpl<typeof NetworksServiceDefinition> {
   return {
     async create(spec, { namespace }) {
@@ -44,6 +45,9 @@ export function networksService(
     async setOptions({ containerId, network, options }, { namespace }) {
       const changed = await connections.setOptions(namespace, container(containerId), network || undefined, options)
       return { endpoints: changed.map(endpointOf) }
+    },
+    async gc({ dryRun }) {
+      return { removed: await gc(dryRun) }
     },
     async check({ network }, { namespace }) {
       return { problems: await networks.check(namespace, named(network)) }

@@ -10,12 +10,7 @@ import type { SnapshotNode } from './meta-store.ts'
 import type { Mount, SnapshotUsage } from './snapshotter.ts'
 
 export type { SnapshotNode } from './meta-store.ts'
-
-/**
- * Called between any two acts that a crash could part, with a name for the place. Does nothing; a test puts in
- * something that kills the process there.
- */
-export type StepHook = (step: string) => void
+export type { StepHook } from './step-hook.ts'
 
 export interface SnapshotStorage {
   /** Whether a tree that was made on nothing becomes right by having a parent (capability `rebase`). */

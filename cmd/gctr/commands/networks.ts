@@ -72,6 +72,13 @@ export async function inspect(session: Session, _flags: unknown, name: string): 
   printJson((await session.client(NetworksServiceDefinition).get({ network: name })).network)
 }
 
+/** Everybody's, whatever the tenant namespace. */
+export async function collect(session: Session, flags: { dryRun?: boolean }): Promise<void> {
+  const { removed } = await session.client(NetworksServiceDefinition).gc({ dryRun: flags.dryRun ?? false })
+  if (session.json) return printJson(removed)
+  printLines(removed)
+}
+
 export async function remove(session: Session, _flags: unknown, names: string[]): Promise<void> {
   for (const network of names) {
     await session.client(NetworksServiceDefinition).remove({ network })

@@ -85,6 +85,11 @@ export function networks(program: Command): void {
     .description("compare its attachments with the kernel's state; exits with 1 when something is missing")
     .action(lazily(async () => (await endpoints()).check))
   noun
+    .command('gc')
+    .description('remove what belongs to no network and no container, and print it')
+    .option('--dry-run', 'only print it')
+    .action(lazily(async () => (await of()).collect))
+  noun
     .command('rm <network...>')
     .description('remove')
     .action(lazily(async () => (await of()).remove))

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { alreadyExists } from '#api/errors/errors.ts'
 import type { AddRequest } from '#sdk/network.ts'
 import { parseAddress } from '#sdk/network-addresses.ts'
+import type { StepHook } from '#sdk/step-hook.ts'
 import { chooseAddresses, macFor } from './addresses.ts'
 import { checkedOptions } from './endpoint-options.ts'
 import type { HostPorts } from './host-ports.ts'
@@ -19,6 +20,7 @@ export interface AdmissionParts {
   readonly networks: BridgeNetworks
   readonly hostPorts: HostPorts
   readonly removals: Removals
+  readonly step: StepHook
 }
 
 export class Admission {
@@ -30,8 +32,9 @@ export class Admission {
 
   /** ALREADY_EXISTS: an address, MAC or port is taken. RESOURCE_EXHAUSTED: a subnet, or the host's ports. */
   async admit(request: AddRequest, { network }: NetworkRow): Promise<AttachmentRow> {
-    const { hostPorts } = this.#parts
+    const { hostPorts, step } = this.#parts
     const ports = await takePorts(hostPorts, network, request.ports, describe(request))
+    step('host ports taken')
     try {
       return await this.#record(request, ports)
     } catch (error) {
@@ -42,7 +45,7 @@ export class Admission {
 
   /** Chooses the addresses and writes all down, with no wait between: another add must not choose the same. */
   async #record(request: AddRequest, ports: readonly TakenPort[]): Promise<AttachmentRow> {
-    const { ledger, networks, removals } = this.#parts
+    const { ledger, networks, removals, step } = this.#parts
     for (;;) {
       const network = networks.get(request.networkId)
       const addresses = chooseAddresses(ledger, network, request.addresses)
@@ -53,6 +56,7 @@ export class Admission {
       if (leaving === undefined) {
         const row = this.#rowFor(request, network, addresses, ports)
         ledger.attach(row, network)
+        step('attachment recorded')
         return row
       }
       await removals.remove(leaving)

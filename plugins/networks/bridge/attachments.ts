@@ -2,15 +2,16 @@
 import { failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError } from '#api/sys/sys.ts'
+import type { NetworkEnv } from '#sdk/define-network.ts'
 import { type Firewall, singlePorts } from '#sdk/iptables-wrapper/firewall.ts'
 import type { AddRequest, CheckRequest, Result, UpdateRequest } from '#sdk/network.ts'
-import type { PluginEnv } from '#sdk/plugin.ts'
 import { findLink, type LinkInfo } from '#sdk/rtnetlink/rtnetlink.ts'
+import type { StepHook } from '#sdk/step-hook.ts'
 import { Admission, refuseChange } from './admission.ts'
 import { changeOf } from './changes.ts'
 import type { BridgeConfig } from './config.ts'
-import {
 import type { Guards } from './egress/guards.ts'
+import {
   checkPlugged,
   type EndpointPlan,
   endpointPlan,
@@ -36,18 +37,19 @@ export interface AttachmentListener {
 }
 
 export interface AttachmentsParts {
-  readonly env: PluginEnv<BridgeConfig>
+  readonly env: NetworkEnv<BridgeConfig>
   readonly ledger: Ledger
   readonly firewall: Firewall
   readonly networks: BridgeNetworks
   readonly hostPorts: HostPorts
   readonly listener: AttachmentListener
   readonly relay: LoopbackRelay
-}
   readonly guards: Guards
+}
 
 export class Attachments {
   readonly #log: Logger
+  readonly #step: StepHook
   readonly #ledger: Ledger
   readonly #firewall: Firewall
   readonly #networks: BridgeNetworks
@@ -56,10 +58,11 @@ export class Attachments {
   readonly #removals: Removals
   readonly #listener: AttachmentListener
   readonly #relay: LoopbackRelay
+  readonly #guards: Guards
 
   constructor({ env, ledger, firewall, networks, hostPorts, listener, relay, guards }: AttachmentsParts) {
-  readonly #guards: Guards
     this.#log = env.log
+    this.#step = env.step
     this.#ledger = ledger
     this.#firewall = firewall
     this.#networks = networks
@@ -69,10 +72,10 @@ export class Attachments {
     this.#admission = new Admission({ instance, step, ledger, networks, hostPorts, removals: this.#removals })
     this.#listener = listener
     this.#relay = relay
+    this.#guards = guards
   }
 
   /** See `NetworkPlugin.add`. One call per attachment at a time. */
-    this.#guards = guards
   async add(request: AddRequest): Promise<Result> {
     const network = this.#networks.get(request.networkId)
     using namespace = openNamespace(request.netnsPath)
@@ -81,14 +84,15 @@ export class Attachments {
     const row = known ?? (await this.#admission.admit(request, network))
     try {
       const plan = endpointPlan(row, network)
+      await this.#guards.apply(row)
       // The firewall's side, the link's and the names' have nothing to do with each other.
       const [bridge] = await all(
         this.#plug(plan, namespace),
-      await this.#guards.apply(row)
-        this.#firewall.publish(row.ports),
-        this.#relay.open(row.ports),
-        this.#listener.attached(row),
+        this.#firewall.publish(row.ports).then(() => this.#step('ports opened')),
+        this.#relay.open(row.ports).then(() => this.#step('relay opened')),
+        this.#listener.attached(row).then(() => this.#step('names served')),
       )
+      this.#step('attached')
       return resultOf(plan, bridge)
     } catch (error) {
       await this.#rollBack(row, error)
@@ -100,9 +104,13 @@ export class Attachments {
   async del(row: AttachmentRow): Promise<void> {
     this.#listener.detached(row)
     this.#relay.close(row.ports)
+    this.#step('names withdrawn')
     await this.#firewall.unpublish(row.ports)
+    this.#step('ports closed')
     this.#hostPorts.release(row.ports)
-    void this.#removals.remove(this.#ledger.detach(row))
+    const departure = this.#ledger.detach(row)
+    this.#step('attachment forgotten')
+    void this.#removals.remove(departure)
   }
 
   /** See `NetworkPlugin.update`. Recorded before ports open, and after they are closed. */
@@ -112,21 +120,23 @@ export class Attachments {
     const change = await changeOf(row, request, network.network, this.#hostPorts)
     try {
       this.#ledger.change(change.row)
+      this.#step('change recorded')
+      await this.#guards.apply(change.row)
       await Promise.all([this.#firewall.publish(change.opened), this.#relay.open(change.opened)])
+      this.#step('new ports opened')
     } catch (error) {
       this.#ledger.change(row)
+      await this.#guards.apply(row)
       this.#relay.close(change.opened)
       await this.#firewall.unpublish(change.opened)
       this.#hostPorts.release(change.opened)
       throw error
     }
-      this.#step('change recorded')
-      await this.#guards.apply(change.row)
     this.#relay.close(change.closed)
     await this.#firewall.unpublish(change.closed)
+    this.#step('old ports closed')
     this.#hostPorts.release(change.closed)
     const plan = endpointPlan(change.row, network)
-      await this.#guards.apply(row)
     const bridge = await this.#networks.bridge(network)
     if (change.opened.length + change.closed.length > 0)
       await rejoin(plan, bridge.index).catch(error => {
@@ -134,7 +144,9 @@ export class Attachments {
         if (!isSysError(error, 'ENODEV')) throw error
       })
     await applyRates(change.row, rateLimits(row.options))
+    this.#step('link changed')
     await this.#listener.attached(change.row)
+    this.#step('names changed')
     return resultOf(plan, bridge)
   }
 
@@ -188,7 +200,7 @@ export class Attachments {
   async #plug(plan: EndpointPlan, namespace: OpenNamespace): Promise<LinkInfo> {
     const bridge = await this.#networks.bridge(plan.network)
     try {
-      await plug(plan, bridge.index, namespace)
+      await plug(plan, bridge.index, { namespace, step: this.#step })
       return bridge
     } catch (error) {
       const there = await findLink(bridge.name)
@@ -196,7 +208,7 @@ export class Attachments {
       this.#log.warn({ bridge: bridge.name }, 'bridge was removed by others, making it again')
       this.#networks.forget(plan.network.network.id)
       const again = await this.#networks.bridge(plan.network)
-      await plug(plan, again.index, namespace)
+      await plug(plan, again.index, { namespace, step: this.#step })
       return again
     }
   }
@@ -207,8 +219,11 @@ export class Attachments {
     this.#listener.detached(row)
     this.#relay.close(row.ports)
     await this.#firewall.unpublish(row.ports).catch(error => this.#log.error({ err: error }, 'closing ports failed'))
+    this.#step('failed ports closed')
     this.#hostPorts.release(row.ports)
-    await this.#removals.remove(this.#ledger.detach(row))
+    const departure = this.#ledger.detach(row)
+    this.#step('failed attachment forgotten')
+    await this.#removals.remove(departure)
   }
 }
 

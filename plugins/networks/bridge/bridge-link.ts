@@ -1,7 +1,7 @@
 /** The bridge of a network in the kernel. */
 import { failedPrecondition } from '#api/errors/errors.ts'
-import type { Logger } from '#api/log/log.ts'
 import { isSysError } from '#api/sys/sys.ts'
+import type { NetworkEnv } from '#sdk/define-network.ts'
 import { formatSubnet, overlaps } from '#sdk/network-addresses.ts'
 import {
   addAddress,
@@ -23,21 +23,27 @@ import { planOf } from './subnets.ts'
 
 const defaultMtu = 1500
 
+type BridgeEnv = Pick<NetworkEnv<unknown>, 'instance' | 'log' | 'step'>
+
 /**
  * Makes the bridge, or what of it is missing, and answers it. FAILED_PRECONDITION: a link of that name is somebody
  * else's.
  */
-export async function ensureBridge(row: NetworkRow, instance: string, log: Logger): Promise<LinkInfo> {
+export async function ensureBridge(row: NetworkRow, { instance, log, step }: BridgeEnv): Promise<LinkInfo> {
   const { network, bridge } = row
   const plans = planOf(network.subnets)
   const alias = bridgeAlias(instance, network.id)
   const link = (await findLink(bridge)) ?? (await makeBridge(row, alias))
   if (link.alias !== alias) throw foreignLink(bridge, link)
+  step('bridge made')
   const families = [...new Set(plans.map(({ subnet }) => subnet.family))]
   await prepareLink(bridge, families)
+  step('bridge prepared')
   const addresses = plans.map(({ gateway, subnet }) => addAddress(link.index, gateway, subnet.prefix))
   await perform([...addresses, setLinkUp(bridge)])
+  step('bridge addressed')
   await forwardPackets(families, log)
+  step('packets forwarded')
   return link
 }
 

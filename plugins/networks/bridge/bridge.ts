@@ -10,7 +10,7 @@
 import { join } from 'node:path'
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { openStore } from '#api/store/store.ts'
-import { defineNetwork } from '#sdk/define-network.ts'
+import { defineNetwork, type NetworkEnv } from '#sdk/define-network.ts'
 import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
 import { openEgressFilter, openFirewall } from '#sdk/iptables-wrapper/open-firewall.ts'
 import type {
@@ -24,11 +24,10 @@ import type {
   Result,
   UpdateRequest,
 } from '#sdk/network.ts'
-import type { PluginEnv } from '#sdk/plugin.ts'
 import { Attachments } from './attachments.ts'
 import { type BridgeConfig, configSchema, parseConfig } from './config.ts'
-import { Guards } from './egress/guards.ts'
 import { Resolvers } from './dns/resolvers.ts'
+import { Guards } from './egress/guards.ts'
 import { endpointOptionKeys } from './endpoint-options.ts'
 import { HostPorts } from './host-ports.ts'
 import { describe, Ledger, textOf } from './ledger.ts'
@@ -52,7 +51,7 @@ export const bridge = defineNetwork({
 
 export class BridgeNetwork implements NetworkPlugin {
   readonly endpointOptions = Object.values(endpointOptionKeys)
-  readonly #env: PluginEnv<BridgeConfig>
+  readonly #env: NetworkEnv<BridgeConfig>
   readonly #ledger: Ledger
   readonly #firewall: Firewall
   readonly #networks: BridgeNetworks
@@ -60,11 +59,11 @@ export class BridgeNetwork implements NetworkPlugin {
   readonly #lock = new KeyedLock()
   readonly #watches = new DisposableStack()
   readonly #resolvers: Resolvers
-  readonly #guards: Guards
   readonly #relay: LoopbackRelay
+  readonly #guards: Guards
   readonly #sweeps: Sweeps
 
-  constructor(env: PluginEnv<BridgeConfig>) {
+  constructor(env: NetworkEnv<BridgeConfig>) {
     const { config, instance, log } = env
     const ledger = new Ledger(openStore(join(env.root, 'ledger')))
     const state = () => ({
@@ -116,10 +115,11 @@ export class BridgeNetwork implements NetworkPlugin {
     )
   }
 
-  /** What containers have had since an earlier process works again when this resolves. */
+  /** What containers have had since an earlier process works again when this resolves, what it had half done included. */
   async resume(): Promise<void> {
-    await this.#guards.resume()
+    await this.#restoreRules()
     const ports = this.#ledger.attachments().flatMap(row => row.ports)
+    await this.#guards.resume()
     await Promise.all([this.#resolvers.resume(), this.#relay.open(ports)])
   }
 
@@ -173,6 +173,12 @@ export class BridgeNetwork implements NetworkPlugin {
     await this.#attachments.settled()
     await this.#networks.retire().catch(error => this.#env.log.warn({ err: error }, 'idle networks stay in the kernel'))
     await this.#ledger.close()
+  }
+
+  /** A process that died between its ledger and the rules left them different. The next verb tries again what fails here. */
+  async #restoreRules(): Promise<void> {
+    if (this.#ledger.attachments().length === 0) return
+    await this.#firewall.restore().catch(error => this.#env.log.error({ err: error }, 'no firewall rules'))
   }
 
   async #repair(networkId: string): Promise<void> {

@@ -32,7 +32,7 @@ export interface EndpointPlan {
   readonly addresses: readonly PlannedAddress[]
   /** Containers of the network must not reach one another. */
   readonly isolated: boolean
-  /** Containers of the network find one another by name. */
+  /** It asks our name server: containers of the network find one another by name, or its names are guarded. */
   readonly hasNames: boolean
 }
 
@@ -68,16 +68,26 @@ export function openNamespace(path: string): OpenNamespace {
   }
 }
 
+/** Where a container's end goes, and who is told of the steps there. */
+export interface PlugPlace {
+  readonly namespace: OpenNamespace
+  readonly step: StepHook
+}
+
 /** Makes the interface, or what of it is missing. ENODEV: the bridge is gone. */
-export async function plug(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<void> {
+export async function plug(plan: EndpointPlan, bridge: number, { namespace, step }: PlugPlace): Promise<void> {
   const { row, addresses } = plan
   const where = { netns: namespace.path }
   await makePair(plan, bridge, namespace)
+  step('link made')
   const { index } = await raiseLink(row.interfaceName, where)
   const requests: RtRequest[] = addresses.map(({ address, prefix }) => addAddress(index, address, prefix))
   if (row.defaultRoute) requests.push(...addresses.map(({ gateway }) => addDefaultRoute(gateway, index, row.metric)))
+  step('link raised')
   await perform(requests, where)
+  step('link addressed')
   await applyRates(row)
+  step('rates limited')
 }
 
 async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<void> {

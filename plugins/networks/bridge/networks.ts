@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import { alreadyExists, failedPrecondition, invalidArgument, notFound } from '#api/errors/errors.ts'
+import type { NetworkEnv } from '#sdk/define-network.ts'
 import type { Firewall, FirewallNetwork } from '#sdk/iptables-wrapper/firewall.ts'
 import type { Network } from '#sdk/network.ts'
 import { type Family, familyOf, formatSubnet } from '#sdk/network-addresses.ts'
-import type { PluginEnv } from '#sdk/plugin.ts'
 import { findLink, type LinkInfo, listAddresses, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
 import { ensureBridge, foreignLink, mtuOfDefaultRoute, removeBridge } from './bridge-link.ts'
 import { type BridgeConfig, privatePrefix, type SubnetPool } from './config.ts'
@@ -23,13 +23,13 @@ const defaultInstance = '00000000'
 const maxNamed = 10
 
 export interface NetworksParts {
-  readonly env: PluginEnv<BridgeConfig>
+  readonly env: NetworkEnv<BridgeConfig>
   readonly ledger: Ledger
   readonly firewall: Firewall
 }
 
 export class BridgeNetworks {
-  readonly #env: PluginEnv<BridgeConfig>
+  readonly #env: NetworkEnv<BridgeConfig>
   readonly #ledger: Ledger
   readonly #firewall: Firewall
   /** Bridges known to be whole, by network id; made again when one turns out not to be. */
@@ -45,7 +45,9 @@ export class BridgeNetworks {
   async create(asked: Network): Promise<Network> {
     const row = this.#known(asked) ?? (await this.#choose(asked))
     const isNew = this.#ledger.network(asked.id) === undefined
+    this.#env.step('network chosen')
     if (isNew) this.#ledger.putNetwork(row)
+    this.#env.step('network recorded')
     try {
       await this.#make(row)
     } catch (error) {
@@ -63,8 +65,10 @@ export class BridgeNetworks {
       throw failedPrecondition(
         `network "${row.network.name}" has ${attached.length} containers attached: ${attached.slice(0, maxNamed).map(describe).join(', ')}`,
       )
+    this.#env.step('removal allowed')
     await this.#unmake(row)
     this.#ledger.removeNetwork(id)
+    this.#env.step('network forgotten')
   }
 
   /** NOT_FOUND. */
@@ -100,11 +104,11 @@ export class BridgeNetworks {
     const row = this.get(id)
     const link = await findLink(row.bridge)
     if (!link?.up) return false
+    if (row.overlay && (await findLink(row.overlay))?.master !== link.index) return false
     const own = (await listAddresses()).filter(({ index }) => index === link.index).map(({ address }) => address)
     return planOf(row.network.subnets).every(({ gateway }) => own.includes(gateway))
   }
 
-    if (row.overlay && (await findLink(row.overlay))?.master !== link.index) return false
   /** Told when the kernel does not know a bridge any more. */
   forget(id: string): void {
     this.#bridges.delete(id)
@@ -138,19 +142,21 @@ export class BridgeNetworks {
   /** After a failed creation: forgotten first, because whatever failed may fail again; a sweep finds the rest. */
   async #rollBack(row: NetworkRow): Promise<void> {
     this.#ledger.removeNetwork(row.network.id)
+    this.#env.step('failed network forgotten')
     await this.#unmake(row).catch(error => this.#env.log.error({ err: error }, 'undoing a network failed'))
   }
 
   async #unmake(row: NetworkRow): Promise<void> {
     this.forget(row.network.id)
     await this.#firewall.removeNetwork(firewallNetwork(row))
+    this.#env.step('network out of the rules')
+    if (row.overlay) await removeOverlay(row.overlay)
     const link = await findLink(row.bridge)
     if (link?.alias === bridgeAlias(this.#env.instance, row.network.id)) await removeBridge(row.bridge)
+    this.#env.step('bridge removed')
   }
 
   #known(asked: Network): NetworkRow | undefined {
-    this.#env.step('network out of the rules')
-    if (row.overlay) await removeOverlay(row.overlay)
     const row = this.#ledger.network(asked.id)
     if (row === undefined) return undefined
     if (isDeepStrictEqual(asked, row.asked) || isDeepStrictEqual(asked, row.network)) return row
@@ -173,14 +179,14 @@ export class BridgeNetworks {
   /** What was asked for, completed, and a subnet of our choice for each family without one. */
   async #chooseSubnets(asked: Network): Promise<Network['subnets']> {
     const families = await familiesOf(asked)
+    if (readOptions(asked).overlay && asked.subnets.length === 0)
+      throw invalidArgument(`network "${asked.name}" spans several hosts: say its subnet, the same on each of them`)
     checkTogether(
       asked.subnets.filter(({ cidr }) => cidr !== ''),
       families,
     )
     const taken = await this.#takenSubnets()
     const spread = Number.parseInt(this.#env.instance.slice(0, 6), 16)
-    if (readOptions(asked).overlay && asked.subnets.length === 0)
-      throw invalidArgument(`network "${asked.name}" spans several hosts: say its subnet, the same on each of them`)
     const given = asked.subnets.filter(({ cidr }) => cidr !== '').map(subnet => checkedSubnet(subnet, taken))
     const chosen = readOptions(asked).overlay ? [] : families
     const lacking = chosen.filter(family => !given.some(({ cidr }) => familyOf(cidr) === family))

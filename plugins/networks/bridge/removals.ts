@@ -17,6 +17,7 @@ export class Removals {
     this.#guards = guards
     this.#ledger = ledger
     this.#log = log
+    this.#step = step
   }
 
   /** Never rejects: what fails stays written down for the next start. */

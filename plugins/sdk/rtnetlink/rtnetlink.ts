@@ -32,6 +32,12 @@ export {
 } from './links.ts'
 export type { RtRequest } from './message.ts'
 export { limitRate, unlimitRate } from './queues.ts'
+export {
+  createMacvlan,
+  type MacvlanMode,
+  type MacvlanSettings,
+  macvlanModes,
+} from './upper-links.ts'
 export { addVxlanPeer, createVxlan, type VxlanSettings } from './vxlan.ts'
 
 const NETLINK_ROUTE = 0

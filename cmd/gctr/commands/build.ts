@@ -7,6 +7,7 @@ import { type Pack, pack } from 'tar-stream'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { BuildOptions, type BuildRequest } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { formatReference, parseReference } from '#api/types/reference.ts'
+import { agentsOf, secretsOf } from '../build-secrets.ts'
 import { reachBuilder } from '../builder-client.ts'
 import { printJson } from '../output/json.ts'
 import { printRecords } from '../output/table.ts'
@@ -28,6 +29,8 @@ export interface BuildFlags {
   quiet?: boolean
   allow: string[]
   check?: boolean
+  secret: string[]
+  ssh: string[]
 }
 
 export async function build(session: Session, flags: BuildFlags, folder: string): Promise<void> {
@@ -83,6 +86,8 @@ async function optionsOf(flags: BuildFlags): Promise<BuildOptions> {
     ...{ target, platform, network, noCache: !flags.cache, pull: flags.pull ?? false, extraHosts: flags.addHost },
     args: pairs(flags.buildArg, name => process.env[name]),
     ...{ entitlements: flags.allow, checkOnly: flags.check ?? false },
+    secrets: await secretsOf(flags.secret),
+    sshAgents: agentsOf(flags.ssh),
     labels: pairs(flags.label, () => ''),
     // A Dockerfile from elsewhere goes along by itself; one in the context is found there.
     ...(file !== undefined && { inlineDockerfile: await readFile(file), dockerfile: file }),

@@ -18,6 +18,8 @@ export function build(program: Command): void {
     .option('--no-cache', 'do every step again')
     .option('--pull', 'ask the registries even for images that are here')
     .addOption(many('--allow <entitlement>', 'let steps have it: security.insecure'))
+    .addOption(many('--secret <id=name,src=file>', 'for RUN --mount=type=secret; also env=VARIABLE'))
+    .addOption(many('--ssh <id=socket>', 'agent for RUN --mount=type=ssh; without socket: SSH_AUTH_SOCK'))
     .option('--check', 'only tell what the Dockerfile says and its author may not have meant')
     .option('-q, --quiet', "print only the image's id")
     .action(lazily(async () => (await import('../commands/build.ts')).build))

@@ -55,9 +55,11 @@ export function readMount(text: string): RunMount {
   const target = pairs.get('target') ?? ''
   if (target === '' && (type === 'bind' || type === 'cache' || type === 'tmpfs'))
     throw invalidArgument(`invalid mount "${text}": target is required`)
+  if (type === 'secret' && target === '' && !pairs.has('id'))
+    throw invalidArgument(`invalid mount "${text}": a secret needs an id or a target`)
   return {
     ...{ type, target, from: pairs.get('from') ?? '', source: pairs.get('source') ?? '' },
-    id: pairs.get('id') ?? (type === 'cache' ? target : (target.split('/').at(-1) ?? '')),
+    id: pairs.get('id') ?? defaultID(type, target),
     readOnly: flag(pairs, 'ro') ?? !(flag(pairs, 'rw') ?? type !== 'bind'),
     sharing: sharingOf(pairs.get('sharing')),
     required: flag(pairs, 'required') ?? false,
@@ -65,6 +67,12 @@ export function readMount(text: string): RunMount {
     mode: number(pairs, 'mode', 8),
     ...{ uid: number(pairs, 'uid', 10) ?? 0, gid: number(pairs, 'gid', 10) ?? 0, sizeBytes: number(pairs, 'size', 10) },
   }
+}
+
+function defaultID(type: MountType, target: string): string {
+  if (type === 'cache') return target
+  if (type === 'ssh') return 'default'
+  return target.split('/').at(-1) ?? ''
 }
 
 function isMountType(type: string): type is MountType {

@@ -5,6 +5,7 @@ import { type RunMount, readMount } from '../language/mount.ts'
 import { runCommand } from '../steps/command-line.ts'
 import { commandLine } from '../steps/configure.ts'
 import { entryDigests, totalDigest } from '../steps/copy-archive.ts'
+import { mountPoints } from '../steps/mount-points.ts'
 import { runContainer } from '../steps/run.ts'
 import { type MountPlaces, runMounts } from '../steps/run-mounts.ts'
 import { selectEntries } from '../steps/select-sources.ts'
@@ -32,12 +33,19 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
   }
   const root = await cachedOr(context, { kind: 'RUN', inputs, text: instruction.text }, () =>
     withScratchImage(build, state, image =>
-      build.layers.grow(state.root, async ({ key: id, undo }) => {
+      build.layers.grow(state.root, async ({ key: id, mounts: root, undo }) => {
         const { core, snapshotter, lease, signal } = build
         const bound = await runMounts(mounts, WorkingDir, placesOf(context), undo)
-        const request = { id, image, snapshotter, command, lease, signal, ...where, mounts: bound, state: build.state }
+        const targets = bound.mounts.map(({ target }) => target)
+        const clean = await mountPoints(
+          root,
+          [...targets, ...(command.script ? [command.script.path] : [])],
+          build.state,
+        )
+        const request = { id, image, snapshotter, command, lease, signal, ...where, ...bound, state: build.state }
         const output = (stream: 'stdout' | 'stderr', bytes: Buffer) => step.output(stream, bytes)
-        await runContainer(core, { ...request, env: [...proxies, ...env], output }, undo)
+        await runContainer(core, { ...request, env: [...proxies, ...env, ...bound.env], output }, undo)
+        await clean()
         return undefined
       }),
     ),
@@ -100,8 +108,8 @@ function placesOf(context: StepContext): MountPlaces {
   const { build } = context
   return {
     caches: build.caches,
-    state: build.state,
-    context: build.context,
+    ...{ state: build.state, context: build.context },
+    ...{ secrets: build.options.secrets, agents: build.options.sshAgents },
     async view(from, undo) {
       const root = await context.rootOf(from)
       return undo.use(await build.layers.openView(root)).path

@@ -1,5 +1,6 @@
 /** One stage, instruction by instruction: from its base to its state at the end. */
 import { isGantryError } from '#api/errors/errors.ts'
+import { type Platform, parsePlatform } from '#api/types/platform.ts'
 import { CheckSettings, undefinedVariable } from '../checks/checks.ts'
 import { undefinedVariables } from '../checks/undefined-variables.ts'
 import { baseImage } from '../core/base-images.ts'
@@ -94,12 +95,19 @@ export class StageBuilder {
       const image = emptyImageConfig(build.platform)
       return { ...fresh, root: { chainID: '', layers: [] }, image, history: [], baseImage: '' }
     }
-    const base = await this.#image(reference, build.options.pull)
+    const base = await this.#image(reference, build.options.pull, this.#platform())
     return { ...fresh, root: base.root, image: base.config, history: base.config.history ?? [], baseImage: base.name }
   }
 
-  #image(reference: string, pull: boolean) {
-    const { core, platform, snapshotter, lease, signal, options } = this.#context.build
+  /** `FROM --platform=…` chooses among an image's; the build's own is the default. */
+  #platform(): Platform {
+    const { stage, build, expandGlobal } = this.#context
+    const chosen = stage.platform === undefined ? '' : expandGlobal(stage.platform)
+    return chosen === '' ? build.platform : parsePlatform(chosen)
+  }
+
+  #image(reference: string, pull: boolean, platform: Platform) {
+    const { core, snapshotter, lease, signal, options } = this.#context.build
     const hostsFolders = options.registryHostDirectories
     return baseImage(core, reference, { platform, snapshotter, pull, hostsFolders, lease, signal })
   }
@@ -133,7 +141,7 @@ export class StageBuilder {
   async #rootOf(reference: string): Promise<Root> {
     const { build, stage, ended } = this.#context
     const earlier = stageOf(build.dockerfile.stages, reference, stage)
-    return (earlier === undefined ? await this.#image(reference, false) : await ended(earlier)).root
+    return (earlier === undefined ? await this.#image(reference, false, build.platform) : await ended(earlier)).root
   }
 }
 

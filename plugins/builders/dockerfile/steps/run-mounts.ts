@@ -11,6 +11,7 @@ import { resolvePath, type SourceTree } from '../files/source-tree.ts'
 import type { RunMount } from '../language/mount.ts'
 import { layerArchive } from './copy-archive.ts'
 import type { CopyEntry } from './copy-entries.ts'
+import { agentMount, secretMount } from './secret-mounts.ts'
 import { selectEntries } from './select-sources.ts'
 
 /** As ContainerConfig has them. */
@@ -27,32 +28,53 @@ export interface MountPlaces {
   /** The build's own folder. */
   readonly state: string
   readonly context: SourceTree
+  /** What the client handed over, by id. */
+  readonly secrets: Readonly<Record<string, Buffer>>
+  /** Sockets of ssh agents, by id. */
+  readonly agents: Readonly<Record<string, string>>
   /** A stage's or an image's root as a directory, for as long as the step runs. */
   view(from: string, undo: AsyncDisposableStack): Promise<string>
 }
 
+/** What a step's container gets beside its root. */
+export interface StepMounts {
+  readonly mounts: ContainerMount[]
+  /** `NAME=value` */
+  readonly env: string[]
+}
+
 const caching = new KeyedLock()
 
-/** INVALID_ARGUMENT and NOT_FOUND name the mount; NOT_IMPLEMENTED: secrets and agents, which no client hands over yet. */
+/** INVALID_ARGUMENT and NOT_FOUND name the mount. */
 export async function runMounts(
-  mounts: readonly RunMount[],
+  wanted: readonly RunMount[],
   workingDir: string,
   places: MountPlaces,
   undo: AsyncDisposableStack,
-): Promise<ContainerMount[]> {
-  const made: ContainerMount[] = []
-  for (const mount of mounts) {
-    const target = posix.resolve('/', workingDir, mount.target)
-    const source = await sourceOf(mount, places, undo)
-    if (source === undefined) continue
-    made.push({ ...source, target })
+): Promise<StepMounts> {
+  const made: StepMounts = { mounts: [], env: [] }
+  for (const one of wanted) {
+    if (one.type === 'secret' || one.type === 'ssh') {
+      const given = await (one.type === 'secret' ? secretMount : agentMount)(one, places, undo)
+      const mounts = given.mounts.map(mount => ({ ...mount, target: posix.resolve('/', workingDir, mount.target) }))
+      made.mounts.push(...mounts)
+      made.env.push(...given.env)
+      continue
+    }
+    const target = posix.resolve('/', workingDir, one.target)
+    made.mounts.push({ ...(await sourceOf(one, one.type, places, undo)), target })
   }
   return made
 }
 
-async function sourceOf(mount: RunMount, places: MountPlaces, undo: AsyncDisposableStack) {
+async function sourceOf(
+  mount: RunMount,
+  type: 'tmpfs' | 'cache' | 'bind',
+  places: MountPlaces,
+  undo: AsyncDisposableStack,
+) {
   const access = mount.readOnly ? 'ro' : 'rw'
-  switch (mount.type) {
+  switch (type) {
     case 'tmpfs': {
       const size = mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]
       return { type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', ...size] }
@@ -62,10 +84,6 @@ async function sourceOf(mount: RunMount, places: MountPlaces, undo: AsyncDisposa
     case 'bind':
       if (!mount.readOnly) throw notImplemented('RUN --mount=type=bind,rw')
       return { type: 'bind', source: await bound(mount, places, undo), options: ['bind', 'ro'] }
-    case 'secret':
-    case 'ssh':
-      if (!mount.required) return undefined
-      throw notImplemented(`RUN --mount=type=${mount.type}: no client hands over ${mount.type} "${mount.id}"`)
   }
 }
 

@@ -61,7 +61,7 @@ class OpenCall implements Call {
       closed: error => {
         // A connection keeps the process alive while it has calls, no longer.
         if (connection.streamCount === 0) connection.unref()
-        this.#inbox.fail(error instanceof GantryError ? error : this.#lost(error ?? new Error('no answer')))
+        if (error !== undefined) this.#inbox.fail(error instanceof GantryError ? error : this.#lost(error))
       },
     })
     this.#armSignal(options.signal)

@@ -40,6 +40,7 @@ function readSmall(path: string, digest: Digest, sizeBytes: number): BlobReader 
   return {
     sizeBytes,
     path,
+    whole: bytes,
     stream: (offset = 0, length = sizeBytes) =>
       Readable.from(length <= 0 || offset >= sizeBytes ? [] : [bytes.subarray(offset, offset + length)]),
     [Symbol.asyncDispose]: async () => {},

@@ -102,6 +102,8 @@ export interface BlobReader extends AsyncDisposable {
   readonly sizeBytes: number
   /** The blob's file, for native code. Valid as long as something keeps the blob. */
   readonly path: string
+  /** All of it, when it is small. */
+  readonly whole?: Buffer
   /** Bytes from `offset`, `length` at most; to the end without. Any number of streams at a time. */
   stream(offset?: number, length?: number): Readable
 }

@@ -2,7 +2,7 @@ import { invalidArgument, outOfRange } from '#api/errors/errors.ts'
 import type { ContentDefinition, Info, Status, UpdateRequest } from '#api/gen/containerd/services/content/v1/content.ts'
 import type { ServiceImpl } from '#api/rpc/server.ts'
 import { parseDigest } from '#api/types/digest.ts'
-import type { ContentInfo, ContentStore, IngestStatus } from './content.ts'
+import type { BlobReader, ContentInfo, ContentStore, IngestStatus } from './content.ts'
 import { serveWrite } from './write-stream.ts'
 
 const listBlock = 100
@@ -38,7 +38,9 @@ export function contentService(content: ContentStore): ServiceImpl<typeof Conten
       if (start > reader.sizeBytes)
         throw outOfRange(`read past object length ${reader.sizeBytes} bytes`, { bare: true })
       let at = start
-      for await (const data of reader.stream(start, size > 0n ? Number(size) : undefined)) {
+      const left = reader.sizeBytes - start
+      const length = size > 0n ? Math.min(Number(size), left) : left
+      for await (const data of chunksOf(reader, start, length)) {
         yield { offset: BigInt(at), data }
         at += data.length
       }
@@ -63,4 +65,11 @@ function wireInfo({ digest, sizeBytes, createdAt, updatedAt, labels }: ContentIn
 
 function wireStatus({ ref, offset, totalBytes, expected, startedAt, updatedAt }: IngestStatus): Status {
   return { ref, offset: BigInt(offset), total: BigInt(totalBytes), expected: expected ?? '', startedAt, updatedAt }
+}
+
+/** A small blob without a stream around it: a container's start reads ten manifests and configurations. */
+function chunksOf({ whole, stream }: BlobReader, start: number, length: number): AsyncIterable<Buffer> | Buffer[] {
+  if (whole === undefined) return stream(start, length)
+  const bytes = whole.subarray(start, start + length)
+  return bytes.length > 0 ? [bytes] : []
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { until } from './conditions.ts'
 import { Docker, dockerCommand } from './docker.ts'
+import { gatewayPid } from './gateway-pid.ts'
 
 const skip = dockerCommand === undefined ? 'no docker command (apt-get install docker.io)' : false
 const image = 'busybox:test'
@@ -77,12 +78,6 @@ test('gateway and clients that vanish', { skip }, async t => {
     assert.equal(await refused('GET', '/nothing/here'), 404)
   })
 })
-
-async function gatewayPid(docker: Docker): Promise<number> {
-  const { stdout } = await docker.daemon.run('--format', 'json', 'plugins', 'ls')
-  const rows = JSON.parse(stdout || '[]') as { kind: string; id: string; pid: number }[]
-  return rows.find(({ kind, id }) => kind === 'gateway' && id === 'docker')?.pid ?? 0
-}
 
 function connect(docker: Docker, call: string): { socket: Socket; received(): string } {
   const socket = createConnection(docker.socket)

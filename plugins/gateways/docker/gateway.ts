@@ -1,5 +1,7 @@
 /** The composition root of the gateway: who is given to whom. */
 import { chmod, chown, rm } from 'node:fs/promises'
+import type { Server } from 'node:https'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from '#api/log/log.ts'
 import { buildRoutes } from './builds/routes.ts'
 import { allContainerRoutes } from './containers/all-routes.ts'
@@ -9,6 +11,7 @@ import type { Engine } from './engine/engine.ts'
 import type { EngineSettings } from './engine/settings.ts'
 import { EventLog } from './events/event-log.ts'
 import { eventRoutes } from './events/routes.ts'
+import { listenOnTcp } from './http/listen.ts'
 import { pingRoutes } from './http/ping.ts'
 import type { Routes } from './http/routes.ts'
 import { createHttpServer } from './http/server.ts'
@@ -65,14 +68,22 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   await rm(settings.socket, { force: true })
   await app.listen({ path: settings.socket })
   await admit(settings)
+  const tcp = await openTcp(app, settings)
   return {
     async close() {
+      tcp?.close()
+      tcp?.closeAllConnections()
       await app.close()
       containers.close()
       core.close()
       events.close()
     },
   }
+}
+
+async function openTcp(app: FastifyInstance, { config }: EngineSettings): Promise<Server | undefined> {
+  const { tcp_address: address, tls_ca: ca, tls_certificate: certificate, tls_key: key } = config
+  return address === '' ? undefined : listenOnTcp(app, address, { ca, certificate, key })
 }
 
 /** Whoever may use the socket is as good as root: root alone, or the group. */

@@ -31,7 +31,7 @@ export const rewordings: readonly Rewording[] = [
   {
     what: 'bad parameters are 400, no longer 500',
     pattern:
-      /^(strconv\.\w+: parsing "[^"]*": invalid syntax|invalid tag format|invalid reference format.*|invalid filter: .*|extraction point is not a directory|invalid --security-opt.*)$/,
+      /^(strconv\.\w+: parsing "[^"]*": invalid syntax|invalid tag format|invalid reference format.*|invalid filter: .*|extraction point is not a directory|invalid --security-opt.*|invalid volume specification: .*)$/,
     to: '$1',
     status: badRequest,
   },
@@ -46,6 +46,11 @@ export const rewordings: readonly Rewording[] = [
     pattern: /the Linux daemon does not support signal (\d+)$/i,
     to: 'the linux daemon does not support signal $1',
     status: badRequest,
+  },
+  {
+    what: 'who keeps a network in use is told',
+    pattern: /^(error while removing network: network \S+) id .* has active endpoints$/,
+    to: '$1 has active endpoints',
   },
   { what: 'a typing error', pattern: /pathcannot/, to: 'path cannot' },
   { what: 'the range of versions is told', pattern: /(Maximum supported API version is ).*$/, to: '$1…' },
@@ -73,7 +78,7 @@ export const rewordings: readonly Rewording[] = [
   {
     what: 'why a command could not be run is told without the layers below',
     pattern:
-      /failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: (.*): unknown$/,
+      /failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: (.*?)(: unknown)?$/,
     to: 'failed to create task for container: OCI runtime create failed: $1',
   },
 ]
@@ -81,6 +86,7 @@ export const rewordings: readonly Rewording[] = [
 /** Ours, where the wording is of no use to a comparison. */
 export const ourRewordings: readonly Rewording[] = [
   { what: '', pattern: /^invalid JSON: .*$/, to: 'invalid JSON' },
+  { what: '', pattern: /(has active endpoints) \(.*\)$/, to: '$1' },
   { what: '', pattern: /(Maximum supported API version is ).*$/, to: '$1…' },
   { what: '', pattern: /^(failed to parse value as time) or duration/, to: '$1' },
   { what: '', pattern: /^invalid resize (height|width) ("[^"]*")/, to: 'strconv.Atoi: parsing $2' },

@@ -36,14 +36,16 @@ const ownValues = new Set([
     'HostPort',
     'PublicPort',
   ],
-  ...['LogPath', 'HostsPath', 'HostnamePath', 'ResolvConfPath', 'Mountpoint', 'LastTagTime', 'Status', 'ServerVersion'],
+  ...['HostsPath', 'HostnamePath', 'ResolvConfPath', 'Mountpoint', 'LastTagTime', 'Status', 'ServerVersion'],
 ])
 
 /** Members that tell how an engine stores things, or that 20.10 alone has or lacks. */
 const ownMembers = new Set([
   ...['GraphDriver', 'RootFS', 'DockerVersion', 'Parent', 'SandboxID', 'SandboxKey', 'SpaceReclaimed'],
   // The default bridge of ours has IPv6.
-  ...['GlobalIPv6Address', 'GlobalIPv6PrefixLen', 'IPv6Gateway'],
+  // 20.10 has one as soon as somebody asks for the log.
+  'LogPath',
+  ...['GlobalIPv6Address', 'GlobalIPv6PrefixLen', 'IPv6Gateway', 'IPv6Address'],
 ])
 
 /** Of the networks that each engine makes for itself. */
@@ -77,7 +79,8 @@ function jsonLines(engine: Engine, text: string): unknown {
     const values = text
       .split('\n')
       .filter(line => line.trim() !== '')
-      .map(line => plain(JSON.parse(line), { engine, names }))
+      .map(line => JSON.parse(line))
+      .map(value => plain(value, { engine, names, isSample: value?.cpu_stats !== undefined }))
     return values.length === 1 ? values[0] : values
   } catch {
     return words(engine, text)
@@ -87,6 +90,8 @@ function jsonLines(engine: Engine, text: string): unknown {
 interface Context {
   engine: Engine
   names: ReadonlyMap<string, string>
+  /** Of `stats`: all numbers are measured. */
+  isSample: boolean
 }
 
 function plain(value: unknown, context: Context, member = ''): unknown {
@@ -104,11 +109,19 @@ function plain(value: unknown, context: Context, member = ''): unknown {
           ownValues.has(name) ? own(item) : plain(item, context, name),
         ]),
     )
-  return typeof value === 'string' ? words(context.engine, value) : value
+  if (typeof value === 'number' && context.isSample) return '<measured>'
+  if (typeof value !== 'string') return value
+  if (member === 'Error' || member === 'Message')
+    return reworded({ status: 0, message: words(context.engine, value) }, rewordings).message
+  // Of `top`.
+  return member === 'Processes' && /^\d+$/.test(value) ? '<own>' : words(context.engine, value)
 }
 
 function isOwn(name: string, item: unknown, within: object): boolean {
   if (ownMembers.has(name) || name === newerLabel || isEmpty(item)) return true
+  // 20.10 shows the gateway that the creator named.
+  if (name === 'Gateway' && 'Subnet' in within) return true
+  if (name === 'Runtime' && item === 'runc') return true
   // Of the volume of a container that never ran 20.10 tells now and then.
   if (name === 'Source' && 'Type' in within && within.Type === 'volume') return true
   if (name === 'Driver' && (item === 'overlay2' || item === 'overlayfs')) return true

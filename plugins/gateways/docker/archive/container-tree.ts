@@ -1,8 +1,8 @@
 /** The whole file tree of a container, mounts included, as its processes see it. */
-import { mkdir, stat } from 'node:fs/promises'
+import { mkdir, rmdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { mount, unmount } from '#api/sys/sys.ts'
-import { sourceOf } from '../containers/create/mounts.ts'
+import { isSysError, mount, unmount } from '#api/sys/sys.ts'
+import type { MountPoint } from '../containers/record.ts'
 import { withContainerRoot } from '../containers/roots.ts'
 import { isRunning } from '../containers/state.ts'
 import type { Found } from '../containers/store.ts'
@@ -17,26 +17,48 @@ export async function withTree<T>(
 ): Promise<T> {
   if (isRunning(found.state)) return body(`/proc/${found.state.pid}/root`)
   return withContainerRoot(engine, found, async root => {
-    const mounted: string[] = []
-    try {
-      for (const point of found.record.mounts)
-        if (point.Type === 'volume' || point.Type === 'bind') await mountPoint(root, point, mounted)
-      return await body(root)
-    } finally {
-      for (const path of mounted.reverse()) await unmount(path, { detach: true }).catch(() => {})
-    }
+    // They go with the root, which is taken away whole.
+    for (const point of found.record.mounts)
+      if (point.Type === 'volume' || point.Type === 'bind') await mountPoint(root, point)
+    return body(root)
   })
 }
 
-/** Sources that are files, and places that are not there, are left out: nobody could have seen them yet. */
-async function mountPoint(root: string, point: Found['record']['mounts'][number], mounted: string[]): Promise<void> {
-  const source = sourceOf(point)
-  if (!(await stat(source).catch(() => undefined))?.isDirectory()) return
+/**
+ * Sources that are files, and places that are not there, are left out: nobody could have seen them yet. Both ends are opened
+ * within their roots: a link in a volume, or in the image, leads nowhere else.
+ */
+async function mountPoint(root: string, point: MountPoint): Promise<void> {
+  using source = await openSource(point)
+  if (source === undefined) return
   using parent = await Folder.make(root, dirname(point.Destination))
-  const place = parent.at(basename(point.Destination))
-  await mkdir(place, { recursive: true }).catch(() => {})
+  await mkdir(parent.at(basename(point.Destination)), { recursive: true }).catch(() => {})
   using target = await Folder.open(root, point.Destination)
-  const path = target.at('.').replace(/\/\.$/, '')
-  await mount([{ type: 'bind', source, options: ['rbind', point.RW ? 'rw' : 'ro'] }], path)
-  mounted.push(`${root}${point.Destination}`)
+  if (point.RW) await mount([{ type: 'bind', source: source.path, options: ['rbind'] }], target.path)
+  else await mountReadOnly(`${root}.source`, source, target)
+}
+
+/** A descriptor still names what lies under a mount: what is to be read only is made so where a path names it, and moved. */
+async function mountReadOnly(staging: string, source: Folder, target: Folder): Promise<void> {
+  await mkdir(staging, { mode: 0o700 })
+  try {
+    await mount([{ type: 'bind', source: source.path, options: ['rbind', 'ro'] }], staging)
+    try {
+      await mount([{ type: 'bind', source: staging, options: ['rbind'] }], target.path)
+    } finally {
+      await unmount(staging, { detach: true })
+    }
+  } finally {
+    await rmdir(staging)
+  }
+}
+
+/** Undefined unless it is a directory. */
+async function openSource({ Source, subpath = '' }: MountPoint): Promise<Folder | undefined> {
+  try {
+    return subpath === '' ? await Folder.open('/', Source) : await Folder.open(Source, subpath)
+  } catch (error) {
+    if (isSysError(error, 'ENOENT') || isSysError(error, 'ENOTDIR')) return undefined
+    throw error
+  }
 }

@@ -39,6 +39,11 @@ export class Folder implements Disposable {
     }
   }
 
+  /** Names the directory itself, wherever it is moved to. */
+  get path(): string {
+    return `/proc/self/fd/${this.#fd}`
+  }
+
   /** A path for what lies directly in it; of "." and nothing, the directory itself. */
   at(name: string): string {
     return name === '' || name === '.' ? `/proc/self/fd/${this.#fd}/.` : `/proc/self/fd/${this.#fd}/${name}`

@@ -38,11 +38,26 @@ export function buildOptions(query: Query): WantedBuild {
   }
 }
 
+/** Limits of the steps' processes: 0 and nothing are none. */
+const limits = [
+  'memory',
+  'memswap',
+  'cpushares',
+  'cpuperiod',
+  'cpuquota',
+  'cpusetcpus',
+  'cpusetmems',
+  'shmsize',
+  'ulimits',
+]
+
 function refuseUnready(query: Query): void {
   if (query.text('version') === '2')
     throw notImplemented('building with BuildKit (version=2): use version=1, DOCKER_BUILDKIT=0')
   if (query.text('remote') !== '') throw notImplemented('a remote context (remote=): send the context as a tar archive')
   if (query.flag('squash')) throw notImplemented('squash=1')
+  const limit = limits.find(name => !['', '0', '-1', '[]', 'null'].includes(query.text(name)))
+  if (limit !== undefined) throw notImplemented(`${limit}=${query.text(limit)}: steps of a build cannot be limited`)
   if (query.has('outputs') && query.text('outputs') !== '') throw notImplemented('outputs=')
 }
 

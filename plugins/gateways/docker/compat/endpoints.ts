@@ -40,7 +40,7 @@ export const endpointGroups: readonly EndpointGroup[] = [
       works('GET /version'),
       partial('GET /info', 'log drivers and security options are those of this version, not read from the host'),
       works('GET /events', 'kept over restarts; the newest 4 to 8 MiB', '?until=1'),
-      partial('GET /system/df', 'in the form of 1.51 for newer versions too; no build cache'),
+      works('GET /system/df', 'no build cache; since 1.52 summaries, and `verbose`'),
       works('POST /auth', 'basic and token registries'),
       works('GET /metrics', 'on the same socket, where Docker has an address of its own'),
     ],
@@ -66,7 +66,7 @@ export const endpointGroups: readonly EndpointGroup[] = [
       works('POST /containers/{id}/pause'),
       works('POST /containers/{id}/unpause'),
       works('POST /containers/{id}/attach'),
-      missing('GET /containers/{id}/attach/ws', '404: attach by a hijacked connection'),
+      works('GET /containers/{id}/attach/ws'),
       works('POST /containers/{id}/wait'),
       works('DELETE /containers/{id}'),
       works('HEAD /containers/{id}/archive'),
@@ -139,7 +139,7 @@ export const endpointGroups: readonly EndpointGroup[] = [
     endpoints: [
       partial(
         'POST /build',
-        "the classic protocol, by Gantry's builder; no BuildKit session, remote context, squash or outputs",
+        "the classic protocol, by Gantry's builder; no BuildKit session, remote context, squash, outputs or limits of steps: 501",
       ),
       works('POST /build/prune'),
       missing('POST /build/cancel', '501'),

@@ -4,6 +4,7 @@ import { conflict } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
 import { pathParameter, type Request, type Routes } from '../http/routes.ts'
 import { type Hijacked, hijack } from '../http/upgrade.ts'
+import { openWebSocket } from '../http/websocket.ts'
 import { parseDetachKeys } from '../streams/detach-keys.ts'
 import { endGently, join } from '../streams/join.ts'
 import { openShimStream } from '../streams/shim-stream.ts'
@@ -19,6 +20,8 @@ export interface AttachWish {
   stdout: boolean
   stderr: boolean
   detachKeys: Buffer
+  /** Output as it is, even of a container without a terminal. */
+  unframed?: boolean
 }
 
 export function parseAttachWish(request: Request): AttachWish {
@@ -41,12 +44,24 @@ export const multiplexedType = 'application/vnd.docker.multiplexed-stream'
 export const rawType = 'application/vnd.docker.raw-stream'
 
 export function attachRoutes(parts: ContainerParts): Routes {
+  const wanted = async (request: Request) => {
+    const wish = parseAttachWish(request)
+    const found = await parts.store.get(pathParameter(request, 'id'))
+    if (found.state.name === 'paused')
+      throw conflict(`container ${found.id} is paused, unpause the container before attach`)
+    return { wish, found }
+  }
   return app => {
+    // Messages are the streams themselves, without frames: so it is in Docker.
+    app.get('/containers/:id/attach/ws', async (request, reply) => {
+      const { wish, found } = await wanted(request)
+      const client = await openWebSocket(request, reply)
+      publishContainerEvent(parts.engine.events, found, 'attach')
+      attachClient(parts, found, client, { ...wish, unframed: true })
+      return reply
+    })
     app.post('/containers/:id/attach', async (request, reply) => {
-      const wish = parseAttachWish(request)
-      const found = await parts.store.get(pathParameter(request, 'id'))
-      if (found.state.name === 'paused')
-        throw conflict(`container ${found.id} is paused, unpause the container before attach`)
+      const { wish, found } = await wanted(request)
       const isFramed = !found.record.config.Tty && atLeast(request.apiVersion, '1.42')
       const client = hijack(request, reply, isFramed ? multiplexedType : rawType)
       publishContainerEvent(parts.engine.events, found, 'attach')
@@ -64,7 +79,7 @@ export function attachClient(parts: ContainerParts, found: Found, client: Hijack
       ...{ stdin, stdout: wish.stdout, stderr: wish.stderr, replay },
     })
     const options = {
-      ...{ stdin, stdout: wish.stdout, stderr: wish.stderr },
+      ...{ stdin, stdout: wish.stdout, stderr: wish.stderr, unframed: wish.unframed ?? false },
       endsStdin: config.StdinOnce && !config.Tty,
       detachKeys: config.Tty ? wish.detachKeys : undefined,
     }

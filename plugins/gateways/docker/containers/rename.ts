@@ -10,7 +10,7 @@ export async function renameContainer({ engine, store }: ContainerParts, found: 
   const name = wish.replace(/^\//, '')
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
     throw badRequest(
-      `Error when allocating new name: Invalid container name (${wish}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+      `Error when allocating new name: Invalid container name (/${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
     )
   if (name === found.name) throw badRequest('Renaming a container with the same name as its current name')
   try {

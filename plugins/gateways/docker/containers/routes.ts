@@ -1,6 +1,6 @@
 /** `/containers/…`: the verbs without streams. */
 
-import { atLeast } from '../http/api-version.ts'
+import { type ApiVersion, atLeast } from '../http/api-version.ts'
 import { readJson } from '../http/body.ts'
 import { badRequest, HttpError, serverError } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
@@ -13,9 +13,11 @@ import { pruneContainers } from './prune.ts'
 import { inspectContainer, listContainers } from './queries.ts'
 import { renameContainer } from './rename.ts'
 import { parseSignal } from './signals.ts'
+import { isActive } from './state.ts'
+import type { Found } from './store.ts'
 import { topOf } from './top.ts'
 import { updateContainer } from './update/update.ts'
-import { parseCondition } from './waiting.ts'
+import { parseCondition, type WaitCondition } from './waiting.ts'
 
 export function containerRoutes(parts: ContainerParts): Routes {
   const { store, lifecycle, engine } = parts
@@ -100,7 +102,7 @@ export function containerRoutes(parts: ContainerParts): Routes {
         >)
         reply.raw.flushHeaders()
         const answer = await exit.then(
-          StatusCode => ({ ...(!atLeast(request.apiVersion, '1.42') && { Error: null }), StatusCode }),
+          StatusCode => ({ ...startError(found, condition, request.apiVersion), StatusCode }),
           (error: Error) => ({ Error: { Message: error.message }, StatusCode: -1 }),
         )
         if (!gone.signal.aborted) reply.raw.end(`${JSON.stringify(answer)}\n`)
@@ -135,6 +137,13 @@ async function restart({ store, lifecycle }: ContainerParts, reference: string, 
 function stopOptions(request: Request): { signal: string; timeout: number | undefined } {
   const query = new Query(request)
   return { signal: query.text('signal'), timeout: query.integer('t') }
+}
+
+/** Of a container whose start came to nothing; older clients get the member always. */
+function startError({ state }: Found, condition: WaitCondition, version: ApiVersion): { Error?: object | null } {
+  const isTold = condition === 'not-running' && state.error !== '' && !isActive(state)
+  if (isTold) return { Error: { Message: state.error } }
+  return atLeast(version, '1.42') ? {} : { Error: null }
 }
 
 /** 400 in Docker's words. */

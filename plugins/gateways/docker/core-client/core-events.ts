@@ -55,7 +55,8 @@ export class CoreEvents {
   constructor(core: Core, log: Logger) {
     this.#core = core
     this.#log = log
-    void this.#follow()
+    // Listeners of the same turn are told of the first subscription too: what happened before it they look for themselves.
+    queueMicrotask(() => void this.#follow())
   }
 
   /** Answers how to stop listening. */

@@ -16,6 +16,13 @@ export const settingsSchema = z.strictObject({
     .record(z.string(), z.string())
     .default({})
     .describe('registry → base URL of the server to use in its place, where the registry itself cannot be reached'),
+  tcp_address: z
+    .string()
+    .default('')
+    .describe('HOST:PORT to listen on besides the socket, over TLS, for clients with a certificate; empty: nowhere'),
+  tls_ca: z.string().default('').describe('PEM file: who signed the certificates of clients; needed for tcp_address'),
+  tls_certificate: z.string().default('').describe('PEM file: our certificate'),
+  tls_key: z.string().default('').describe('PEM file: its key'),
   insecure_registries: z.array(z.string()).default([]).describe('hosts that may be spoken to without TLS'),
 })
 

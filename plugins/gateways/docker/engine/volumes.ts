@@ -6,6 +6,8 @@ export interface VolumeWish {
   driver?: string
   options?: Readonly<Record<string, string>>
   labels?: Readonly<Record<string, string>>
+  /** Id of the container, not yet recorded, that it goes with when it is anonymous. */
+  goesWith?: string
 }
 
 export interface ReadyVolume {

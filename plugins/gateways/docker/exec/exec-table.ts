@@ -1,9 +1,10 @@
 /**
  * Execs: what was asked for, and what became of it. What runs is the shim's; here is only what Docker's clients ask about
- * afterwards, kept for a while. An exec that a gateway before this one began is found again by its task.
+ * afterwards, kept for a while, and in a journal for the gateway after this one.
  */
 import { notFound } from '../http/http-error.ts'
 import type { ExecWish } from './body.ts'
+import type { ExecJournal } from './exec-journal.ts'
 
 export interface Exec {
   id: string
@@ -23,8 +24,26 @@ const keptMs = 5 * 60_000
 
 export class ExecTable {
   readonly #execs = new Map<string, Exec>()
+  readonly #journal: ExecJournal
+
+  constructor(journal: ExecJournal) {
+    this.#journal = journal
+    for (const { id, containerId, wish, ...known } of journal.entries())
+      if (containerId !== undefined && wish !== undefined) Object.assign(this.#make(id, containerId, wish), known)
+    for (const exec of this.#execs.values()) if (exec.exitCode !== undefined) this.#forgetLater(exec.id)
+  }
 
   add(id: string, containerId: string, wish: ExecWish): Exec {
+    this.#journal.write({ id, containerId, wish })
+    return this.#make(id, containerId, wish)
+  }
+
+  /** Those that were started and whose end nobody has told. */
+  unfinished(): Exec[] {
+    return [...this.#execs.values()].filter(({ wasStarted, exitCode }) => wasStarted && exitCode === undefined)
+  }
+
+  #make(id: string, containerId: string, wish: ExecWish): Exec {
     const started = Promise.withResolvers<void>()
     started.promise.catch(() => {})
     const exec: Exec = {
@@ -48,17 +67,38 @@ export class ExecTable {
     return exec
   }
 
+  /** Its start is asked for: no second one is taken. */
+  starting(exec: Exec): void {
+    exec.wasStarted = true
+    this.#journal.write({ id: exec.id, wasStarted: true })
+  }
+
+  running(exec: Exec, pid: number): void {
+    exec.pid = pid
+    exec.running = exec.exitCode === undefined
+    this.#journal.write({ id: exec.id, pid })
+  }
+
   ended(id: string, exitCode: number): void {
     const exec = this.#execs.get(id)
     if (!exec || exec.exitCode !== undefined) return
     exec.running = false
     exec.exitCode = exitCode
-    setTimeout(() => this.#execs.delete(id), keptMs).unref()
+    this.#journal.write({ id, exitCode })
+    this.#forgetLater(id)
+  }
+
+  #forgetLater(id: string): void {
+    setTimeout(() => this.#forget(id), keptMs).unref()
+  }
+
+  #forget(id: string): void {
+    if (this.#execs.delete(id)) this.#journal.write({ id, gone: true })
   }
 
   /** Of a container that is gone. */
   forgetOf(containerId: string): void {
-    for (const [id, exec] of this.#execs) if (exec.containerId === containerId) this.#execs.delete(id)
+    for (const [id, exec] of this.#execs) if (exec.containerId === containerId) this.#forget(id)
   }
 
   idsOf(containerId: string): string[] {

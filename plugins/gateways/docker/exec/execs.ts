@@ -1,9 +1,11 @@
 /** `docker exec`: another process in a running container. */
 import { randomBytes } from 'node:crypto'
+import { join as joinPath } from 'node:path'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import { Status } from '#api/gen/containerd/types/task/task.ts'
 import { publishContainerEvent } from '../containers/actor.ts'
 import type { ContainerStore, Found } from '../containers/store.ts'
-import type { CoreEvents } from '../core-client/core-events.ts'
+import type { CoreEvent, CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { conflict, HttpError } from '../http/http-error.ts'
 import type { Hijacked } from '../http/upgrade.ts'
@@ -11,25 +13,43 @@ import { parseDetachKeys } from '../streams/detach-keys.ts'
 import { endGently, join } from '../streams/join.ts'
 import { openShimStream, type ShimStream } from '../streams/shim-stream.ts'
 import type { ExecWish } from './body.ts'
+import { ExecJournal } from './exec-journal.ts'
 import { execProcess } from './exec-process.ts'
 import { type Exec, ExecTable } from './exec-table.ts'
 
+/** As the core says it of a container: nobody saw it end. */
+const unseenCode = 255
+
 export interface ExecParts {
-  engine: Pick<Engine, 'core' | 'events'>
+  engine: Pick<Engine, 'core' | 'events' | 'settings'>
   store: ContainerStore
   events: CoreEvents
 }
 
 export class Execs {
-  readonly table = new ExecTable()
+  readonly table: ExecTable
   readonly #parts: ExecParts
 
   constructor(parts: ExecParts) {
     this.#parts = parts
-    parts.events.listen(event => {
+    this.table = new ExecTable(new ExecJournal(joinPath(parts.engine.settings.state, 'execs.jsonl')))
+    const take = (event: CoreEvent) => {
       if (event.kind === 'exit' && event.execId !== '') this.#ended(event.containerId, event.execId, event.exitStatus)
       if (event.kind === 'container-delete') this.table.forgetOf(event.containerId)
-    })
+    }
+    // What ended while nobody listened is asked for.
+    parts.events.listen(take, () => void Promise.all(this.table.unfinished().map(exec => this.#lookAt(exec))))
+  }
+
+  async #lookAt(exec: Exec): Promise<void> {
+    const { containerId, id: execId } = exec
+    try {
+      const { process } = await this.#parts.engine.core.tasks.get({ containerId, execId })
+      if (process?.status === Status.STOPPED) this.#ended(containerId, execId, process.exitStatus)
+      else exec.running = process?.status === Status.RUNNING
+    } catch (error) {
+      if (isGantryError(error, 'NOT_FOUND')) this.table.ended(execId, unseenCode)
+    }
   }
 
   #ended(containerId: string, execId: string, exitStatus: number): void {
@@ -51,7 +71,7 @@ export class Execs {
   /** 409 when it was started before, or its container has ended. */
   checkStart(exec: Exec): void {
     if (exec.wasStarted) throw conflict(`Exec ${exec.id} has already been started`)
-    exec.wasStarted = true
+    this.table.starting(exec)
   }
 
   /** Starts it with nobody attached. */
@@ -105,8 +125,7 @@ export class Execs {
   async #start(exec: Exec, found: Found): Promise<void> {
     const { core, events } = this.#parts.engine
     const { pid } = await core.tasks.start({ containerId: exec.containerId, execId: exec.id })
-    exec.pid = pid
-    exec.running = exec.exitCode === undefined
+    this.table.running(exec, pid)
     exec.started.resolve()
     publishContainerEvent(events, found, `exec_start: ${exec.wish.Cmd?.join(' ')}`, { execID: exec.id })
   }

@@ -8,6 +8,7 @@ import type { Core } from '../core-client/core.ts'
 import { execSchema } from '../exec/body.ts'
 import { execProcess } from '../exec/exec-process.ts'
 import { openShimStream } from '../streams/shim-stream.ts'
+import { addressOf, parseNetworkProbe, runNetworkProbe } from './network-probe.ts'
 
 /** Docker keeps so much of what a probe says. */
 const maxOutputBytes = 4096
@@ -15,7 +16,7 @@ const SIGKILL = 9
 /** Docker's exit code of a probe that could not be run, or took too long. */
 const failedCode = -1
 
-/** Undefined: the container has no probe of its own. */
+/** Undefined: the container has no probe of its own. Of a probe by the engine it is its address alone. */
 export function probeCommand({ config }: Found['record']): string[] | undefined {
   const [kind, ...words] = config.Healthcheck?.Test ?? []
   if (kind === 'CMD') return words
@@ -26,11 +27,20 @@ export function probeCommand({ config }: Found['record']): string[] | undefined 
 /** Never throws: what goes wrong is a failed probe. */
 export async function probe(core: Core, found: Found, command: string[], timeoutMs: number): Promise<HealthProbe> {
   const start = new Date().toISOString()
-  const { exitCode, output } = await run(core, found, command, timeoutMs).catch(error => ({
+  const byEngine = parseNetworkProbe(found.record.config.Healthcheck?.Test ?? [])
+  const outcome = byEngine
+    ? runNetworkProbe(byEngine, await addressNow(core, found), timeoutMs)
+    : run(core, found, command, timeoutMs)
+  const { exitCode, output } = await outcome.catch(error => ({
     exitCode: failedCode,
     output: messageOf(error),
   }))
   return { Start: start, End: new Date().toISOString(), ExitCode: exitCode, Output: output }
+}
+
+/** It may have joined another network since it was started. */
+async function addressNow(core: Core, { id, record }: Found): Promise<string> {
+  return addressOf({ core: await core.containers.inspect({ id }), record })
 }
 
 interface Outcome {

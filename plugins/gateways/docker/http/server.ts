@@ -35,7 +35,7 @@ export function createHttpServer({ apiVersion, version, log }: ServerOptions): F
     bodyLimit: Number.MAX_SAFE_INTEGER,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
   })
-  acceptUpgrades(app.server as Server, app)
+  acceptUpgrades(app.server, app)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   app.decorateRequest('apiVersion', apiVersion)

@@ -5,10 +5,12 @@
  * heads are the stream's. Node hands upgrades out before their body is read, so the body is read here; without an
  * upgrade its parser has to be taken off the socket.
  */
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { EventEmitter } from 'node:events'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { badRequest } from './http-error.ts'
 
 interface Upgrade {
   socket: Duplex
@@ -24,7 +26,7 @@ type Upgraded = IncomingMessage & { [upgradeKey]?: Upgrade }
 const maxBodyBytes = 1024 * 1024
 
 /** Routes requests that ask for an upgrade like all others. */
-export function acceptUpgrades(server: Server, app: Pick<FastifyInstance, 'routing'>): void {
+export function acceptUpgrades(server: EventEmitter, app: Pick<FastifyInstance, 'routing'>): void {
   server.on('upgrade', (request: Upgraded, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
     void readBody(request, socket, head).then(
@@ -74,6 +76,15 @@ export interface Hijacked {
   readonly socket: Duplex
   /** Sent by the client already. */
   readonly first: Buffer
+}
+
+/** The connection of a request that asked for an upgrade, with nothing answered yet. */
+export function takeUpgrade(request: FastifyRequest, reply: FastifyReply): { socket: Duplex; rest: Buffer } {
+  const upgrade = (request.raw as Upgraded)[upgradeKey]
+  if (!upgrade) throw badRequest('the connection cannot be upgraded')
+  reply.hijack()
+  reply.raw.detachSocket(upgrade.socket as Socket)
+  return upgrade
 }
 
 /** Answers the head (101, or 200 without an upgrade) and takes the connection. Nothing may be answered after it. */

@@ -22,6 +22,8 @@ export const disconnectSchema = z.object({ Container: z.string().nullish(), Forc
 export async function connect(engine: Engine, text: string, body: z.output<typeof connectSchema>): Promise<void> {
   const container = await engine.containers.find(body.Container ?? '')
   const network = await findNetwork(engine.core, text)
+  if (network.network?.name === 'host')
+    throw badRequest('container cannot be disconnected from host network or connected to host network')
   const { IPAMConfig, Aliases, MacAddress, GwPriority, Links, DriverOpts } = body.EndpointConfig ?? {}
   const addresses = [IPAMConfig?.IPv4Address, IPAMConfig?.IPv6Address].filter(address => address)
   const name = network.network?.name ?? ''

@@ -147,13 +147,28 @@ function blkio(value: BlkioEntry[] | null): Record<string, BlkioEntry[] | null> 
   return { ...Object.fromEntries(names.map(name => [`io_${name}_recursive`, value])), sectors_recursive: value }
 }
 
+/** The kernel writes these without a mark between words (memory.stat). */
+const joined: Readonly<Record<string, string>> = {
+  pg_fault: 'pgfault',
+  pg_maj_fault: 'pgmajfault',
+  pg_pg_in: 'pgpgin',
+  pg_pg_out: 'pgpgout',
+  hierarchical_swap_limit: 'hierarchical_memsw_limit',
+}
+
 /** As the kernel names them: `totalInactiveFile` is `total_inactive_file`. */
 function figures(memory: object): Record<string, number> {
   return Object.fromEntries(
     Object.entries(memory)
       .filter(([, value]) => typeof value === 'bigint')
-      .map(([name, value]) => [name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), Number(value)]),
+      .map(([name, value]) => [kernelName(name), Number(value)]),
   )
+}
+
+function kernelName(name: string): string {
+  const words = name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+  const [, total = '', rest = ''] = /^(total_)?(.*)$/.exec(words) ?? []
+  return `${total}${joined[rest] ?? rest}`
 }
 
 const ticksPerSecond = 100

@@ -11,6 +11,8 @@ export interface JoinOptions {
   endsStdin: boolean
   stdout: boolean
   stderr: boolean
+  /** Output without the header before each piece. */
+  unframed?: boolean
   /** Undefined: no keys detach. */
   detachKeys: Buffer | undefined
   /** Before the client learns of the end. */
@@ -46,7 +48,7 @@ function deliverOutput(socket: Duplex, stream: ShimStream, options: JoinOptions,
   stream.deliver({
     output(frame, payload) {
       if (!(frame[0] === 2 ? options.stderr : options.stdout)) return true
-      if (socket.write(stream.tty ? payload : frame)) return true
+      if (socket.write(stream.tty || options.unframed ? payload : frame)) return true
       socket.once('drain', () => stream.resume())
       return false
     },

@@ -1,5 +1,6 @@
 /** `GET /system/df`. */
 import type { Engine } from '../engine/engine.ts'
+import { atLeast } from '../http/api-version.ts'
 import { badRequest } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
 import type { App, Request } from '../http/routes.ts'
@@ -8,6 +9,7 @@ import type { ImageRoom } from '../images/room.ts'
 import { sizeOf } from '../volumes/prune.ts'
 import { describe } from '../volumes/routes.ts'
 import type { Volumes } from '../volumes/volumes.ts'
+import { summaries } from './disk-summaries.ts'
 
 export interface DiskUsageRoom {
   readonly engine: Engine
@@ -29,6 +31,8 @@ export async function describeDiskUsage(room: DiskUsageRoom, app: App, request: 
     wants('container') ? containersOf(app, request) : null,
     wants('volume') ? volumesOf(room.volumes) : null,
   ])
+  if (atLeast(request.apiVersion, '1.52'))
+    return summaries({ images, containers, volumes, layersSize, verbose: new Query(request).flag('verbose') })
   const all = { LayersSize: layersSize, Images: images, Containers: containers, Volumes: volumes }
   return { ...all, BuildCache: wants('build-cache') ? [] : null, BuilderSize: 0 }
 }
@@ -49,7 +53,7 @@ function imagesOf(room: ImageRoom, { apiVersion }: Request): Promise<object[]> {
 }
 
 /** What the list of containers answers, with its sizes. */
-async function containersOf(app: App, { apiVersion }: Request): Promise<unknown> {
+async function containersOf(app: App, { apiVersion }: Request): Promise<object[]> {
   const { statusCode, body } = await app.inject({ url: `/v${apiVersion}/containers/json?all=1&size=1` })
   return statusCode === 200 ? JSON.parse(body) : []
 }

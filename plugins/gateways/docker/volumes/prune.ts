@@ -28,8 +28,9 @@ export async function pruneVolumes(
   return { VolumesDeleted: deleted, SpaceReclaimed: reclaimed }
 }
 
-function isWanted({ driver, labels }: VolumeRecord, filters: Filters, all: boolean): boolean {
-  if (driver !== 'local') return false
+function isWanted({ driver, labels, options }: VolumeRecord, filters: Filters, all: boolean): boolean {
+  // What is mounted from elsewhere is not here to be had back.
+  if (driver !== 'local' || options !== null) return false
   if (!all && labels?.[anonymousLabel] === undefined) return false
   if (filters.values('label!').some(unwanted => hasLabel(labels ?? {}, unwanted))) return false
   return filters.every('label', wanted => hasLabel(labels ?? {}, wanted))

@@ -12,6 +12,8 @@ export interface VolumeRecord {
   /** As asked for; null: none were given. */
   options: Readonly<Record<string, string>> | null
   labels: Readonly<Record<string, string>> | null
+  /** Id of the container with --rm that it was made for, and goes with, whoever notices. */
+  goesWith?: string
   /** RFC 3339, without fractions, as Docker writes it. */
   createdAt: string
 }

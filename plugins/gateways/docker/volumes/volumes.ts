@@ -36,6 +36,17 @@ export class Volumes implements EngineVolumes {
   /** Clears what a crash left half-made. */
   async open(): Promise<void> {
     await this.#store.sweep()
+    await this.#removeOrphans().catch(error => {
+      this.#engine.log.warn({ err: error }, 'volumes of containers that are gone are left for later')
+    })
+  }
+
+  /** The container went while no gateway was there to see it. */
+  async #removeOrphans(): Promise<void> {
+    const bound = (await this.#store.list()).filter(({ goesWith }) => goesWith !== undefined)
+    if (bound.length === 0) return
+    const containers = new Set((await this.#engine.containers.list()).map(({ id }) => id))
+    await this.removeAnonymous(bound.flatMap(({ name, goesWith = '' }) => (containers.has(goesWith) ? [] : [name])))
   }
 
   list(): Promise<VolumeRecord[]> {
@@ -77,6 +88,7 @@ export class Volumes implements EngineVolumes {
       driver,
       options: nullIfEmpty(wish.options),
       labels: nullIfEmpty(labels),
+      ...(wish.name === '' && wish.goesWith && { goesWith: wish.goesWith }),
       createdAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
     }
     await this.#store.put(record)

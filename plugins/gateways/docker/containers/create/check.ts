@@ -1,7 +1,8 @@
 /** What Docker refuses of a create, in its words. What is left is checked by the core. */
 import { availableParallelism } from 'node:os'
-import { badRequest } from '../../http/http-error.ts'
+import { badRequest, notImplemented } from '../../http/http-error.ts'
 import type { Config, HealthWish, HostConfig, RestartPolicy } from './body.ts'
+import { publishedPorts } from './ports.ts'
 
 const leastMemoryBytes = 6 * 1024 * 1024
 const nsPerMs = 1_000_000
@@ -31,16 +32,20 @@ function checkHealth(health: HealthWish): void {
   if (health.Retries < 0) throw badRequest('Retries in Healthcheck cannot be negative')
 }
 
-export function checkHostConfig(host: HostConfig): void {
+/** Ports are checked with the configuration: it may ask for all that are exposed. */
+export function checkHostConfig(host: HostConfig, config: Config): void {
   checkLimits(host)
   checkRestart(host.RestartPolicy, host.AutoRemove)
   if (host.OomScoreAdj < -1000 || host.OomScoreAdj > 1000)
     throw badRequest(`Invalid value ${host.OomScoreAdj}, range for oom score adj is [-1000, 1000]`)
+  if ((host.DeviceRequests?.length ?? 0) > 0)
+    throw notImplemented('device requests (--gpus) are not implemented: name the devices by --device')
   if (host.ShmSize < 0) throw badRequest('SHM size can not be less than 0')
   for (const entry of host.ExtraHosts ?? [])
     if (!/^[^:=]+[:=].+$/.test(entry)) throw badRequest(`bad format for add-host: "${entry}"`)
   for (const port of Object.keys(host.PortBindings ?? {}))
     if (!/^\d+(-\d+)?(\/(tcp|udp|sctp))?$/i.test(port)) throw badRequest(`invalid port specification: "${port}"`)
+  publishedPorts(config, host)
 }
 
 /** Shared by create and update. */

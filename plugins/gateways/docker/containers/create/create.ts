@@ -45,7 +45,7 @@ export async function createContainer(
   if (wish.Image === '') throw badRequest('no image specified')
   const host = completeHost(hostWish ?? hostConfigSchema.parse({}), version)
   checkConfig(wish)
-  checkHostConfig(host)
+  checkHostConfig(host, wish)
   const image = await parts.engine.images.resolve(wish.Image, platform || undefined)
   const wanted = name.replace(/^\//, '')
   if (wanted !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(wanted))
@@ -54,7 +54,7 @@ export async function createContainer(
   const config = mergeImage(completeHostname(wish, host, id), image.config)
   checkConfig(config)
   const resolved = await resolveReferences(parts.store, host)
-  const mounts = await resolveMounts(mountParts(parts), config, host)
+  const mounts = await resolveMounts(mountParts(parts, host.AutoRemove ? id : undefined), config, host)
   const endpoints = endpointsOf(NetworkingConfig?.EndpointsConfig ?? {})
   const record = recordOf({ config, host, image, mounts, endpoints })
   try {
@@ -77,8 +77,9 @@ async function fillVolumes({ engine, store, filler }: CreateParts, id: string): 
   }
 }
 
-function mountParts({ engine, store }: CreateParts) {
+function mountParts({ engine, store }: CreateParts, goesWith: string | undefined) {
   return {
+    goesWith,
     volumes: engine.volumes,
     mountsOf: async (reference: string) => (await store.get(reference)).record.mounts,
   }
@@ -159,7 +160,9 @@ function completeHostname(config: Config, host: HostConfig, id: string): Config 
   const mode = modeOf(host)
   if (config.Hostname !== '' && mode.startsWith('container:'))
     throw badRequest('conflicting options: hostname and the network mode')
-  const hasOwn = mode !== 'host' && !mode.startsWith('container:') && host.UTSMode !== 'host'
+  if (config.MacAddress !== '' && (mode === 'host' || mode.startsWith('container:')))
+    throw badRequest('conflicting options: mac-address and the network mode')
+  const hasOwn = mode !== 'host' && !mode.startsWith('container:')
   const inherited = mode === 'host' ? hostname() : ''
   return { ...config, Hostname: config.Hostname || (hasOwn ? id.slice(0, 12) : inherited) }
 }

@@ -31,7 +31,8 @@ export function logWish(config: LogConfig): Input<Log> {
 
 const units: Record<string, bigint> = { '': 1n, b: 1n, k: 1024n, m: 1024n ** 2n, g: 1024n ** 3n, t: 1024n ** 4n }
 
-function sizeOf(text: string | undefined): bigint | undefined {
+/** "10m", "1gb"; undefined: no limit. 400 in Docker's words. */
+export function sizeOf(text: string | undefined): bigint | undefined {
   if (text === undefined || text === '-1') return undefined
   const [, digits, unit = ''] = /^(\d+)\s*([bkmgt]?)b?$/i.exec(text) ?? []
   if (digits === undefined) throw badRequest(`invalid size: '${text}'`)

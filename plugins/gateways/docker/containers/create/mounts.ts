@@ -2,7 +2,7 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import type { EngineVolumes, VolumeWish } from '../../engine/volumes.ts'
-import { badRequest } from '../../http/http-error.ts'
+import { badRequest, HttpError } from '../../http/http-error.ts'
 import type { MountPoint } from '../record.ts'
 import { parseBind, trimSlash } from './bind-text.ts'
 import type { Config, HostConfig, MountWish } from './body.ts'
@@ -11,6 +11,8 @@ export interface MountParts {
   volumes: EngineVolumes
   /** Mount points of another container. Docker's 404. */
   mountsOf(reference: string): Promise<readonly MountPoint[]>
+  /** Of the container with --rm: its volumes go with it. */
+  goesWith: string | undefined
 }
 
 /** Makes volumes and the missing sources of -v. Later kinds do not cover earlier ones; 400: two at one place. */
@@ -52,7 +54,11 @@ export async function resolveMounts(parts: MountParts, config: Config, host: Hos
 async function inherited(parts: MountParts, text: string): Promise<MountPoint[]> {
   const [, reference = '', mode = 'rw'] = /^([^:]+)(?::(ro|rw|z|Z))?$/.exec(text) ?? []
   if (reference === '') throw badRequest(`invalid volumes-from specification: ${text}`)
-  return (await parts.mountsOf(reference))
+  const inheritable = await parts.mountsOf(reference).catch(error => {
+    // Not the container that was asked for: 400, as in Docker.
+    throw error instanceof HttpError ? badRequest(error.message, { cause: error }) : error
+  })
+  return inheritable
     .filter(point => point.Type !== 'tmpfs')
     .map(({ anonymous: _, ...point }) => {
       const writable = point.RW && mode !== 'ro'
@@ -66,7 +72,7 @@ async function fromBind(parts: MountParts, text: string, driver: string): Promis
   const bind = parseBind(text)
   const { source, destination, mode, readOnly, propagation, noCopy } = bind
   if (!source.startsWith('/'))
-    return fromVolume(parts, { name: source, driver }, { destination, mode, readOnly, noCopy })
+    return fromVolume(parts, { name: source, driver }, { destination, mode: mode || 'z', readOnly, noCopy })
   // -v makes the directory, for better or worse; --mount does not.
   await mkdir(source, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST' && error.code !== 'ENOTDIR')
@@ -95,14 +101,15 @@ interface VolumeUse {
 async function fromVolume(parts: MountParts, wish: VolumeWish, use: VolumeUse): Promise<MountPoint> {
   const { destination, mode = '', readOnly = false, noCopy = false, subpath = '' } = use
   const { driver, ...rest } = wish
-  const volume = await parts.volumes.ensure({ ...rest, ...(driver && { driver }) })
+  const { goesWith } = parts
+  const volume = await parts.volumes.ensure({ ...rest, ...(driver && { driver }), ...(goesWith && { goesWith }) })
   return {
     Type: 'volume',
     Name: volume.name,
     Source: volume.mountpoint,
     Destination: destination,
     Driver: volume.driver,
-    Mode: mode || (wish.name === '' ? '' : 'z'),
+    Mode: mode,
     RW: !readOnly,
     Propagation: '',
     ...(wish.name === '' && { anonymous: true }),
@@ -138,7 +145,7 @@ async function fromMount(parts: MountParts, wish: MountWish, driver: string): Pr
     })
   }
   if (wish.Type === 'tmpfs') return tmpfsMount(wish, destination, refuse)
-  throw badRequest(`mount type unknown: "${wish.Type}"`)
+  throw refuse('mount type unknown')
 }
 
 async function bindMount(wish: MountWish, destination: string, refuse: (reason: string) => Error): Promise<MountPoint> {

@@ -1,10 +1,11 @@
 /** Docker's configuration as the core's: the one place where the two vocabularies meet. */
 import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Input } from '#api/rpc/definition.ts'
+import { badRequest } from '../../http/http-error.ts'
 import type { MountPoint } from '../record.ts'
 import type { Config, HostConfig } from './body.ts'
 import { resources } from './limits.ts'
-import { logWish } from './logging.ts'
+import { logWish, sizeOf } from './logging.ts'
 import { sourceOf } from './mounts.ts'
 import { attachments, type NetworkChoice } from './networks.ts'
 import { parseSecurity } from './security.ts'
@@ -35,7 +36,8 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     platform,
     runtime: runtimeName(host.Runtime),
     process: processOf(config, host),
-    hostname: networks.mode === 'host' ? config.Hostname : config.Hostname,
+    // The host keeps its own name.
+    hostname: host.UTSMode === 'host' ? '' : config.Hostname,
     domainname: config.Domainname,
     mounts: mounts.map(point => ({
       type: point.Type === 'tmpfs' ? 'tmpfs' : 'bind',
@@ -71,6 +73,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     dns: { nameservers: host.Dns ?? [], search: host.DnsSearch ?? [], options: host.DnsOptions ?? [], domain: '' },
     shmSizeBytes: BigInt(host.ShmSize),
     init: host.Init ?? false,
+    rootSizeBytes: rootSize(host.StorageOpt ?? {}),
     cgroupParent: host.CgroupParent,
     ...(host.OomScoreAdj !== 0 && { oomScoreAdj: host.OomScoreAdj }),
     ...(override && {
@@ -83,6 +86,13 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     restartPolicy: { name: host.RestartPolicy?.Name ?? '', maxRetries: host.RestartPolicy?.MaximumRetryCount ?? 0 },
     stopSignal: config.StopSignal,
   }
+}
+
+/** `--storage-opt size=`: 0 is no limit. 400 for any other option. */
+function rootSize(options: Readonly<Record<string, string>>): bigint {
+  const stranger = Object.keys(options).find(name => name !== 'size')
+  if (stranger !== undefined) throw badRequest(`--storage-opt ${stranger}: size is the only one`)
+  return sizeOf(options.size) ?? 0n
 }
 
 /** Docker's default runtime is ours. */

@@ -11,7 +11,7 @@ import type { Logger } from '#api/log/log.ts'
 import type { Store } from '#api/store/store.ts'
 import { ContainerStore, type Containers } from '#core/containers/containers.ts'
 import { LocalContentStore } from '#core/content/content.ts'
-import { type Diffs, LocalDiffs } from '#core/diff/diff.ts'
+import { ChosenDiffs, type Diffs, LocalDiffs } from '#core/diff/diff.ts'
 import { allChecks, Doctor } from '#core/doctor/doctor.ts'
 import { type EventExchange, Exchange } from '#core/events/events.ts'
 import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
@@ -32,6 +32,7 @@ import { MountManager } from '#core/mounts/mounts.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
 import { Connections, collectPins, createNetworks, type Networks } from '#core/networks/networks.ts'
 import { PluginAdministration } from '#core/plugins/administration.ts'
+import { differBackend, offeredDiffers } from '#core/plugins/differ-backend.ts'
 import { layerProviders } from '#core/plugins/layer-providers.ts'
 import { PluginDirectory } from '#core/plugins/plugin-directory.ts'
 import { PluginRegistry } from '#core/plugins/registry.ts'
@@ -255,7 +256,15 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         logger: log('sandbox'),
       }),
   )
-  add(t.diffs, () => new LocalDiffs(content, join(state, 'tmp')))
+  add(t.diffs, get => {
+    const supervisor = get(t.plugins)
+    return new ChosenDiffs({
+      own: new LocalDiffs(content, join(state, 'tmp')),
+      order: config.diff.order,
+      offered: () => offeredDiffers(supervisor),
+      differ: id => differBackend(supervisor, id),
+    })
+  })
   add(t.remotes, () => createRemotes({ hostDir: config.registry.host_directory }))
   add(
     t.transfers,

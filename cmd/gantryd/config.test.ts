@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isGantryError } from '#api/errors/errors.ts'
+import { kindFolders } from '#core/plugins/plugins.ts'
 import { configSchema, defaultConfigText } from './config.ts'
 import { loadConfig, parseConfig } from './config-file.ts'
 
@@ -10,7 +11,7 @@ test('the printed default configuration is the default, and names every key', ()
   const { plugins: none, ...expected } = defaults
   assert.deepEqual(printed, expected)
   assert.deepEqual(plugins, { ...none, snapshotters: { overlayfs: {} }, networks: { bridge: {} } })
-  assert.deepEqual(none, { snapshotters: {}, networks: {}, gateways: {}, 'log-sinks': {}, builders: {} })
+  assert.deepEqual(none, Object.fromEntries(kindFolders.map(folder => [folder, {}])))
   for (const key of [
     ...Object.keys(expected),
     ...Object.keys(expected.containers),

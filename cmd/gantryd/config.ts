@@ -40,6 +40,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   restart: z.strictObject({ interval_seconds: z.number().min(0.1).max(3600).default(10) }).prefault({}),
   content: z.strictObject({ sharing_policy: z.enum(['shared', 'isolated']).default('shared') }).prefault({}),
+  diff: z.strictObject({ order: z.array(z.string().min(1)).default([]) }).prefault({}),
   gc: z
     .strictObject({
       pause_threshold: z.number().min(0).max(0.5).default(0.02),
@@ -122,6 +123,11 @@ interval_seconds = 10
 # "shared": a namespace gets a blob another one has by naming its digest. "isolated": it must bring the bytes, but for
 # blobs of namespaces labelled containerd.io/namespace.shareable=true.
 sharing_policy = "shared"
+
+[diff]
+# Who unpacks and packs layers: ids of differs, and "builtin" for our own. Those that declare a layer's media type are asked
+# also when they are not named here; our own last, unless it is named.
+order = []
 
 # When garbage is collected; containerd's knobs.
 [gc]

@@ -5,12 +5,14 @@
  * where that is possible: a writable bind mount's source, or an overlay's upper directory, into which whiteouts are
  * written in overlay's own form. Anything else is mounted on a temporary directory for the time of the call.
  *
- * The work is native and off the JavaScript thread, in one pass: decompress, digest, write (`api/sys`).
+ * Where plugins offer differs, the media type decides who does it (chosen-diffs.ts). Our own work is native and off the JavaScript thread, in one pass: decompress, digest, write (`api/sys`).
  */
 import type { DiffID, Digest } from '#api/types/digest.ts'
 import type { Mount } from '#api/types/mount.ts'
 
+export { ChosenDiffs, type OfferedDiffer } from './chosen-diffs.ts'
 export { LocalDiffs } from './local-diffs.ts'
+export { type Differ, proxyDiffer } from './proxy-diffs.ts'
 export { diffService } from './service.ts'
 
 /** What was read from a layer. */
@@ -48,6 +50,9 @@ export interface MadeLayer {
 }
 
 export interface Diffs {
+  /** Whether somebody reads layers of that media type, as far as one can know without trying. */
+  canApply(mediaType: string): boolean
+
   /**
    * Unpacks a layer blob onto a tree. After a failure the tree holds part of the layer: remove it.
    * NOT_FOUND: no such blob. NOT_IMPLEMENTED: the media type is none of a layer. INVALID_ARGUMENT: an archive that

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isGantryError, notFound, notImplemented } from '#api/errors/errors.ts'
+import { directTree, type Tree, withTree } from '#api/sys/layer-tree.ts'
 import { type ApplyLayerRequest, applyLayer, type CreateLayerRequest, createLayer } from '#api/sys/sys.ts'
 import { type DiffID, type Digest, parseDigest } from '#api/types/digest.ts'
 import type { Mount } from '#api/types/mount.ts'
@@ -10,7 +11,6 @@ import { layerCompression, mediaTypes } from '#api/types/oci.ts'
 import type { ContentStore } from '#core/content/content.ts'
 import type { AppliedLayer, ApplyOptions, DiffOptions, Diffs, MadeLayer } from './diff.ts'
 import { layerError } from './layer-errors.ts'
-import { directTree, type Tree, withTree } from './mounted-tree.ts'
 
 /** {@link Diffs} on this machine's kernel. */
 export class LocalDiffs implements Diffs {
@@ -21,6 +21,10 @@ export class LocalDiffs implements Diffs {
   constructor(content: ContentStore, tempDir: string) {
     this.#content = content
     this.#tempDir = tempDir
+  }
+
+  canApply(mediaType: string): boolean {
+    return layerCompression(mediaType) !== undefined
   }
 
   async apply(

@@ -27,6 +27,7 @@ const classes: Readonly<Record<PluginKind, Readonly<Record<string, CallClass>>>>
     Cleanup: 'bulk',
   },
   network: { Check: 'query', Status: 'query', ListNetworks: 'query', Gc: 'bulk' },
+  differ: { Apply: 'bulk', Diff: 'bulk' },
   runtime: {},
   gateway: {},
   'log-sink': {},

@@ -13,6 +13,8 @@ export const defaultCapabilities: Readonly<Record<PluginKind, readonly string[]>
   snapshotter: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP', 'SYS_ADMIN', 'LINUX_IMMUTABLE'],
   // Links, addresses and rules, in namespaces it enters; ports below 1024.
   network: ['CHOWN', 'DAC_OVERRIDE', 'NET_ADMIN', 'NET_RAW', 'NET_BIND_SERVICE', 'SYS_ADMIN', 'SYS_PTRACE'],
+  // Trees as a snapshotter's, mounted where need be.
+  differ: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP', 'SYS_ADMIN', 'LINUX_IMMUTABLE'],
   // A shim is not confined by us: it confines its container.
   runtime: [],
   // A socket for a group, and files of containers.

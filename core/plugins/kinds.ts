@@ -22,6 +22,7 @@ export interface KindTraits {
 export const kindTraits = {
   snapshotter: { folder: 'snapshotters', starts: 'first use', callsCore: false },
   network: { folder: 'networks', starts: 'first use', callsCore: false },
+  differ: { folder: 'differs', starts: 'first use', callsCore: true },
   runtime: { folder: 'runtimes', starts: 'per container', callsCore: false },
   gateway: { folder: 'gateways', starts: 'with gantryd', callsCore: true },
   'log-sink': { folder: 'log-sinks', starts: 'with gantryd', callsCore: true },

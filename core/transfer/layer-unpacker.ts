@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { failedPrecondition, invalidArgument, isGantryError } from '#api/errors/errors.ts'
 import { type ChainID, chainIDs, type DiffID } from '#api/types/digest.ts'
-import { layerCompression, type OciDescriptor } from '#api/types/oci.ts'
+import type { OciDescriptor } from '#api/types/oci.ts'
+import type { Diffs } from '#core/diff/diff.ts'
 import type { Mount, NamespacedSnapshotter } from '#core/snapshots/snapshots.ts'
 import { isDiskFull } from './blob-writing.ts'
 import { addLabels, type TransferConfig, type TransferParts } from './context.ts'
@@ -55,7 +56,7 @@ export class LayerUnpacker {
   /** Answers the name of the topmost snapshot, empty without layers. Errors as `Unpacker.ensureUnpacked`. */
   async unpack(stack: LayerStack): Promise<ChainID | ''> {
     const { layers, diffIDs, snapshotter } = stack
-    checkStack(stack)
+    checkStack(stack, this.#parts.diffs)
     const snapshots = this.#parts.snapshots.on(snapshotter)
     const chain = chainIDs(diffIDs)
     const present = await this.#topmostPresent(snapshots, stack, chain)
@@ -179,10 +180,10 @@ async function isCommitted(snapshots: NamespacedSnapshotter, ns: string, name: C
   }
 }
 
-function checkStack({ what, layers, diffIDs }: LayerStack): void {
+function checkStack({ what, layers, diffIDs }: LayerStack, diffs: Pick<Diffs, 'canApply'>): void {
   if (layers.length !== diffIDs.length)
     throw invalidArgument(`${what}: ${layers.length} layers, but the configuration lists ${diffIDs.length} diffIDs`)
-  const odd = layers.find(({ mediaType }) => layerCompression(mediaType) === undefined)
+  const odd = layers.find(({ mediaType }) => !diffs.canApply(mediaType))
   if (odd)
     throw invalidArgument(`${what}: layer ${odd.digest} has media type "${odd.mediaType}", which cannot be unpacked`)
 }

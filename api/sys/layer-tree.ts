@@ -1,10 +1,10 @@
 /** Gets at the directory behind mounts, mounting only when it must. */
 import { access, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { internal, invalidArgument } from '#api/errors/errors.ts'
-import { refusedMount } from '#api/sys/refused-mount.ts'
-import { mount, unmount } from '#api/sys/sys.ts'
-import type { Mount } from '#api/types/mount.ts'
+import { internal, invalidArgument } from '../errors/errors.ts'
+import type { Mount } from '../types/mount.ts'
+import { refusedMount } from './refused-mount.ts'
+import { mount, unmount } from './sys.ts'
 
 /** A directory to read or write a tree's changes in. */
 export interface Tree {

@@ -54,11 +54,24 @@ export function readCall(input: string, env: NodeJS.ProcessEnv): CniCall {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
     throw invalidArgument(`network configuration: ${issues.join('; ')}`)
   }
+  const args = readArgs(env.CNI_ARGS ?? '')
+  const { runtimeConfig } = parsed.data
+  runtimeConfig.mac ||= args.MAC ?? ''
+  if (runtimeConfig.ips.length === 0 && args.IP) runtimeConfig.ips = args.IP.split(',')
   const isAttachment = ['ADD', 'DEL', 'CHECK'].includes(verb)
   if (isAttachment && (containerId === '' || CNI_IFNAME === ''))
     throw invalidArgument(`CNI_COMMAND=${verb} needs CNI_CONTAINERID and CNI_IFNAME`)
   if (verb === 'ADD' && netns === '') throw invalidArgument('CNI_COMMAND=ADD needs CNI_NETNS')
   return { verb, containerId, netns, interfaceName: CNI_IFNAME, config: parsed.data }
+}
+
+/**
+ * CNI_ARGS, `K=V;K=V`. MAC and IP are the older way to say what the capabilities `mac` and `ips` say, and podman's for one;
+ * what else is in it is for others.
+ */
+function readArgs(text: string): Partial<Record<string, string>> {
+  const pairs = text.split(';').map(pair => [pair.replace(/=.*/, ''), pair.replace(/^[^=]*=?/, '')] as const)
+  return Object.fromEntries(pairs)
 }
 
 function parseJson(text: string): unknown {

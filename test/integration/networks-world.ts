@@ -65,9 +65,13 @@ export class PluginProcess implements AsyncDisposable {
     await until(() => this.plugin.status().then(() => true, isNotUnavailable), 60_000)
   }
 
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+
   /** CPU time the process has used: utime and stime of proc(5), in ticks of 10 ms. */
   cpuMs(): number {
-    const stat = readFileSync(`/proc/${this.#child?.pid}/stat`, 'utf8')
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8')
     const [utime = 0, stime = 0] = stat
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')

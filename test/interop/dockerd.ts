@@ -70,6 +70,10 @@ export class Dockerd implements AsyncDisposable {
     }
   }
 
+  get pid(): number {
+    return this.#process?.pid ?? 0
+  }
+
   get socket(): string {
     return join(this.folder, 'docker.sock')
   }

@@ -23,7 +23,9 @@ export async function findLeftovers(search: LeftoverSearch): Promise<Leftover[]>
   const tables = await listTables()
   const isThere = tables.some(({ family, name }) => family === NFPROTO_INET && name === search.table)
   const others = tables.filter(
-    ({ family, name }) => (name === search.table && family !== NFPROTO_INET) || name.startsWith(`${search.table}-`),
+    ({ family, name }) =>
+      (name === search.table && family !== NFPROTO_INET) ||
+      (name.startsWith(`${search.table}-`) && name !== `${search.table}-egress`),
   )
   const found = isThere ? await inTable(search) : []
   // One load takes all of them away.

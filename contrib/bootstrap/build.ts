@@ -2,7 +2,8 @@
  * Bundles each executable into one file of `build/lib` (and chunks that the daemons share), and writes its launcher, `build/bin/<name>`.
  * One file because a start that resolves a hundred modules costs more than the work it does.
  */
-import { chmod, cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
 import { gitRevision } from '../../core/version/revision.ts'
@@ -15,8 +16,16 @@ async function executables(): Promise<Record<string, string>> {
   found['gantry-plugin-check'] = 'cmd/plugin-check/main.ts'
   for (const kinds of ['snapshotters', 'networks', 'gateways', 'builders'])
     for (const id of await readdir(join(repo, 'plugins', kinds)).catch(() => []))
-      found[`gantry-${kinds.slice(0, -1)}-${id}`] = `plugins/${kinds}/${id}/main.ts`
+      found[`gantry-${kinds.slice(0, -1)}-${id}`] = await entryOf(join('plugins', kinds, id))
   return found
+}
+
+/** A plugin's main.ts: its own, or the one that its manifest names. */
+async function entryOf(folder: string): Promise<string> {
+  if (existsSync(join(repo, folder, 'main.ts'))) return join(folder, 'main.ts')
+  const named = /^executable = \["(.+\.ts)"\]$/m.exec(await readFile(join(repo, folder, 'plugin.toml'), 'utf8'))?.[1]
+  if (named === undefined) throw new Error(`${folder} has no main.ts, and its plugin.toml names none`)
+  return join(folder, named)
 }
 
 /** Packages that load native code or files beside themselves stay outside; Node finds them above `build/`. */

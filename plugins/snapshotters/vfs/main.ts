@@ -1,5 +1,5 @@
 #!/usr/bin/env node
 import { serve } from '#sdk/serve.ts'
-import { vfs } from './vfs.ts'
+import { native, vfs } from './vfs.ts'
 
-await serve(vfs)
+await serve(process.env.GANTRY_PLUGIN_ID === native.id ? native : vfs)

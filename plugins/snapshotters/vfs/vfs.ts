@@ -10,13 +10,20 @@ import { SnapshotDirectory } from '#sdk/snapshot-directory.ts'
 import { StoredSnapshotter } from '#sdk/stored-snapshotter.ts'
 import { VfsStorage } from './vfs-storage.ts'
 
-export const vfs = defineSnapshotter({
-  id: 'vfs',
-  version: '0.1.0',
-  capabilities: ['usage', 'cleanup'],
-  ...configOf(z.strictObject({})),
-  async create({ root, log, step, openMetaStore }) {
-    const directory = await SnapshotDirectory.open(root, { log, step })
-    return StoredSnapshotter.open(await openMetaStore(), new VfsStorage(directory, step), step)
-  },
-})
+export const vfs = copying('vfs')
+
+/** containerd's name for it, which its clients ask for. */
+export const native = copying('native')
+
+function copying(id: string) {
+  return defineSnapshotter({
+    id,
+    version: '0.1.0',
+    capabilities: ['usage', 'cleanup'],
+    ...configOf(z.strictObject({})),
+    async create({ root, log, step, openMetaStore }) {
+      const directory = await SnapshotDirectory.open(root, { log, step })
+      return StoredSnapshotter.open(await openMetaStore(), new VfsStorage(directory, step), step)
+    },
+  })
+}

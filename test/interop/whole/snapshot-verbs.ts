@@ -160,4 +160,16 @@ async function endVerbs(verb: PairVerb): Promise<void> {
     await side.ok('snapshots', '--snapshotter', 'overlayfs', 'ls')
     await side.fails('snapshots', '--snapshotter', 'nope', 'ls')
   })
+  await verb('snapshots --snapshotter native', async side => {
+    const native = (...args: string[]) => side.ok('snapshots', '--snapshotter', 'native', ...args)
+    await native('prepare', 'n1')
+    await native('commit', 'n2', 'n1')
+    await native('prepare', 'n3', 'n2')
+    await native('ls')
+    await native('usage')
+    await side.fails('snapshots', '--snapshotter', 'native', 'rm', 'n2')
+    await native('rm', 'n3', 'n2')
+    await native('ls')
+    await side.ok('snapshots', 'ls')
+  })
 }

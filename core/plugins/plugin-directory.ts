@@ -2,7 +2,7 @@
  * The plugin directory: what `add` and `upgrade` put there, a folder for each version, `<kind>-<id>-<version>`. A folder
  * appears whole or not at all, and what a crash left half-made is swept at the next start.
  */
-import { cp, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
+import { cp, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { alreadyExists, invalidArgument, notFound } from '#api/errors/errors.ts'
 import { fsyncDir, syncfs } from '#api/sys/sys.ts'
@@ -61,7 +61,7 @@ export class PluginDirectory {
     const incoming = await mkdtemp(join(this.path, unfinished))
     this.#step('folder made')
     try {
-      if (whole) await cp(dirname(path), incoming, { recursive: true, verbatimSymlinks: true })
+      if (whole) await copyFolder(dirname(path), incoming)
       else await cp(path, join(incoming, 'plugin.toml'))
       this.#step('copied')
       await syncfs(incoming)
@@ -91,6 +91,14 @@ export class PluginDirectory {
     await rm(gone, { recursive: true, force: true })
     await fsyncDir(this.path)
   }
+}
+
+/** Of the names at the top of the folder those stay behind that its `.pluginignore` has, one a line. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  const text = await readFile(join(from, '.pluginignore'), 'utf8').catch(() => '')
+  const ignored = new Set(text.split('\n').filter(Boolean))
+  const filter = (source: string) => dirname(source) !== from || !ignored.has(basename(source))
+  await cp(from, to, { recursive: true, verbatimSymlinks: true, filter })
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -9,7 +9,7 @@ import { patience } from '../daemon/patience.ts'
 
 const timeout = 300_000 * patience
 const skip = process.getuid?.() === 0 ? false : 'needs root'
-const example = join(import.meta.dirname, '../../contrib/examples/jsonl-log-sink')
+const example = join(import.meta.dirname, '../../contrib/examples/typescript-log-sink')
 
 interface Line {
   namespace: string

@@ -7,8 +7,10 @@ KINDS = {1: 'view', 2: 'active', 3: 'committed'}
 CONDITION = re.compile(r'(name|parent|kind|labels\.(?:"[^"]*"|[\w./-]+))(?:(==|!=|~=)("[^"]*"|[^",]+))?(?:,|$)')
 
 
-def match(filters, info):
-    return not filters or any(all(holds(c, info) for c in parse(text)) for text in filters)
+def reader(filters):
+    """What tells whether an info is wanted. What cannot be read is refused now, though there be nothing to ask."""
+    alternatives = [parse(text) for text in filters]
+    return lambda info: not alternatives or any(all(holds(c, info) for c in each) for each in alternatives)
 
 
 def parse(text):

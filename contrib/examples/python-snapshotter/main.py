@@ -143,8 +143,8 @@ class Snapshots:
         return dict(size=count('--block-size=1'), inodes=count('--inodes'))
 
     def List(self, request):
-        infos = [self.info(name) for name in self.rows]
-        chosen = [info for info in infos if filters.match(request.filters, info)]
+        wanted = filters.reader(request.filters)
+        chosen = [info for info in map(self.info, self.rows) if wanted(info)]
         for start in range(0, len(chosen), 100):
             yield dict(info=chosen[start:start + 100])
 

@@ -23,7 +23,7 @@ const serverMain = fileURLToPath(new URL('networks-name-server.ts', import.meta.
 const nameServerAddress = '127.0.0.53'
 const option = 'gantry.network.egress'
 const [allowed, other] = [7001, 7002]
-const table = 'gantry-e6e50001-egress'
+const table = 'gantry-egress-e6e50001'
 const name = 'a-10-99-0-2.example'
 const name6 = 'six-fd99-0-0-0-0-0-0-2.example'
 

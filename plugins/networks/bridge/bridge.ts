@@ -84,7 +84,7 @@ export class BridgeNetwork implements NetworkPlugin {
     })
     this.#guards = guards
     this.#watches.use(guards.watch())
-    const resolvers = new Resolvers({ ledger, log, gate: guards })
+    const resolvers = new Resolvers({ ledger, log, gate: guards, redirect: openRedirect(config.firewall) })
     const relay = new LoopbackRelay(log)
     this.#relay = relay
     this.#resolvers = resolvers
@@ -99,7 +99,7 @@ export class BridgeNetwork implements NetworkPlugin {
       guards,
     })
     this.#sweeps = new Sweeps({
-      ...{ instance, ledger, firewall, log },
+      ...{ instance, ledger, firewall, guards, log },
       isLeaving: hostLink => this.#attachments.isLeaving(hostLink),
       detach: row => this.#detach(row),
     })

@@ -2,6 +2,7 @@
 import type { Logger } from '#api/log/log.ts'
 import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
 import { removeLeftovers } from '#sdk/leftover.ts'
+import type { Guards } from './egress/guards.ts'
 import type { AttachmentRow, Ledger } from './ledger.ts'
 import { strayFlows } from './leftovers/flows.ts'
 import { straysInContainers } from './leftovers/in-containers.ts'
@@ -14,6 +15,7 @@ export interface SweepParts {
   readonly instance: string
   readonly ledger: Ledger
   readonly firewall: Firewall
+  readonly guards: Pick<Guards, 'leftovers'>
   readonly log: Logger
   isLeaving(hostLink: string): boolean
   detach(row: AttachmentRow): Promise<void>
@@ -64,13 +66,14 @@ export class Sweeps {
  * One kind after the other: what goes with something else of an earlier kind is not found twice. The ledger is written before
  * the kernel: what it lacks has no owner.
  */
-function finders({ instance, ledger, firewall, isLeaving, detach }: SweepParts) {
+function finders({ instance, ledger, firewall, guards, isLeaving, detach }: SweepParts) {
   return [
     () => strayRecords({ ledger, isLeaving, detach }),
     () => strayLinks(instance, ledger),
     () => straysOnLinks(ledger),
     () => straySettings(ledger),
     () => firewall.leftovers(),
+    () => guards.leftovers(),
     () => strayFlows(ledger),
     () => straysInContainers(ledger),
   ]

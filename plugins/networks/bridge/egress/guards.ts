@@ -3,6 +3,7 @@ import { BlockList } from 'node:net'
 import * as packet from 'dns-packet'
 import { failedPrecondition } from '#api/errors/errors.ts'
 import type { EgressFilter, EgressGuard, PermittedAddress } from '#sdk/iptables-wrapper/egress/egress-filter.ts'
+import type { Leftover } from '#sdk/leftover.ts'
 import { familyOf } from '#sdk/network-addresses.ts'
 import { macFor } from '../addresses.ts'
 import type { AttachmentRow, Ledger, NetworkRow } from '../ledger.ts'
@@ -96,6 +97,10 @@ export class Guards {
 
   isGuarded({ hostLink }: AttachmentRow): boolean {
     return this.#inForce.has(hostLink)
+  }
+
+  async leftovers(): Promise<Leftover[]> {
+    return (await this.#filter?.leftovers()) ?? []
   }
 
   watch(): Disposable {

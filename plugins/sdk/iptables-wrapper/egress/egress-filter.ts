@@ -16,7 +16,8 @@
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError } from '#api/sys/sys.ts'
-import { addressBytes, familyOf, type IpSubnet } from '../../network-addresses.ts'
+import type { Leftover } from '../../leftover.ts'
+import { addressBytes, addressFromBytes, familyOf, type IpSubnet } from '../../network-addresses.ts'
 import type { TransportProtocol } from '../firewall.ts'
 import { NFPROTO_BRIDGE } from '../nftables/messages.ts'
 import { changeElements, deleteTable, listElements, type SetElement, subscribeToLosses } from '../nftables/nfnetlink.ts'
@@ -111,9 +112,7 @@ export class EgressFilter {
   async drops(guard: EgressGuard): Promise<bigint> {
     if (!this.#isLoaded) return 0n
     const { table } = this.#parts
-    const link = Buffer.alloc(16)
-    link.write(guard.hostLink, 'latin1')
-    const wanted = [link, ...guard.addresses.map(addressBytes)]
+    const wanted = [linkKey(guard.hostLink), ...guard.addresses.map(addressBytes)]
     const elements = [
       ...(await listElements(table, 'denied', NFPROTO_BRIDGE)),
       ...(await listElements(table, 'denied4')),
@@ -121,6 +120,22 @@ export class EgressFilter {
     ]
     const own = elements.filter(({ key }) => wanted.some(each => each.equals(key)))
     return own.reduce((sum, { packets = 0n }) => sum + packets, 0n)
+  }
+
+  /** Containers that our tables guard and `state` does not know; the tables are made anew without them. */
+  async leftovers(): Promise<Leftover[]> {
+    const { table } = this.#parts
+    const guarded = await Promise.all([
+      listElements(table, 'links', NFPROTO_BRIDGE).catch(() => []),
+      listElements(table, 'guarded4').catch(() => []),
+      listElements(table, 'guarded6').catch(() => []),
+    ])
+    const wanted = this.#parts
+      .state()
+      .flatMap(({ hostLink, addresses }) => [linkKey(hostLink), ...addresses.map(addressBytes)])
+    const stray = guarded.flat().filter(({ key }) => !wanted.some(each => each.equals(key)))
+    const remove = () => this.restore()
+    return stray.map(({ key }) => ({ what: `egress guard of ${keyText(key)}`, remove }))
   }
 
   /** What others take away is put in force again, with a line in the log, until the answer is disposed of. */
@@ -231,6 +246,19 @@ function learnedOf(own: string, { address, port }: PermittedAddress, untilMs: nu
   const pair = Buffer.concat([addressBytes(own), addressBytes(address)])
   const set = `named${familyOf(address)}${port ? '-port' : ''}`
   return { set, key: port ? Buffer.concat([pair, portKey(port.protocol, port.number)]) : pair, untilMs }
+}
+
+/** An interface name as a key: IFNAMSIZ. */
+function linkKey(name: string): Buffer {
+  const key = Buffer.alloc(16)
+  key.write(name, 'latin1')
+  return key
+}
+
+/** A link's name is text and ends with zeros; else it is an address. */
+function keyText(key: Buffer): string {
+  const name = key.toString('latin1').replace(/\0+$/, '')
+  return key.length === 16 && /^[!-~]{1,15}$/.test(name) ? `link ${name}` : addressFromBytes(key)
 }
 
 function startsWith(bytes: Buffer, address: string): boolean {

@@ -4,6 +4,7 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { isGantryError } from '#api/errors/errors.ts'
 import { createNetns, isSysError, removeNetns } from '#api/sys/sys.ts'
 import { formatSubnet, parseSubnet } from '../network-addresses.ts'
 import {
@@ -122,5 +123,14 @@ test('a refusal names the request it is about', { skip }, async () => {
   await assert.rejects(
     perform(unreachable, host),
     (error: unknown) => isSysError(error, 'ENETUNREACH') && error.message.includes('add route 0.0.0.0/0 via 10.1.2.3'),
+  )
+})
+
+test('a kind of link that the kernel lacks is said so, with the module to load', { skip }, async () => {
+  const bridge = createBridge({ name: 'br9' })
+  const unknown = Buffer.from(bridge.body.toString('latin1').replace('bridge', 'nolink'), 'latin1')
+  await assert.rejects(
+    perform([{ ...bridge, body: unknown, what: 'create nolink br9' }], host),
+    (error: unknown) => isGantryError(error, 'UNAVAILABLE') && error.message.includes('modprobe nolink'),
   )
 })

@@ -13,6 +13,7 @@
  */
 import * as rt from 'netlink/dist/rt/structs.js'
 import { getString, parseAttributes, parseMessage } from 'netlink/dist/structs.js'
+import { unavailable } from '#api/errors/errors.ts'
 import { isSysError, netlinkRequest, type SysError } from '#api/sys/sys.ts'
 import { addressFromBytes, anyAddress, type Family, type IpSubnet, overlaps, subnetOf } from '../network-addresses.ts'
 import { formatMac, setLinkUp } from './links.ts'
@@ -160,8 +161,20 @@ async function send(requests: readonly RtRequest[], { netns }: Where): Promise<B
 function explain(error: unknown, requests: readonly RtRequest[]): unknown {
   if (!isSysError(error) || error.seq === undefined) return error
   const failed = requests[error.seq - 1]
+  if (failed && error.code === 'EOPNOTSUPP' && failed.what.startsWith('create ')) return missingModule(failed, error)
   if (failed) (error as SysError).message = `${failed.what}: ${error.message}`
   return error
+}
+
+/** RTM_NEWLINK of a kind that no module has registered. */
+function missingModule({ what }: RtRequest, cause: SysError): Error {
+  const [, kind = ''] = what.split(' ')
+  return unavailable(
+    `${what}: the kernel has no links of this kind; load its module (modprobe ${kind}), or use a kernel with it`,
+    {
+      cause,
+    },
+  )
 }
 
 /** Read by hand: the library would decode all fifty attributes of a link, statistics too. */

@@ -184,17 +184,15 @@ impl PlannedMount {
     }
 
     fn filesystem(&self, context: &MountContext<'_>, fs_type: &str, source: &str) -> Result<(), Error> {
+        let mut data = self.options.data.clone();
+        if fs_type == "tmpfs" && !data.iter().any(|(key, _)| key == "mode") {
+            data.extend(self.inherited_mode(context)?);
+        }
         let target = context.root.ensure_dir(&self.destination)?;
         if matches!(fs_type, "proc" | "sysfs") {
             self.require_plain_directory(context)?;
         } else {
             refuse_proc_entry(target.as_fd(), &self.destination)?;
-        }
-        let mut data = self.options.data.clone();
-        let inherits_mode = fs_type == "tmpfs" && !data.iter().any(|(key, _)| key == "mode");
-        if inherits_mode {
-            let mode = rustix::fs::fstat(&target).map_err(self.failed())?.st_mode & 0o7777;
-            data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
         }
         let source = if source.is_empty() { fs_type } else { source };
         let tree = new_filesystem(fs_type, source, &data).map_err(|(errno, told)| {
@@ -210,6 +208,15 @@ impl PlannedMount {
         apply_attributes(tree.as_fd(), &options).map_err(self.failed())?;
         attach(tree.as_fd(), target.as_fd()).map_err(self.failed())?;
         self.propagate(tree.as_fd())
+    }
+
+    /// The mode of the directory that is hidden. Where none is, the kernel's default holds: everybody may write, as in /tmp.
+    fn inherited_mode(&self, context: &MountContext<'_>) -> Result<Option<(String, Option<String>)>, Error> {
+        let Ok(hidden) = context.root.open(&self.destination) else {
+            return Ok(None);
+        };
+        let mode = rustix::fs::fstat(&hidden).map_err(self.failed())?.st_mode & 0o7777;
+        Ok(Some(("mode".to_owned(), Some(format!("{mode:o}")))))
     }
 
     fn decorate(&self, mount: BorrowedFd<'_>) -> Result<(), Error> {

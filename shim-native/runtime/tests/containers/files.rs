@@ -118,6 +118,21 @@ fn tmpfs_can_start_with_a_copy() {
 }
 
 #[test]
+fn tmpfs_has_the_mode_of_what_it_hides_or_is_open_to_all() {
+    need_containers!();
+    let outcome = Bundle::shell("stat -c %a /etc /made/here /asked; touch /made/here/file && echo written")
+        .with(|spec| {
+            spec["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+            for (destination, options) in [("/etc", vec![]), ("/made/here", vec![]), ("/asked", vec!["mode=711"])] {
+                let mount = json!({"destination": destination, "type": "tmpfs", "source": "tmpfs", "options": options});
+                push(spec, "/mounts", mount);
+            }
+        })
+        .run();
+    assert_eq!(outcome.stdout, "755\n1777\n711\nwritten\n", "{outcome:?}");
+}
+
+#[test]
 fn a_symlink_in_the_image_does_not_lead_a_mount_out() {
     need_containers!();
     let outside = tempfile::tempdir().unwrap();

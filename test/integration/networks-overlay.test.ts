@@ -27,7 +27,7 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
   before(async () => {
     world = await World.create()
     here = await world.plugin('0e110001')
-    there = await world.plugin('0e220001', world.outside)
+    there = await world.plugin('0e220001', { netns: world.outside })
   })
   after(() => world[Symbol.asyncDispose]())
 

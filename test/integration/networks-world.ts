@@ -31,6 +31,13 @@ export function run(...[program = '', ...args]: string[]): string {
   return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
+/** Where and how a plugin runs. */
+export interface PluginPlace {
+  /** The host that it runs on; absent: this one. */
+  readonly netns?: string
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
 /** The plugin as a process that can be killed and started again. */
 export class PluginProcess implements AsyncDisposable {
   readonly plugin: NetworkPlugin
@@ -38,11 +45,13 @@ export class PluginProcess implements AsyncDisposable {
   readonly #root: string
   readonly #instance: string
   readonly #netns: string | undefined
+  readonly #config: string
   readonly #channel: Channel
   #child: ChildProcess | undefined
 
-  constructor(root: string, instance: string, netns?: string) {
+  constructor(root: string, instance: string, { netns, config = {} }: PluginPlace = {}) {
     this.#netns = netns
+    this.#config = JSON.stringify(config)
     this.#root = root
     this.#instance = instance
     this.#channel = connect(`unix:${root}/s`)
@@ -59,7 +68,7 @@ export class PluginProcess implements AsyncDisposable {
     const place = ['--address', `${this.#root}/s`, '--root', `${this.#root}/root`, '--instance', this.#instance]
     rmSync(`${this.#root}/s`, { force: true })
     const [program = '', ...rest] = [...enter(this.#netns), process.execPath, bridgeMain]
-    this.#child = spawn(program, [...rest, ...place, '--log-level', 'error'], {
+    this.#child = spawn(program, [...rest, ...place, '--config', this.#config, '--log-level', 'error'], {
       stdio: ['ignore', 'inherit', 'inherit'],
     })
     await until(() => this.plugin.status().then(() => true, isNotUnavailable), 60_000)
@@ -143,10 +152,9 @@ export class World implements AsyncDisposable {
     return path
   }
 
-  /** `netns`: the host that it runs on; absent: this one. */
-  async plugin(instance: string, netns?: string): Promise<PluginProcess> {
+  async plugin(instance: string, place: PluginPlace = {}): Promise<PluginProcess> {
     const root = mkdtempSync(join(this.dir, 'p-'))
-    const plugin = new PluginProcess(root, instance, netns)
+    const plugin = new PluginProcess(root, instance, place)
     this.#plugins.push(plugin)
     await plugin.start()
     return plugin

@@ -12,7 +12,7 @@ import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { openStore } from '#api/store/store.ts'
 import { defineNetwork, type NetworkEnv } from '#sdk/define-network.ts'
 import type { Firewall } from '#sdk/iptables-wrapper/firewall.ts'
-import { openEgressFilter, openFirewall } from '#sdk/iptables-wrapper/open-firewall.ts'
+import { openEgressFilter, openFirewall, openRedirect } from '#sdk/iptables-wrapper/open-firewall.ts'
 import type {
   AddRequest,
   Attachment,

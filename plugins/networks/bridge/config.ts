@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { invalidArgument } from '#api/errors/errors.ts'
-import { firewallBackends } from '#sdk/iptables-wrapper/open-firewall.ts'
+import { chosenBackend, type FirewallBackend, firewallBackends } from '#sdk/iptables-wrapper/open-firewall.ts'
 import { addressBits, addressFromBytes, type IpSubnet, parseSubnet } from '#sdk/network-addresses.ts'
 import { configOf } from '#sdk/plugin-config.ts'
 
@@ -32,7 +32,10 @@ const schema = z.strictObject({
   mtu: z.int().min(0).max(65_535).default(0).describe('Bytes, for networks that say none; 0: as the default route.'),
   first_random_port: z.int().min(1024).max(65_535).default(32_768),
   last_random_port: z.int().min(1024).max(65_535).default(60_999),
-  firewall: z.enum(firewallBackends).default('nftables'),
+  firewall: z
+    .enum(['auto', ...firewallBackends])
+    .default('auto')
+    .describe('How to speak to the packet filter; auto: nftables, or iptables where that alone is installed.'),
 })
 
 export interface SubnetPool {
@@ -46,7 +49,7 @@ export interface BridgeConfig {
   readonly defaultBridgeName: string
   readonly mtu: number
   readonly randomPorts: { readonly first: number; readonly last: number }
-  readonly firewall: z.output<typeof schema>['firewall']
+  readonly firewall: FirewallBackend
 }
 
 const { parseConfig: parse, configSchema } = configOf(schema)
@@ -63,7 +66,7 @@ export function parseConfig(raw: unknown): BridgeConfig {
     defaultBridgeName: table.default_bridge_name,
     mtu: table.mtu,
     randomPorts: { first, last },
-    firewall: table.firewall,
+    firewall: chosenBackend(table.firewall),
   }
 }
 

@@ -4,7 +4,6 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { openServerSocket } from '#api/sys/sys.ts'
-import { redirectLoopback } from '#sdk/iptables-wrapper/nftables/loopback-redirect.ts'
 import { resolverAddress } from '../result.ts'
 import { askedName, failure, fitDatagram, ownAnswer, type Query, readQuery } from './answers.ts'
 import type { Resolvers } from './resolvers.ts'
@@ -38,7 +37,7 @@ export class ContainerResolver {
   async open(netns: string): Promise<void> {
     const at = { netns, address: resolverAddress, port: ownPort }
     await Promise.all([
-      redirectLoopback(netns, { address: resolverAddress, port: wellKnownPort, to: ownPort }),
+      this.#resolvers.redirect(netns, { address: resolverAddress, port: wellKnownPort, to: ownPort }),
       openServerSocket({ ...at, protocol: 'udp' }).then(fd => this.#serveUdp(fd)),
       openServerSocket({ ...at, protocol: 'tcp' }).then(fd => this.#serveTcp(fd)),
     ])

@@ -7,6 +7,7 @@
  */
 import { unavailable } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
+import type { Redirect } from '#sdk/iptables-wrapper/open-firewall.ts'
 import { readEgress } from '../egress/egress-list.ts'
 import type { AttachmentRow, Ledger } from '../ledger.ts'
 import { readOptions } from '../options.ts'
@@ -28,12 +29,14 @@ export interface ResolversParts {
   readonly ledger: Ledger
   readonly log: Logger
   readonly gate: NameGate
+  readonly redirect: Redirect
   readonly upstream?: Upstream
 }
 
 export class Resolvers {
   readonly directory: Directory
   readonly gate: NameGate
+  readonly redirect: Redirect
   readonly #ledger: Ledger
   readonly #log: Logger
   readonly #upstream: Upstream
@@ -42,8 +45,9 @@ export class Resolvers {
   readonly #rows = new Map<string, Map<string, AttachmentRow>>()
   readonly #resolvers = new Map<string, Promise<ContainerResolver>>()
 
-  constructor({ ledger, log, gate, upstream = new Upstream() }: ResolversParts) {
+  constructor({ ledger, log, gate, redirect, upstream = new Upstream() }: ResolversParts) {
     this.gate = gate
+    this.redirect = redirect
     this.#ledger = ledger
     this.#log = log
     this.#upstream = upstream

@@ -1,8 +1,13 @@
 /** Loads rules through nft(8): what nobody waits for often, and would be thousands of lines of netlink. */
+import { existsSync } from 'node:fs'
 import { messageOf, unavailable } from '#api/errors/errors.ts'
 import { isSysError, type SpawnResult, spawnDetached } from '#api/sys/sys.ts'
 
 const nftPaths = ['/usr/sbin/nft', '/sbin/nft', '/usr/bin/nft', '/usr/local/sbin/nft']
+
+export function hasNft(): boolean {
+  return nftPaths.some(path => existsSync(path))
+}
 
 /** One transaction. UNAVAILABLE: there is no nft, or it (or the kernel) refuses. */
 export async function runNft(text: string): Promise<void> {

@@ -9,7 +9,7 @@ bash contrib/bootstrap/setup.sh --test
 ensure_cargo
 ensure_packages qemu-system-x86 debootstrap e2fsprogs
 vm="$repo/build/vm"
-guest_packages=systemd-sysv,dbus,kmod,linux-image-cloud-amd64,busybox-static,nftables,iproute2,iputils-ping,procps,curl,zstd
+guest_packages=systemd-sysv,dbus,kmod,linux-image-cloud-amd64,busybox-static,nftables,iproute2,iputils-ping,procps,curl,zstd,criu,containerd,iptables
 mkdir -p "$vm"
 
 # Debian with systemd and its cloud kernel: the slow part, minutes.
@@ -27,7 +27,8 @@ make_system() {
   install -m 644 contrib/vm/gantry-test.service "$etc/systemd/system/gantry-test.service"
   ln -sf ../gantry-test.service "$etc/systemd/system/multi-user.target.wants/gantry-test.service"
   local unit
-  for unit in serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer; do
+  for unit in serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer \
+    containerd.service; do
     ln -sf /dev/null "$etc/systemd/system/$unit"
   done
   printf 'gantry-vm\n' > "$etc/hostname"

@@ -128,7 +128,11 @@ export class Teardown {
   /** Undoes a `start`, whatever came of it: no shim and no process of the bundle is left. */
   async destroyShim(bundle: Bundle, shimPath: string, connection: ShimConnection | undefined): Promise<void> {
     const way = connection ?? (await this.#wayTo(bundle))
-    if (way) await shutDown(way, bundle.id, true)
+    if (way) {
+      // A shim that others use as well stays: nothing of this task may stay in it.
+      await way.api.delete({ id: bundle.id }, { deadlineMs: shutdownTimeoutMs }).catch(() => {})
+      await shutDown(way, bundle.id, true)
+    }
     await this.deleteLeftovers(bundle, shimPath)
   }
 

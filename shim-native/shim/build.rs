@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 10] = [
     "containerd/task/v3/task.proto",
     "containerd/events/task.proto",
     "containerd/runc/v1/options.proto",
     "containerd/runtime/bootstrap/v1/bootstrap.proto",
+    "containerd/runtime/sandbox/v1/sandbox.proto",
     "containerd/services/events/ttrpc/v1/events.proto",
     "containerd/types/introspection.proto",
     "google/rpc/status.proto",

@@ -9,6 +9,7 @@ use crate::listener;
 use crate::options::CreateOptions;
 use crate::process::{Extras, ProcessPlan, preraise};
 use crate::protocol::{Channel, Message, unexpected};
+use crate::restore::Restoration;
 use crate::seccomp::Filter;
 use crate::spawn::{Request, Spawned, spawn};
 use crate::state::{StateFile, run_poststop, wait_for_end};
@@ -25,16 +26,18 @@ use std::path::Path;
 /// ends the waiting process.
 #[derive(Debug)]
 pub struct Container {
-    state: StateFile,
-    init_pid: i32,
-    pidfd: OwnedFd,
+    pub(crate) state: StateFile,
+    pub(crate) init_pid: i32,
+    /// Absent until a checkpoint is restored.
+    pub(crate) pidfd: Option<OwnedFd>,
     /// Open until init has executed.
-    channel: Option<Channel>,
-    namespaces: i32,
-    maps: Option<IdMaps>,
-    seccomp: Option<Filter>,
-    poststart: Vec<Hook>,
-    deleted: bool,
+    pub(crate) channel: Option<Channel>,
+    pub(crate) namespaces: i32,
+    pub(crate) maps: Option<IdMaps>,
+    pub(crate) seccomp: Option<Filter>,
+    pub(crate) poststart: Vec<Hook>,
+    pub(crate) restoration: Option<Box<Restoration>>,
+    pub(crate) deleted: bool,
 }
 
 /// What [`Container::create`] made.
@@ -57,12 +60,13 @@ impl Container {
         let container = Container {
             state: made.state,
             init_pid: pid,
-            pidfd,
+            pidfd: Some(pidfd),
             channel: Some(channel),
             namespaces: made.namespaces,
             maps: made.maps,
             seccomp: made.seccomp,
             poststart: made.poststart,
+            restoration: None,
             deleted: false,
         };
         Ok(Created {
@@ -90,13 +94,18 @@ impl Container {
         }
         let mut warnings = Vec::new();
         self.await_execution(&channel, self.init_pid, &mut warnings)?;
+        warnings.extend(self.run_poststart());
+        Ok(warnings)
+    }
+
+    pub(crate) fn run_poststart(&mut self) -> Vec<Warning> {
         let json = self.state.state.json("running", Some(self.init_pid));
         let failures = hooks::run_all(HookKind::Poststart, &std::mem::take(&mut self.poststart), &json);
-        warnings.extend(failures.iter().map(|e| Warning {
+        let warning = |error: &Error| Warning {
             step: Step::Hook,
-            message: e.to_string(),
-        }));
-        Ok(warnings)
+            message: error.to_string(),
+        };
+        failures.iter().map(warning).collect()
     }
 
     /// Reads until end of file, which is a successful `execve`.
@@ -117,7 +126,7 @@ impl Container {
         }
     }
 
-    fn wrong_state(&self, actual: &'static str, needed: &'static str) -> Error {
+    pub(crate) fn wrong_state(&self, actual: &'static str, needed: &'static str) -> Error {
         Error::WrongState {
             id: self.state.state.id.clone(),
             actual,
@@ -131,13 +140,14 @@ impl Container {
     pub fn exec(&self, process: &Process, options: ExecOptions) -> Result<ExecProcess, Error> {
         let mut warnings = Vec::new();
         let plan = self.plan_exec(process, options, &mut warnings)?;
-        let enter = || exec::enter_namespaces(self.pidfd.as_fd(), self.namespaces, &plan);
+        let init = self.init()?;
+        let enter = || exec::enter_namespaces(init, self.namespaces, &plan);
         let request = Request {
             flags: 0,
             cgroup: plan.attachment.v2(),
             prepare: Some(&enter),
         };
-        let spawned = spawn(&request, |channel| exec::run(&plan, self.pidfd.as_fd(), channel))?;
+        let spawned = spawn(&request, |channel| exec::run(&plan, init, channel))?;
         drop(plan.streams);
         match self.attend_exec(&plan.process, &spawned, &mut warnings) {
             Ok(console) => Ok(ExecProcess {
@@ -228,9 +238,14 @@ impl Container {
         self.init_pid
     }
 
-    /// Readable (poll) once init has died.
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+    /// Readable (poll) once init has died; `None` while it waits to be restored.
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    fn init(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.pidfd()
+            .ok_or_else(|| self.wrong_state("waiting to be restored", "running"))
     }
 
     /// Which cgroup interface holds the controllers.
@@ -250,7 +265,7 @@ impl Container {
             self.state.cgroup.signal_all(signal);
             return Ok(());
         }
-        pidfd_send_signal(&self.pidfd, signal)
+        pidfd_send_signal(self.init()?, signal)
             .map_err(|errno| Error::system(Step::Signal, format!("process {}", self.init_pid), errno))?;
         if signal == Signal::KILL {
             self.state.cgroup.thaw_if_frozen()?;
@@ -297,10 +312,13 @@ impl Container {
         }
         // A process that waits for its start reads end of file.
         self.channel = None;
-        if pidfd_send_signal(&self.pidfd, Signal::KILL).is_ok() {
+        if let Some(init) = &self.pidfd
+            && pidfd_send_signal(init, Signal::KILL).is_ok()
+        {
             self.state.cgroup.thaw_if_frozen()?;
-            wait_for_end(&self.pidfd);
+            wait_for_end(init);
         }
+        self.restoration = None;
         self.state.cgroup.kill_all()?;
         self.state.cgroup.remove()?;
         let warnings = run_poststop(&self.state);

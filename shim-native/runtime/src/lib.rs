@@ -36,6 +36,7 @@ mod namespaces;
 mod options;
 mod process;
 mod protocol;
+mod restore;
 mod seccomp;
 mod spawn;
 mod state;
@@ -51,6 +52,7 @@ pub use exec::{ExecOptions, ExecProcess};
 pub use features::features;
 pub use oci_spec::runtime as spec;
 pub use options::{CgroupConfig, CgroupDriver, CreateOptions, RootfsMount, Stdio};
+pub use restore::Entry;
 pub use state::{Cleaned, STATE_FILE, cleanup};
 pub use stats::{
     BlkioEntry, BlkioStats, CgroupVersion, CpuStats, HugetlbStats, MemoryStats, OomSource, PidsStats, Stats,

@@ -5,7 +5,7 @@ use crate::kernel::setns;
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 /// Parsed and opened `linux.namespaces`.
@@ -118,6 +118,10 @@ impl Joined {
         let file = opened
             .map_err(|errno| Error::system(Step::Namespaces, format!("joining {}", path.display()), errno))?;
         Ok(Self { flag, path, file })
+    }
+
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 
     fn failed(&self, errno: Errno) -> Error {

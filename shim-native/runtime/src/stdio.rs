@@ -1,7 +1,7 @@
 //! The standard streams of a process without a terminal.
 
 use crate::error::{Error, Step};
-use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
+use rustix::fs::{CWD, FileType, Gid, Mode, OFlags, Uid, fchown, fstat, makedev};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -26,10 +26,31 @@ impl Streams {
     /// Puts them on 0, 1 and 2. The originals lie above 2 (see [`above_standard`]) or the order would matter.
     pub(crate) fn connect(&self) -> Result<(), Error> {
         let failed = |what: &'static str| move |errno| Error::system(Step::Stdio, what, errno);
-        rustix::stdio::dup2_stdin(&self.stdin).map_err(failed("stdin"))?;
-        rustix::stdio::dup2_stdout(&self.stdout).map_err(failed("stdout"))?;
-        rustix::stdio::dup2_stderr(&self.stderr).map_err(failed("stderr"))
+        let own = |stream: &OwnedFd| own_null(stream.as_fd());
+        rustix::stdio::dup2_stdin(own(&self.stdin).as_ref().unwrap_or(&self.stdin))
+            .map_err(failed("stdin"))?;
+        rustix::stdio::dup2_stdout(own(&self.stdout).as_ref().unwrap_or(&self.stdout))
+            .map_err(failed("stdout"))?;
+        rustix::stdio::dup2_stderr(own(&self.stderr).as_ref().unwrap_or(&self.stderr))
+            .map_err(failed("stderr"))
     }
+}
+
+/// The container's own `/dev/null` for the host's: a checkpoint can hold only files that the container can name.
+fn own_null(stream: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let is_null = |fd: BorrowedFd<'_>| {
+        fstat(fd).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+                && stat.st_rdev == makedev(1, 3)
+        })
+    };
+    if !is_null(stream) {
+        return None;
+    }
+    // What an image has there may be anything: a link is not followed, a FIFO not waited for.
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let own = rustix::fs::openat(CWD, "/dev/null", flags, Mode::empty()).ok()?;
+    is_null(own.as_fd()).then_some(own)
 }
 
 fn give(stream: BorrowedFd<'_>, uid: u32, gid: u32) -> Result<(), Errno> {

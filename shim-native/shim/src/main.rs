@@ -1,4 +1,4 @@
-//! `containerd-shim-gantry-v1`: keeps one container, and tells whoever asks about it.
+//! `containerd-shim-gantry-v1`: keeps one container, or those of one group or sandbox, and tells whoever asks about them.
 //!
 //! `start` leaves a background process behind that serves containerd's Task API on one unix socket, over
 //! gRPC (Task v3, Gantry's core) and over ttrpc (Task v2 and v3, containerd). It makes the container
@@ -7,6 +7,7 @@
 
 mod args;
 mod bootstrap;
+mod criu;
 mod daemonize;
 mod events;
 mod lingering;
@@ -15,6 +16,7 @@ mod memory;
 mod process;
 mod proto;
 mod reaper;
+mod sandbox;
 mod serve;
 mod socket;
 mod start;

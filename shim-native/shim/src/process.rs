@@ -5,6 +5,7 @@ use crate::stdio::ProcessIo;
 use rustix::process::Signal;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
+use std::time::SystemTime;
 use tokio::sync::watch;
 use tonic::Status;
 
@@ -118,6 +119,13 @@ impl Process {
     /// It died. Its output may still be under way.
     pub fn set_reaped(&self) {
         self.state.lock().unwrap().reaped = true;
+    }
+
+    /// It is over before it was a process.
+    pub fn never_ran(&self, status: u32) {
+        let at = SystemTime::now();
+        self.io.exited(Exit { status, at });
+        self.set_stopped(Exit { status, at });
     }
 
     /// It is over: nothing more will come from it.

@@ -2,7 +2,7 @@
 
 mod plan;
 
-pub(crate) use plan::streams;
+pub(crate) use plan::{Outer, check_id, prepare, streams};
 
 use crate::cgroup::Attachment;
 use crate::error::{Error, Step, Warning};
@@ -18,7 +18,6 @@ use crate::spawn::{Request, Spawned, spawn};
 use crate::state::{InitIdentity, StateFile, run_poststop};
 use crate::user_mapping::IdMaps;
 use oci_spec::runtime::{Hook, LinuxTimeOffset, Spec};
-use plan::{Outer, check_id, prepare};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
@@ -53,18 +52,17 @@ pub(crate) fn create(spec: Spec, options: CreateOptions<'_>) -> Result<Made, Err
             poststart: outer.poststart,
         }),
         Err(error) => {
-            // The error that counts is the first one; what cannot be undone is left to `cleanup`.
-            if outer
-                .state
-                .cgroup
-                .kill_all()
-                .and_then(|()| outer.state.cgroup.remove())
-                .is_ok()
-            {
-                let _ = StateFile::remove(&outer.bundle);
-            }
+            undo(&outer);
             Err(error)
         }
+    }
+}
+
+/// Takes back what was made, after an error that counts more than one in here: what cannot be undone is left to `cleanup`.
+pub(crate) fn undo(outer: &Outer) {
+    let cgroup = &outer.state.cgroup;
+    if cgroup.kill_all().and_then(|()| cgroup.remove()).is_ok() {
+        let _ = StateFile::remove(&outer.bundle);
     }
 }
 
@@ -178,7 +176,7 @@ fn attend(
 }
 
 /// systemd makes the group around the process; whatever it does not manage is added.
-fn place(outer: &Outer, pid: i32, warnings: &mut Vec<Warning>) -> Result<(), Error> {
+pub(crate) fn place(outer: &Outer, pid: i32, warnings: &mut Vec<Warning>) -> Result<(), Error> {
     let cgroup = &outer.state.cgroup;
     if cgroup.unit.is_none() {
         return Ok(());
@@ -189,7 +187,7 @@ fn place(outer: &Outer, pid: i32, warnings: &mut Vec<Warning>) -> Result<(), Err
     cgroup.adopt(pid)
 }
 
-fn run_runtime_hooks(outer: &Outer, pid: i32) -> Result<(), Error> {
+pub(crate) fn run_runtime_hooks(outer: &Outer, pid: i32) -> Result<(), Error> {
     let json = outer.state.state.json("creating", Some(pid));
     hooks::run(HookKind::Prestart, &outer.before, &json, None)?;
     hooks::run(HookKind::CreateRuntime, &outer.runtime, &json, None)

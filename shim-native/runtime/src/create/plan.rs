@@ -19,19 +19,19 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Parsed parts that only the caller's side uses.
-pub(super) struct Outer {
-    pub(super) bundle: PathBuf,
-    pub(super) resources: LinuxResources,
-    pub(super) maps: Option<IdMaps>,
-    pub(super) before: Vec<Hook>,
-    pub(super) runtime: Vec<Hook>,
-    pub(super) time_offsets: HashMap<String, LinuxTimeOffset>,
-    pub(super) state: StateFile,
-    pub(super) poststart: Vec<Hook>,
+pub(crate) struct Outer {
+    pub(crate) bundle: PathBuf,
+    pub(crate) resources: LinuxResources,
+    pub(crate) maps: Option<IdMaps>,
+    pub(crate) before: Vec<Hook>,
+    pub(crate) runtime: Vec<Hook>,
+    pub(crate) time_offsets: HashMap<String, LinuxTimeOffset>,
+    pub(crate) state: StateFile,
+    pub(crate) poststart: Vec<Hook>,
 }
 
 /// runc's rule for ids, so that whatever passes there passes here.
-pub(super) fn check_id(id: &str) -> Result<(), Error> {
+pub(crate) fn check_id(id: &str) -> Result<(), Error> {
     let good = |c: char| c.is_ascii_alphanumeric() || "_+-.".contains(c);
     if id.is_empty() || id.len() > 255 || id == "." || id == ".." || !id.chars().all(good) {
         let reason = "must be 1 to 255 of A-Z a-z 0-9 _ + - . and not \".\" or \"..\"";
@@ -40,7 +40,7 @@ pub(super) fn check_id(id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn prepare(
+pub(crate) fn prepare(
     mut spec: Spec,
     options: CreateOptions<'_>,
     warnings: &mut Vec<Warning>,

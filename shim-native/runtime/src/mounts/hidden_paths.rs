@@ -2,7 +2,9 @@
 
 use super::options::Bind;
 use super::root_dir::RootDir;
-use super::tree::{attach, clone_at, clone_host, is_directory, new_filesystem, set_read_only};
+use super::tree::{
+    attach, clone_at, clone_host, is_directory, new_filesystem, set_propagation, set_read_only,
+};
 use crate::error::{Error, Step};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,6 +29,8 @@ pub(crate) fn mask(root: &RootDir, paths: &[String]) -> Result<(), Error> {
             empty.get_or_insert(cover);
         } else {
             let cover = clone_host(Path::new("/dev/null"), Bind::One).map_err(failed)?;
+            // Tied to the host's /dev it could not be made again from a checkpoint.
+            set_propagation(cover.as_fd(), libc::MS_PRIVATE, false).map_err(failed)?;
             attach(cover.as_fd(), target.as_fd()).map_err(failed)?;
         }
     }

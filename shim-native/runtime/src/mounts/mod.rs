@@ -124,6 +124,21 @@ impl PlannedMount {
         bind && self.destination.as_os_str().as_encoded_bytes().trim_ascii_end() == b"/dev"
     }
 
+    /// Makes the mount points that a root needs whose mounts are made by somebody else. Those inside other mounts come with them.
+    pub(crate) fn make_targets(mounts: &[PlannedMount], root: &RootDir) -> Result<(), Error> {
+        for (at, mount) in mounts.iter().enumerate() {
+            let covered = |above: &PlannedMount| mount.destination.starts_with(&above.destination);
+            if mounts[..at].iter().any(covered) {
+                continue;
+            }
+            match &mount.kind {
+                Kind::Bind { source, .. } if !source.is_dir() => root.ensure_file(&mount.destination)?,
+                _ => root.ensure_dir(&mount.destination)?,
+            };
+        }
+        Ok(())
+    }
+
     /// Seals a `/dev` that the spec wants read-only: it was left writable for the devices.
     pub(crate) fn finish_dev(mounts: &[PlannedMount], root: &RootDir) -> Result<(), Error> {
         let late = |mount: &&PlannedMount| mount.is_own_dev() && mount.options.read_only();

@@ -119,7 +119,7 @@ fn a_paused_container_stands_still_and_can_be_killed() {
     running.container.pause().unwrap();
     running.container.kill(9, false).unwrap();
     assert!(
-        is_readable(running.container.pidfd()),
+        is_readable(running.container.pidfd().unwrap()),
         "SIGKILL reaches a paused container"
     );
     running.end();
@@ -158,7 +158,7 @@ fn killing_all_reaches_every_process_and_a_dead_one_is_not_found() {
         .started();
     eventually("both run", || running.container.pids().unwrap().len() == 3);
     running.container.kill(9, true).unwrap();
-    assert!(is_readable(running.container.pidfd()));
+    assert!(is_readable(running.container.pidfd().unwrap()));
     eventually("all are gone", || running.container.pids().unwrap().is_empty());
     crate::support::wait(running.container.init_pid());
     let error = running.container.kill(15, false).unwrap_err();

@@ -1,6 +1,8 @@
-//! The gRPC face: Task v3, and v2 under its own name.
+//! The gRPC face: Task v3, and v2 under its own name; Sandbox.
 
-use super::methods::for_each_method;
+use super::methods::{for_each_method, for_each_sandbox_method};
+use crate::proto::containerd::runtime::sandbox::v1::sandbox_server::{Sandbox, SandboxServer};
+use crate::proto::containerd::runtime::sandbox::v1::*;
 use crate::proto::containerd::task::v3::task_server::{Task, TaskServer};
 use crate::proto::containerd::task::v3::*;
 use crate::task::Shim;
@@ -19,13 +21,14 @@ const MAX_MESSAGE: usize = 16 << 20;
 
 const V2: &str = "/containerd.task.v2.Task/";
 const V3: &str = "/containerd.task.v3.Task/";
+const SANDBOX: &str = "/containerd.runtime.sandbox.v1.Sandbox/";
 
 struct Face(Arc<Shim>);
 
 macro_rules! implement {
-    ($($function:ident $name:literal $request:ident => $response:ty,)*) => {
+    ($service:ident: $($function:ident $name:literal $request:ident => $response:ty,)*) => {
         #[tonic::async_trait]
-        impl Task for Face {
+        impl $service for Face {
             $(async fn $function(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 self.0.$function(request.into_inner()).await.map(Response::new)
             })*
@@ -33,14 +36,22 @@ macro_rules! implement {
     };
 }
 
-for_each_method!(implement);
+macro_rules! implement_task { ($($row:tt)*) => { implement!(Task: $($row)*); } }
+macro_rules! implement_sandbox { ($($row:tt)*) => { implement!(Sandbox: $($row)*); } }
+
+for_each_method!(implement_task);
+for_each_sandbox_method!(implement_sandbox);
 
 /// Serves one connection until the client closes it.
 pub async fn serve(shim: Arc<Shim>, stream: UnixStream) -> io::Result<()> {
-    let server = TaskServer::new(Face(shim)).max_decoding_message_size(MAX_MESSAGE);
+    let sandbox = SandboxServer::new(Face(shim.clone())).max_decoding_message_size(MAX_MESSAGE);
+    let task = TaskServer::new(Face(shim)).max_decoding_message_size(MAX_MESSAGE);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
+        if request.uri().path().starts_with(SANDBOX) {
+            return sandbox.clone().call(request);
+        }
         speak_v3(&mut request);
-        server.clone().call(request)
+        task.clone().call(request)
     });
     let connection =
         http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);

@@ -1,6 +1,6 @@
-//! The list of the Task service's methods, from which both faces are made.
+//! The lists of the services' methods, from which both faces are made.
 
-/// Calls `$apply!` with one row per method: function, name on the wire, request, response.
+/// Calls `$apply!` with one row per method of the Task service: function, name on the wire, request, response.
 macro_rules! for_each_method {
     ($apply:ident) => {
         $apply! {
@@ -25,4 +25,21 @@ macro_rules! for_each_method {
     };
 }
 
-pub(super) use for_each_method;
+/// The same for the Sandbox service.
+macro_rules! for_each_sandbox_method {
+    ($apply:ident) => {
+        $apply! {
+            create_sandbox "CreateSandbox" CreateSandboxRequest => CreateSandboxResponse,
+            start_sandbox "StartSandbox" StartSandboxRequest => StartSandboxResponse,
+            platform "Platform" PlatformRequest => PlatformResponse,
+            stop_sandbox "StopSandbox" StopSandboxRequest => StopSandboxResponse,
+            wait_sandbox "WaitSandbox" WaitSandboxRequest => WaitSandboxResponse,
+            sandbox_status "SandboxStatus" SandboxStatusRequest => SandboxStatusResponse,
+            ping_sandbox "PingSandbox" PingRequest => PingResponse,
+            shutdown_sandbox "ShutdownSandbox" ShutdownSandboxRequest => ShutdownSandboxResponse,
+            sandbox_metrics "SandboxMetrics" SandboxMetricsRequest => SandboxMetricsResponse,
+        }
+    };
+}
+
+pub(super) use {for_each_method, for_each_sandbox_method};

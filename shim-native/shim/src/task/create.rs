@@ -1,6 +1,7 @@
 //! Create: from a bundle to a container waiting to be started.
 
 use super::outcome::{log_warnings, status};
+use super::restore::Checkpoint;
 use super::{Shim, Task, supervise};
 use crate::bootstrap;
 use crate::process::Process;
@@ -19,14 +20,10 @@ use tonic::Status;
 /// was told to use; a path, or another name, is a wish for another runtime.
 const OURSELVES: [&str; 4] = ["", "runc", "gantry", "containerd-shim-gantry-v1"];
 
-/// What asks for a checkpoint, or to go on from one, is told.
-pub(super) const NO_CHECKPOINTS: &str = "containerd-shim-gantry-v1 makes and restores no checkpoints: run the container \
-     by runc's shim (--runtime with its path, or runtimes = {} in gantryd's configuration), which calls CRIU";
-
 impl Shim {
     pub async fn create(self: &Arc<Self>, request: CreateTaskRequest) -> Result<CreateTaskResponse, Status> {
         let options = runtime_options(&request)?;
-        let spec = read_spec(&request)?;
+        let spec = read_spec(Path::new(&request.bundle), request.terminal)?;
         let reservation = Reservation::take(self, &request.id)?;
         let owner = self.owner(&request.id);
         let io = ProcessIo::prepare(stdio(&request), &owner).map_err(Status::invalid_argument)?;
@@ -39,8 +36,12 @@ impl Shim {
             .map_err(|e| Status::unknown(format!("stdio: {e}")))?;
         let shares_pids = shares_pids(&spec);
         let mounts: Vec<_> = request.rootfs.iter().map(rootfs_mount).collect();
-        let created = Container::create(spec, create_options(&request, &options, &mounts, ends))
-            .map_err(|e| status("create failed", &e))?;
+        let wanted = create_options(&request, &options, &mounts, ends);
+        let created = match request.checkpoint.as_str() {
+            "" => Container::create(spec, wanted),
+            _ => Container::prepare_restore(spec, wanted),
+        };
+        let created = created.map_err(|e| status("create failed", &e))?;
         let task = self.adopt(&request, &options, created, io.take(), shares_pids)?;
         let pid = task.init.pid() as u32;
         reservation.fill(task.clone());
@@ -76,9 +77,13 @@ impl Shim {
             paused: false.into(),
             no_new_keyring: options.no_new_keyring,
             io_owner: io_owner(options),
+            checkpoint: checkpoint(request, options),
+            checkpointing: tokio::sync::Mutex::default(),
             shares_pids,
         });
-        supervise::init(self, &task);
+        if task.checkpoint.is_none() {
+            supervise::init(self, &task);
+        }
         Ok(task)
     }
 
@@ -159,19 +164,24 @@ fn runtime_options(request: &CreateTaskRequest) -> Result<Options, Status> {
             "runtime binary_name is not supported by this shim yet: {name:?}"
         )));
     }
-    if !request.checkpoint.is_empty() {
-        return Err(Status::unimplemented(NO_CHECKPOINTS));
-    }
     Ok(options)
 }
 
-fn read_spec(request: &CreateTaskRequest) -> Result<Spec, Status> {
-    let path = Path::new(&request.bundle).join("config.json");
+fn checkpoint(request: &CreateTaskRequest, options: &Options) -> Option<Checkpoint> {
+    (!request.checkpoint.is_empty()).then(|| Checkpoint {
+        images: request.checkpoint.clone().into(),
+        work: options.criu_work_path.clone(),
+        terminal: request.terminal,
+    })
+}
+
+pub(super) fn read_spec(bundle: &Path, terminal: bool) -> Result<Spec, Status> {
+    let path = bundle.join("config.json");
     let failed = |why: String| Status::invalid_argument(format!("{}: {why}", path.display()));
     let text = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
     let mut spec: Spec = serde_json::from_slice(&text).map_err(|e| failed(e.to_string()))?;
     if let Some(process) = spec.process_mut() {
-        process.set_terminal(Some(request.terminal));
+        process.set_terminal(Some(terminal));
     }
     Ok(spec)
 }

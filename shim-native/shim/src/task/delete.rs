@@ -43,6 +43,10 @@ impl Shim {
             .delete()
             .map_err(|e| status("delete failed", &e))?;
         log_warnings("delete", &warnings);
+        if task.init.pid() == 0 && task.init.phase() == Phase::Created {
+            // Its checkpoint was never restored.
+            task.init.never_ran(0);
+        }
         let exit = timeout(DEATH, task.init.stopped()).await;
         let exit = exit.map_err(|_| Status::unknown(format!("init of {} does not die", task.id)))?;
         if self.tasks.lock().unwrap().remove(&task.id).is_none() {
@@ -63,10 +67,11 @@ impl Shim {
         Ok(response)
     }
 
-    /// Ends the shim if it holds nothing (or `now`). The answer goes out before the end.
+    /// Ends the shim if it holds nothing, or with `now` nothing but the task asked for: what others share is not its to end.
+    /// The answer goes out before the end.
     pub async fn shutdown(self: &Arc<Self>, request: ShutdownRequest) -> Result<(), Status> {
-        if request.now || self.is_empty() {
-            self.shutdown.notify_one();
+        if self.is_empty() || (request.now && !self.serves_others(&request.id)) {
+            self.end();
         }
         Ok(())
     }

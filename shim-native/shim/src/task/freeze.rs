@@ -1,10 +1,10 @@
-//! Pause, Resume and Checkpoint.
+//! Pause and Resume.
 
 use super::outcome::status;
 use super::{Shim, Task};
 use crate::process::{Phase, precondition};
 use crate::proto::containerd::events::{TaskPaused, TaskResumed};
-use crate::proto::containerd::task::v3::{CheckpointTaskRequest, PauseRequest, ResumeRequest};
+use crate::proto::containerd::task::v3::{PauseRequest, ResumeRequest};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tonic::Status;
@@ -44,11 +44,6 @@ impl Shim {
             container_id: request.id,
         });
         Ok(())
-    }
-
-    pub async fn checkpoint(self: &Arc<Self>, request: CheckpointTaskRequest) -> Result<(), Status> {
-        self.task(&request.id)?;
-        Err(Status::unimplemented(super::create::NO_CHECKPOINTS))
     }
 }
 

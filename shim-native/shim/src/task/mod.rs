@@ -4,6 +4,7 @@
 //! everybody else. The order of events rests on that: a verb changes state and queues its event in one
 //! step.
 
+mod checkpoint;
 mod create;
 mod delete;
 mod exec;
@@ -11,6 +12,7 @@ mod freeze;
 mod kill;
 mod lookup;
 mod outcome;
+mod restore;
 mod start;
 mod state;
 mod stats;
@@ -24,6 +26,7 @@ use crate::lingering::Lingering;
 use crate::memory::Settling;
 use crate::process::Process;
 use crate::reaper::Reaper;
+use crate::sandbox::Sandbox;
 use gantry_runtime::{Container, OomSource, spec};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -40,6 +43,8 @@ pub struct Shim {
     pub settling: Settling,
     /// `None`: being created.
     tasks: Mutex<HashMap<String, Option<Arc<Task>>>>,
+    /// What the tasks share, when the shim was started for that.
+    pub sandbox: Mutex<Option<Arc<Sandbox>>>,
     /// Told when the shim shall end.
     shutdown: Notify,
 }
@@ -56,6 +61,10 @@ pub struct Task {
     /// Keep the session keyring, for execs as for init.
     no_new_keyring: bool,
     io_owner: Option<(u32, u32)>,
+    /// What its start restores; `None`: it begins anew.
+    checkpoint: Option<restore::Checkpoint>,
+    /// Held while one is made.
+    checkpointing: tokio::sync::Mutex<()>,
     /// Init's end does not end the others: they share a pid namespace with the host or another container.
     shares_pids: bool,
 }
@@ -76,6 +85,7 @@ impl Shim {
             lingering,
             settling: Settling::default(),
             tasks: Mutex::default(),
+            sandbox: Mutex::default(),
             shutdown: Notify::new(),
         }
     }
@@ -85,7 +95,23 @@ impl Shim {
         self.shutdown.notified().await;
     }
 
+    /// Whether it has neither a sandbox nor a task.
     pub fn is_empty(&self) -> bool {
-        self.tasks.lock().unwrap().is_empty()
+        self.sandbox.lock().unwrap().is_none() && self.tasks.lock().unwrap().is_empty()
+    }
+
+    /// Whether a task other than `id` is here, or a sandbox.
+    fn serves_others(&self, id: &str) -> bool {
+        self.sandbox.lock().unwrap().is_some() || self.tasks.lock().unwrap().keys().any(|task| task != id)
+    }
+
+    /// Ids of all tasks.
+    pub fn task_ids(&self) -> Vec<String> {
+        self.tasks.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Ends the process once the last answers are out.
+    pub fn end(&self) {
+        self.shutdown.notify_one();
     }
 }

@@ -1,5 +1,6 @@
 //! Turning the runtime library's results into answers.
 
+use crate::criu::Refusal;
 use crate::log;
 use gantry_runtime::{Error, ErrorKind, Warning};
 use tonic::Status;
@@ -13,6 +14,16 @@ pub fn status(what: &str, error: &Error) -> Status {
         ErrorKind::FailedPrecondition => Status::failed_precondition(message),
         ErrorKind::Unsupported if !matches!(error, Error::Exec { .. }) => Status::unimplemented(message),
         _ => Status::unknown(message),
+    }
+}
+
+/// A refusal of CRIU, or the lack of it.
+pub fn refused(what: &str, refusal: &Refusal) -> Status {
+    let message = format!("{what}: {refusal}");
+    match refusal {
+        Refusal::Missing { .. } => Status::failed_precondition(message),
+        Refusal::Wish(_) => Status::invalid_argument(message),
+        Refusal::Broken(_) | Refusal::Refused { .. } => Status::unknown(message),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Start: let a created container run, or make and run an exec.
 
 use super::outcome::{exit_status, log_warnings, status};
+use super::restore::Checkpoint;
 use super::{Exec, Shim, Task, supervise};
 use crate::log;
 use crate::proto::containerd::events::{TaskExecStarted, TaskStart};
@@ -15,6 +16,9 @@ use tonic::Status;
 /// How long a failed start waits for the corpse, so that a Delete that follows at once succeeds.
 const CORPSE: Duration = Duration::from_secs(5);
 
+/// Exit status of what never ran.
+const UNKNOWN: u32 = 255;
+
 impl Shim {
     pub async fn start(self: &Arc<Self>, request: StartRequest) -> Result<StartResponse, Status> {
         let task = self.task(&request.id)?;
@@ -26,9 +30,12 @@ impl Shim {
         Ok(StartResponse { pid: pid as u32 })
     }
 
-    async fn start_init(&self, task: &Task) -> Result<i32, Status> {
+    async fn start_init(self: &Arc<Self>, task: &Arc<Task>) -> Result<i32, Status> {
         let init = &task.init;
         init.begin_start()?;
+        if let Some(checkpoint) = &task.checkpoint {
+            return self.start_restored(task, checkpoint).await;
+        }
         let started = task.container.lock().unwrap().start();
         let warnings = match started {
             Ok(warnings) => warnings,
@@ -39,12 +46,36 @@ impl Shim {
             }
         };
         log_warnings("start", &warnings);
-        init.set_running();
+        Ok(self.started(task))
+    }
+
+    fn started(&self, task: &Task) -> i32 {
+        let pid = task.init.pid();
+        if !task.init.is_dead() {
+            task.init.set_running();
+        }
         self.events.publish(&TaskStart {
             container_id: task.id.clone(),
-            pid: init.pid() as u32,
+            pid: pid as u32,
         });
-        Ok(init.pid())
+        pid
+    }
+
+    async fn start_restored(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        checkpoint: &Checkpoint,
+    ) -> Result<i32, Status> {
+        if let Err(answer) = self.restore(task, checkpoint).await {
+            if task.init.pid() == 0 {
+                // There never was a process whose end could be noticed.
+                task.init.never_ran(UNKNOWN);
+            } else {
+                let _ = timeout(CORPSE, task.init.stopped()).await;
+            }
+            return Err(answer);
+        }
+        Ok(self.started(task))
     }
 
     async fn start_exec(self: &Arc<Self>, task: &Arc<Task>, exec_id: &str) -> Result<i32, Status> {

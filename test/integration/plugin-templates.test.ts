@@ -109,8 +109,13 @@ test('a snapshotter in Python', { skip: python, timeout }, async () => {
 })
 
 const cargo = missing([]) ?? ((await hasProgram('cargo')) ? undefined : 'needs cargo')
-/** What the tests build is run for seconds. */
-const quickBuild = { CARGO_PROFILE_RELEASE_OPT_LEVEL: '0', CARGO_PROFILE_RELEASE_STRIP: 'symbols' }
+/** As shim-native/Cargo.toml has it: what is built there already is used again. */
+const sharedBuild = {
+  CARGO_TARGET_DIR: join(repo, 'shim-native/target'),
+  CARGO_PROFILE_RELEASE_OPT_LEVEL: '2',
+  CARGO_PROFILE_RELEASE_LTO: 'thin',
+  CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '4',
+}
 
 async function build({ folder }: Made, env: Record<string, string>): Promise<void> {
   const { code, stderr } = await runCommand([join(folder, 'build.sh')], { env, timeoutMs: buildMs })
@@ -119,7 +124,7 @@ async function build({ folder }: Made, env: Record<string, string>): Promise<voi
 
 test('a network plugin in Rust, and a container on it', { skip: cargo, timeout }, async () => {
   await using made = await make('network', 'rust')
-  await build(made, { ...quickBuild, CARGO_TARGET_DIR: join(repo, 'build/examples-target') })
+  await build(made, sharedBuild)
   await judge(made, [...inOwnNetwork, join(made.folder, 'plugin')], 'network')
 
   await using daemon = await Daemon.start()

@@ -63,7 +63,7 @@ for (const line of behaviour.print ?? []) process.stdout.write(`${line}\n`)
 if (behaviour.asGateway) listenAsGateway()
 if (behaviour.flood) flood()
 for (let child = 0; child < (behaviour.children ?? 0); child++)
-  spawn('/bin/sh', ['-c', 'trap "" TERM HUP; while :; do sleep 1000; done'], {
+  spawn('/bin/sh', ['-c', 'trap "" TERM HUP; exec sleep 1000000'], {
     detached: true,
     stdio: 'ignore',
   }).unref()

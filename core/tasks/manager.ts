@@ -40,6 +40,7 @@ import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
 import { runtimeOptions, withDefaults } from './runtime-options.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { followShimLog } from './shim-log.ts'
+import { canBePooled, ShimPool } from './shim-pool.ts'
 import { type ShimSurroundings, startShim } from './shim-process.ts'
 import { sideBySide } from './side-by-side.ts'
 import { containerStdout } from './stdio.ts'
@@ -82,10 +83,12 @@ export class TaskManagerImpl implements TaskManager {
   readonly #table = new TaskTable()
   readonly #cleanups: Cleanups
   readonly #teardown: Teardown
+  readonly #pool: ShimPool
   readonly #stopped = new AbortController()
 
   constructor(parts: TaskManagerParts) {
     this.#parts = parts
+    this.#pool = new ShimPool(parts)
     this.#cleanups = new Cleanups(parts.logger)
     this.#teardown = new Teardown({ ...parts, table: this.#table, cleanups: this.#cleanups })
     void this.#watchExits().catch(error => parts.logger.error({ err: error }, 'exits are not followed any more'))
@@ -107,7 +110,8 @@ export class TaskManagerImpl implements TaskManager {
     const id = request.containerId
     const record = await this.#parts.containers.get(ns, id)
     const { name, options = request.options } = record.runtime
-    const served = servingRuntime(name, options, this.#parts.shims)
+    // Only the runtime that made a checkpoint can read it.
+    const served = request.checkpoint ? name : servingRuntime(name, options, this.#parts.shims)
     const runtime = request.runtimePath || served
     const { path: shimPath, options: defaults } = await resolveShim(runtime, this.#parts.shims)
     const container = withDefaults(record, defaults)
@@ -118,16 +122,15 @@ export class TaskManagerImpl implements TaskManager {
     const bundle = bundleOf(this.#parts.roots, ns, id)
     await claimBundle(bundle)
     undo.defer(() => this.#dropBundle(bundle))
-    await fillBundle(bundle, container.spec.value, shimPath)
+    const configJson = container.spec.value
+    await fillBundle(bundle, configJson, shimPath)
+    const startOwn = () =>
+      this.#startShim(bundle, shimPath, { options: runtimeOptions(request, container), configJson }, undo)
     if (request.checkpoint) await unpackCheckpoint(this.#parts.content, ns, request.checkpoint, restoreFolder(bundle))
     const log = await followShimLog(bundle, this.#parts.logger)
     undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
-      container.sandbox === ''
-        ? this.#startShim(bundle, shimPath, runtimeOptions(request, container), undo)
-        : this.#joinSandbox(bundle, container.sandbox, undo, () =>
-            this.#startShim(bundle, shimPath, runtimeOptions(request, container), undo),
-          ),
+      container.sandbox === '' ? startOwn() : this.#joinSandbox(bundle, container.sandbox, undo, startOwn),
       this.#prepare(ns, container, request, undo, signal),
     )
     const { pid } = await this.#createInShim(connection, bundle, container, request, prepared)
@@ -175,15 +178,33 @@ export class TaskManagerImpl implements TaskManager {
   async #startShim(
     bundle: Bundle,
     shimPath: string,
-    options: Any | undefined,
+    { options, configJson }: { options: Any | undefined; configJson: Uint8Array },
     undo: UndoSteps,
   ): Promise<ShimConnection> {
     let connection: ShimConnection | undefined
     undo.defer(() => this.#teardown.destroyShim(bundle, shimPath, connection))
-    const bootstrap = await startShim(shimPath, bundle, options, this.#parts.surroundings)
+    const bootstrap =
+      (await this.#waitingShim(shimPath, bundle, options, configJson)) ??
+      (await startShim(shimPath, bundle, options, this.#parts.surroundings))
     connection = this.connect(bundle, bootstrap)
     await writeBootstrap(bundle, bootstrap)
     return connection
+  }
+
+  /** Undefined: start one. */
+  async #waitingShim(
+    shimPath: string,
+    bundle: Bundle,
+    options: Any | undefined,
+    configJson: Uint8Array,
+  ): Promise<Bootstrap | undefined> {
+    if (!canBePooled(shimPath, options, configJson)) return undefined
+    try {
+      return await this.#pool.take(shimPath, bundle)
+    } catch (error) {
+      this.#parts.logger.warn({ ns: bundle.namespace, id: bundle.id, err: error }, 'a shim is started instead')
+      return undefined
+    }
   }
 
   /** The shim of the sandbox serves its tasks too; where it does not, the task gets one of its own. */
@@ -383,6 +404,7 @@ export class TaskManagerImpl implements TaskManager {
 
   async close(graceMs: number): Promise<void> {
     this.#stopped.abort()
+    this.#pool[Symbol.dispose]()
     await this.#cleanups.allSettled(graceMs)
     for (const task of this.#table.list()) {
       task.connection[Symbol.dispose]()

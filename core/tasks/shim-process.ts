@@ -74,7 +74,7 @@ async function run(
   try {
     return await spawnDetached({
       argv: [shimPath, ...flags, action],
-      env: environment(bundle, surroundings),
+      env: { ...shimEnvironment(surroundings), NAMESPACE: bundle.namespace },
       cwd: bundle.path,
       timeoutMs: action === 'start' ? startTimeoutMs : deleteTimeoutMs,
       ...(stdin && { stdin }),
@@ -84,12 +84,12 @@ async function run(
   }
 }
 
-function environment(bundle: Bundle, surroundings: ShimSurroundings): Record<string, string> {
+/** What every shim finds in its environment. */
+export function shimEnvironment(surroundings: ShimSurroundings): Record<string, string> {
   return {
     ...surroundings.environment,
     TTRPC_ADDRESS: `${surroundings.address}.ttrpc`,
     GRPC_ADDRESS: surroundings.address,
-    NAMESPACE: bundle.namespace,
     MAX_SHIM_VERSION: '2',
     // Ours alone reads these: gRPC instead of the ttrpc that every other daemon wants.
     GANTRY_SHIM_PROTOCOL: 'grpc',
@@ -101,8 +101,8 @@ function said({ stdout, stderr }: SpawnResult): string {
   return `${stderr}${stdout}`.trim().slice(-2000) || 'it said nothing'
 }
 
-/** JSON, or one plain address, which means version 2 over ttrpc. */
-function parseAnswer(shimPath: string, text: string): Bootstrap {
+/** JSON, or one plain address, which means version 2 over ttrpc. INTERNAL for anything else. */
+export function parseAnswer(shimPath: string, text: string): Bootstrap {
   if (text.startsWith('{')) {
     const { version, address, protocol } = JSON.parse(text) as Partial<Bootstrap>
     if (typeof version === 'number' && typeof address === 'string' && (protocol === 'grpc' || protocol === 'ttrpc'))

@@ -14,6 +14,8 @@ pub enum Action {
     Info,
     /// `-v`: print the version.
     Version,
+    /// `await`: be the shim of whatever container standard input will name.
+    Await,
     /// No action: be the shim, on the socket inherited as `-listen-fd`.
     Serve,
 }
@@ -96,8 +98,9 @@ impl Args {
         }
     }
 
-    fn checked(self) -> Result<Self, String> {
-        if matches!(self.action, Action::Info | Action::Version) {
+    /// Refuses names that could leave a directory.
+    pub fn checked(self) -> Result<Self, String> {
+        if matches!(self.action, Action::Info | Action::Version | Action::Await) {
             return Ok(self);
         }
         if self.namespace.is_empty() {
@@ -133,6 +136,7 @@ fn action(word: &str) -> Result<Action, String> {
     match word {
         "start" => Ok(Action::Start),
         "delete" => Ok(Action::Delete),
+        "await" => Ok(Action::Await),
         _ => Err(format!("unknown action {word:?}: use start or delete")),
     }
 }

@@ -57,6 +57,24 @@ pub fn spawn(args: &Args, listener: UnixListener, debug: bool) -> io::Result<u32
     Ok(command.spawn()?.id())
 }
 
+/// Goes on as `arguments` in the same process, from a copy of the binary nobody can write to. Returns only
+/// when there can be none.
+pub fn execute_sealed(arguments: &[&str]) -> io::Error {
+    let program = match sealed_self() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    if let Err(error) = rustix::io::fcntl_setfd(&program, FdFlags::empty()) {
+        return error.into();
+    }
+    let number = program.as_raw_fd().to_string();
+    Command::new(format!("/proc/self/fd/{number}"))
+        .arg0(std::env::args_os().next().unwrap_or_else(|| SELF.into()))
+        .args(["-program-fd", &number])
+        .args(arguments)
+        .exec()
+}
+
 /// A file descriptor of our own binary on a read-only mount of its own.
 fn sealed_self() -> io::Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;

@@ -6,6 +6,7 @@
 //! outlives the daemon that started it.
 
 mod args;
+mod awaiting;
 mod bootstrap;
 mod criu;
 mod daemonize;
@@ -50,6 +51,7 @@ fn run(args: &Args) -> Result<(), String> {
             );
             Ok(())
         }
+        Action::Await => awaiting::serve(args),
         Action::Serve => serve::serve(args),
     }
 }

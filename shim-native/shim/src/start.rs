@@ -150,6 +150,6 @@ fn join_cgroup(pid: u32, options: Option<&Options>) -> Result<(), String> {
     }
 }
 
-fn write_file(path: &Path, text: &str) -> Result<(), String> {
+pub fn write_file(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|e| format!("{}: {e}", path.display()))
 }

@@ -31,6 +31,11 @@ pub fn serve(args: &Args) -> Result<(), String> {
     let listener = daemonize::inherited(args).map_err(|e| e.to_string())?;
     let listener = listener.ok_or("give an action: start or delete")?;
     daemonize::detach().map_err(|e| format!("detaching: {e}"))?;
+    serve_on(args, listener)
+}
+
+/// The same in a process that is detached already.
+pub fn serve_on(args: &Args, listener: StdListener) -> Result<(), String> {
     log::open(&start::bundle(args)?, &args.namespace, &args.id, args.debug);
     log::capture_stderr();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -9,16 +9,16 @@ const marker = 'GANTRY_TEST_PRIVATE_HOST'
 
 /**
  * True when the file already runs in its own network namespace: define the tests. False: it was run there as one test
- * of this process, or skipped without root.
+ * of this process, for `timeoutMs` at most, or skipped without root.
  */
-export function inPrivateHost(file: string): boolean {
+export function inPrivateHost(file: string, timeoutMs = 300_000): boolean {
   if (process.env[marker] === file) return true
   const skip = process.getuid?.() === 0 ? false : 'needs root'
   test(`in a network namespace of its own: ${file.replace(/^.*\/(?=[^/]*$)/, '')}`, { skip }, t => {
     const { status, stdout, stderr } = spawnSync(
       'unshare',
       ['--net', '--mount-proc', '--mount', '--propagation', 'slave', process.execPath, '--test-reporter=spec', file],
-      { env: { ...withoutTestContext(), [marker]: file }, encoding: 'utf8', timeout: 300_000 },
+      { env: { ...withoutTestContext(), [marker]: file }, encoding: 'utf8', timeout: timeoutMs },
     )
     for (const line of stdout.trim().split('\n')) t.diagnostic(line)
     if (status !== 0) throw new Error(`exit code ${status}\n${stdout}\n${stderr}`)

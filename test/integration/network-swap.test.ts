@@ -32,7 +32,7 @@ const versions = [
   }),
 ] as const
 
-if (inPrivateHost(fileURLToPath(import.meta.url)))
+if (inPrivateHost(fileURLToPath(import.meta.url), timeout))
   test('no connect, check or disconnect fails while one bridge takes over from another', { timeout }, async t => {
     await using s = await supervise([bridge], { timing: { startMs: 20_000 * patience } })
     const folder = await mkdtemp(join(tmpdir(), 'gantry-swap-'))

@@ -26,7 +26,10 @@ type WaitingShim = ChildProcessByStdio<Writable, Readable, null>
 const ownShim = 'containerd-shim-gantry-v1'
 /** Two starts at a time are as many as two cores carry. */
 const size = 2
-/** After a start: by then a short container has ended. */
+/**
+ * After the last of several starts: by then a short container has ended. A process costs the event loop some milliseconds,
+ * which no start should wait for.
+ */
 const refillMs = 100
 const answerTimeoutMs = 10_000
 /** Containers of one group share a shim, which `start` finds out about. */

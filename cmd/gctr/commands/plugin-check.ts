@@ -10,6 +10,11 @@ interface Flags {
   kind: string
   snapshotter?: string
   namespace?: string
+  core?: string
+  mediaType?: string
+  encode?: string
+  image?: string
+  read?: string
   foreign?: boolean
   copies?: boolean
   rebase: boolean
@@ -34,10 +39,10 @@ function kit(): string {
   return found
 }
 
-function argumentsOf({ kind, snapshotter, namespace, junit, foreign, copies, rebase, host, json }: Flags): string[] {
+function argumentsOf({ rebase, foreign, copies, host, json, mediaType, ...values }: Flags): string[] {
   const switches = { foreign, copies, 'no-rebase': !rebase, host, json }
   return [
-    ...Object.entries({ kind, snapshotter, namespace, junit }).flatMap(([flag, value]) =>
+    ...Object.entries({ ...values, 'media-type': mediaType }).flatMap(([flag, value]) =>
       value === undefined ? [] : [`--${flag}=${value}`],
     ),
     ...Object.entries(switches).flatMap(([flag, on]) => (on ? [`--${flag}`] : [])),

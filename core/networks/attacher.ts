@@ -1,10 +1,10 @@
 /** Attaches containers and takes them off again; see the contract for what happens when a process dies in between. */
 import { failedPrecondition, internal, invalidArgument, isGantryError, messageOf } from '#api/errors/errors.ts'
-import type { Names, PortMapping, Result } from '#api/gen/gantry/network/v1/network.ts'
+import type { Names, PortMapping, Result, TraceResponse } from '#api/gen/gantry/network/v1/network.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { MadeNetworks } from './made-networks.ts'
 import type { AttachmentRow, NetworkRow, NetworkStore } from './network-store.ts'
-import type { AttachmentRequest, AttachOptions, ContainerWishes } from './networks.ts'
+import type { AttachmentRequest, AttachOptions, ContainerWishes, TraceTarget } from './networks.ts'
 
 export interface Target {
   readonly ns: string
@@ -122,6 +122,11 @@ export class Attacher {
     const changed = { ...row, request, result: result ?? emptyResult }
     this.#store.putAttachments([changed])
     return changed
+  }
+
+  trace(row: AttachmentRow, target: TraceTarget): Promise<TraceResponse> {
+    const { networkId, interfaceName } = row
+    return this.#made.backend(row.driver).trace({ ...target, networkId, containerId: backendId(row), interfaceName })
   }
 
   /** FAILED_PRECONDITION names what is missing. */

@@ -1,5 +1,6 @@
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { failedPrecondition, internal, invalidArgument, messageOf } from '#api/errors/errors.ts'
+import type { TraceResponse } from '#api/gen/gantry/network/v1/network.ts'
 import type { Logger } from '#api/log/log.ts'
 import { validateIdentifier, validateLabels } from '#api/types/identifiers.ts'
 import type { Metadata } from '#core/metadata/metadata.ts'
@@ -20,6 +21,7 @@ import type {
   NetworkSpec,
   Networks,
   PortMapping,
+  TraceTarget,
 } from './networks.ts'
 
 export interface LocalNetworksParts {
@@ -151,6 +153,12 @@ class LocalNetworks implements Networks {
       for (const row of this.#living(ns, containerId, network))
         await this.#attacher.update(row, { options: mergedOptions(row.request.options, options) })
     })
+  }
+
+  async trace(ns: string, containerId: string, target: TraceTarget): Promise<TraceResponse> {
+    const [first] = this.#living(ns, containerId, undefined).sort((a, b) => metricOf(a) - metricOf(b))
+    if (first && first.netnsPath !== '') return await this.#attacher.trace(first, target)
+    throw failedPrecondition(`container "${containerId}" has no interface of its own: does it run?`)
   }
 
   async check(ns: string, network: string): Promise<string[]> {

@@ -22,7 +22,15 @@
  * An attachment is recorded before its plugin is asked, and forgotten after the plugin said it is gone. Killed between,
  * `attach` may be repeated, `detach` always works, and `reconcile` (at start) tells every plugin what is to stay.
  */
-import type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
+import type {
+  Dns,
+  Network,
+  PortMapping,
+  Result,
+  Subnet,
+  TraceRequest,
+  TraceResponse,
+} from '#api/gen/gantry/network/v1/network.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 
 export type { Dns, Network, PortMapping, Result, Subnet } from '#api/gen/gantry/network/v1/network.ts'
@@ -110,6 +118,9 @@ export interface AttachmentRecord {
   /** Interfaces, addresses, routes, and the ports with the chosen host ports. */
   readonly result: Result
 }
+
+/** Where a packet is sent. */
+export type TraceTarget = Pick<TraceRequest, 'destination' | 'protocol' | 'port'>
 
 /** Names a container wherever it lives. */
 export interface ContainerRef {
@@ -210,6 +221,12 @@ export interface Networks {
     network: string | undefined,
     options: Readonly<Record<string, string>>,
   ): Promise<void>
+
+  /**
+   * What becomes of one packet of a running container, by the interface with its default route. FAILED_PRECONDITION: it is
+   * on no network that leads anywhere.
+   */
+  trace(ns: string, containerId: string, target: TraceTarget): Promise<TraceResponse>
 
   /** Compares a network's attachments with the kernel; a sentence for each difference. */
   check(ns: string, network: string): Promise<string[]>

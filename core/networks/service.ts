@@ -49,6 +49,10 @@ export function networksService(
     async gc({ dryRun }) {
       return { removed: await gc(dryRun) }
     },
+    async trace({ containerId, destination, protocol, port }, { namespace }) {
+      const id = await connections.idOf(namespace, container(containerId))
+      return await networks.trace(namespace, id, { destination, protocol: protocol || 'tcp', port })
+    },
     async check({ network }, { namespace }) {
       return { problems: await networks.check(namespace, named(network)) }
     },

@@ -1,7 +1,7 @@
 /** What every network plugin may rely on in a request. INVALID_ARGUMENT names the field and the value. */
 import { isIP } from 'node:net'
 import { invalidArgument } from '#api/errors/errors.ts'
-import type { AddRequest, Network, PortMapping } from './network.ts'
+import type { AddRequest, Attachment, Network, PortMapping, TraceRequest } from './network.ts'
 
 export const transportProtocols = ['tcp', 'udp', 'sctp'] as const
 
@@ -68,6 +68,12 @@ export function checkOptions(options: Readonly<Record<string, string>>, known: r
   const unknown = Object.keys(options).find(key => key.startsWith('gantry.') && !known.includes(key))
   if (unknown !== undefined)
     throw invalidArgument(`options: "${unknown}" is not one of this network's: ${known.join(', ') || 'it has none'}`)
+}
+
+export function checkTrace({ destination, protocol, port }: Omit<TraceRequest, keyof Attachment>): void {
+  if (isIP(destination) === 0) throw invalidArgument(`destination "${destination}" is not an IP address`)
+  if (protocol !== 'tcp' && protocol !== 'udp') throw invalidArgument(`protocol "${protocol}" is neither tcp nor udp`)
+  if (port < 1 || port > maxPort) throw invalidArgument(`port ${port} is not between 1 and ${maxPort}`)
 }
 
 /** Six bytes; the lowest bit of the first marks groups. */

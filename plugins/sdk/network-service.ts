@@ -10,6 +10,7 @@ import {
   checkNetworkId,
   checkOptions,
   checkPorts,
+  checkTrace,
 } from './network-requests.ts'
 import { type ServedService, service } from './plugin.ts'
 
@@ -41,6 +42,12 @@ export function networkService(plugin: NetworkPlugin): ServedService {
       if (!plugin.update) throw notImplemented('update: attachments of this network plugin cannot be changed')
       return { result: await plugin.update(request) }
     },
+    async trace(request) {
+      checkAttachment(request)
+      checkTrace(request)
+      if (!plugin.trace) throw notImplemented('trace: this network plugin cannot tell what becomes of a packet')
+      return await plugin.trace(request)
+    },
     async check(request) {
       checkAttachment(request)
       await plugin.check(request)
@@ -69,6 +76,7 @@ export function networkPluginOver(
     add: async request => present((await client.add(request)).result, 'result'),
     del: async request => void (await client.del(request)),
     update: async request => present((await client.update(request)).result, 'result'),
+    trace: request => client.trace(request),
     check: async request => void (await client.check(request)),
     status: async () => void (await client.status({})),
     gc: async (networkId, validAttachments, { dryRun = false } = {}) =>

@@ -31,6 +31,8 @@ import type {
   DelRequest,
   Network,
   Result,
+  TraceRequest,
+  TraceResponse,
   UpdateRequest,
 } from '#api/gen/gantry/network/v1/network.ts'
 
@@ -45,6 +47,9 @@ export type {
   PortMapping,
   Result,
   Subnet,
+  TraceRequest,
+  TraceResponse,
+  TraceStep,
   UpdateRequest,
 } from '#api/gen/gantry/network/v1/network.ts'
 
@@ -89,6 +94,9 @@ export interface NetworkPlugin {
    * NOT_FOUND: no such attachment. ALREADY_EXISTS: a port is taken. FAILED_PRECONDITION: the network publishes none.
    */
   update?(request: UpdateRequest): Promise<Result>
+
+  /** Sends one packet and tells what became of it. Absent: the plugin cannot (NOT_IMPLEMENTED). NOT_FOUND: no such attachment. */
+  trace?(request: TraceRequest): Promise<TraceResponse>
 
   /** Compares with the kernel's state, changes nothing. FAILED_PRECONDITION names the difference; NOT_FOUND: no such attachment. */
   check(request: CheckRequest): Promise<void>

@@ -19,7 +19,7 @@ const instance = '0f170001'
 const ours = () =>
   ['iptables-save', 'ip6tables-save']
     .flatMap(save => run(save).split('\n'))
-    .filter(line => line.includes('GANTRY-'))
+    .filter(line => line.includes(`GANTRY-${instance}-`))
     .join('\n')
 
 if (!existsSync(legacy)) test('iptables', { skip: 'needs iptables (Debian package iptables)' }, () => {})

@@ -81,6 +81,12 @@ export function networks(program: Command): void {
     .option('-c, --count <packets>', 'end after so many')
     .action(lazily(async () => (await import('../commands/network-capture.ts')).capture))
   noun
+    .command('trace <container> <destination>')
+    .description(
+      'send a packet to address:port[/udp] and tell what became of it: routes, neighbours, rules of the host',
+    )
+    .action(lazily(async () => (await import('../commands/network-trace.ts')).trace))
+  noun
     .command('check <network>')
     .description("compare its attachments with the kernel's state; exits with 1 when something is missing")
     .action(lazily(async () => (await endpoints()).check))

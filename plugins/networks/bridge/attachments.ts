@@ -115,7 +115,7 @@ export class Attachments {
 
   /** See `NetworkPlugin.update`. Recorded before ports open, and after they are closed. */
   async update(request: UpdateRequest): Promise<Result> {
-    const row = this.#get(request)
+    const row = this.get(request)
     const network = this.#networks.get(row.networkId)
     const change = await changeOf(row, request, network.network, this.#hostPorts)
     try {
@@ -151,7 +151,7 @@ export class Attachments {
   }
 
   async check(request: CheckRequest): Promise<void> {
-    const row = this.#get(request)
+    const row = this.get(request)
     const network = this.#networks.get(row.networkId)
     const bridge = await findLink(network.bridge)
     await checkPlugged(endpointPlan(row, network), bridge, request.netnsPath || row.netnsPath)
@@ -191,7 +191,8 @@ export class Attachments {
     return this.#removals.settled()
   }
 
-  #get(key: AttachmentKey): AttachmentRow {
+  /** NOT_FOUND. */
+  get(key: AttachmentKey): AttachmentRow {
     const row = this.#ledger.attachment(key)
     if (row) return row
     throw notFound(`attachment of container ${key.containerId} (${key.interfaceName}) to network ${key.networkId}`)

@@ -22,6 +22,8 @@ import type {
   Network,
   NetworkPlugin,
   Result,
+  TraceRequest,
+  TraceResponse,
   UpdateRequest,
 } from '#sdk/network.ts'
 import { Attachments } from './attachments.ts'
@@ -35,6 +37,7 @@ import { LinkWatch } from './link-watch.ts'
 import { LoopbackRelay } from './loopback-relay.ts'
 import { BridgeNetworks, firewallNetwork } from './networks.ts'
 import { Sweeps } from './sweep.ts'
+import { trace } from './trace.ts'
 
 export const bridge = defineNetwork({
   id: 'bridge',
@@ -145,6 +148,11 @@ export class BridgeNetwork implements NetworkPlugin {
 
   update(request: UpdateRequest): Promise<Result> {
     return this.#lock.run(textOf(request), () => this.#attachments.update(request))
+  }
+
+  trace({ networkId, containerId, interfaceName, ...target }: TraceRequest): Promise<TraceResponse> {
+    const key = { networkId, containerId, interfaceName }
+    return this.#lock.run('trace', () => trace(this.#attachments.get(key), target, this.#env.instance))
   }
 
   check(request: CheckRequest): Promise<void> {

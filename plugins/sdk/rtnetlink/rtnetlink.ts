@@ -89,24 +89,24 @@ export interface RouteInfo {
 
 /** Carries out all requests, in order. Rejects with the kernel's first refusal as a SysError whose message says of what. */
 export async function perform(requests: readonly RtRequest[], where: Where = {}): Promise<void> {
-  await send(requests, where)
+  await ask(requests, where)
 }
 
 /** The bodies of a dump's answers: `request` is a GET, its flags are set here. */
 export async function dump(request: RtRequest, where: Where = {}): Promise<Buffer[]> {
-  return await send([{ ...request, flags: NLM_F.dump }], where)
+  return await ask([{ ...request, flags: NLM_F.dump }], where)
 }
 
 /** All links of a namespace. */
 export async function listLinks(where: Where = {}): Promise<LinkInfo[]> {
-  const answers = await send([linkRequest(RTM.getLink, NLM_F.dump, 'list links', {}, {})], where)
+  const answers = await ask([linkRequest(RTM.getLink, NLM_F.dump, 'list links', {}, {})], where)
   return answers.map(linkOf)
 }
 
 /** Undefined: there is none of that name. */
 export async function findLink(name: string, where: Where = {}): Promise<LinkInfo | undefined> {
   try {
-    const [answer] = await send([linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })], where)
+    const [answer] = await ask([linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })], where)
     return answer && linkOf(answer)
   } catch (error) {
     if (isSysError(error, 'ENODEV')) return undefined
@@ -117,7 +117,7 @@ export async function findLink(name: string, where: Where = {}): Promise<LinkInf
 /** Brings a link up and answers it as it is then, in one round trip. ENODEV: there is none. */
 export async function raiseLink(name: string, where: Where = {}): Promise<LinkInfo> {
   const find = linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })
-  const [answer] = await send([setLinkUp(name), find], where)
+  const [answer] = await ask([setLinkUp(name), find], where)
   if (answer === undefined) throw new Error(`the kernel found link ${name} and did not describe it`)
   return linkOf(answer)
 }
@@ -125,7 +125,7 @@ export async function raiseLink(name: string, where: Where = {}): Promise<LinkIn
 /** All addresses of both families; not those that the kernel makes of a MAC (fe80::/10). */
 export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
   const dump = { ...addressRequest(NLM_F.dump, 'list addresses', {}, {}), type: RTM.getAddress }
-  const answers = await send([dump], where)
+  const answers = await ask([dump], where)
   return answers.flatMap(bytes => {
     const { data, attrs } = rt.parseAddressMessage(bytes)
     const address = attrs.local ?? attrs.address
@@ -136,7 +136,7 @@ export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
 
 /** Unicast routes of both families and every table but `local`; not those of link-local addresses and groups. */
 export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
-  const answers = await send([routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', {}, {})], where)
+  const answers = await ask([routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', {}, {})], where)
   return answers.flatMap(bytes => {
     const { data, attrs } = rt.parseRouteMessage(bytes)
     const family = ipFamilies.get(data.family ?? 0)
@@ -148,7 +148,8 @@ export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
   })
 }
 
-async function send(requests: readonly RtRequest[], { netns }: Where): Promise<Buffer[]> {
+/** Carries out requests and answers their answers' bodies. */
+export async function ask(requests: readonly RtRequest[], { netns }: Where): Promise<Buffer[]> {
   if (requests.length === 0) return []
   try {
     const answers = await netlinkRequest(NETLINK_ROUTE, encodeDatagram(requests), netns === undefined ? {} : { netns })

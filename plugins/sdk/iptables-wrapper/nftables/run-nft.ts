@@ -11,18 +11,25 @@ export function hasNft(): boolean {
 
 /** One transaction. UNAVAILABLE: there is no nft, or it (or the kernel) refuses. */
 export async function runNft(text: string): Promise<void> {
-  const result = await spawnNft(Buffer.from(text))
+  const result = await spawnNft(['-f', '-'], Buffer.from(text))
   if (result.code !== 0)
     throw unavailable(
       `nft refused our table: ${result.stderr.toString().trim() || `exit code ${result.code}`}; needs nftables 0.9.8 or newer and a kernel with nf_tables`,
     )
 }
 
-async function spawnNft(stdin: Buffer): Promise<SpawnResult> {
+/** The rules of a table as nft(8) writes them, by their handles; empty when the table is gone. */
+export async function listRules(family: string, table: string): Promise<ReadonlyMap<number, string>> {
+  const { stdout } = await spawnNft(['-a', 'list', 'table', family, table])
+  const lines = [...stdout.toString().matchAll(/^\s*(.*\S)\s+# handle (\d+)$/gm)]
+  return new Map(lines.map(([, text = '', handle]) => [Number(handle), text]))
+}
+
+async function spawnNft(args: readonly string[], stdin = Buffer.alloc(0)): Promise<SpawnResult> {
   for (const path of nftPaths) {
     try {
       return await spawnDetached({
-        argv: [path, '-f', '-'],
+        argv: [path, ...args],
         env: { PATH: '/usr/sbin:/usr/bin', LC_ALL: 'C' },
         cwd: '/',
         stdin,

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Daemon } from '../daemon/daemon.ts'
@@ -117,8 +117,12 @@ const sharedBuild = {
   CARGO_PROFILE_RELEASE_CODEGEN_UNITS: '4',
 }
 
-async function build({ folder }: Made, env: Record<string, string>): Promise<void> {
-  const { code, stderr } = await runCommand([join(folder, 'build.sh')], { env, timeoutMs: buildMs })
+async function build({ folder }: Made, env: Record<string, string> = {}): Promise<void> {
+  // Both tool chains keep what they downloaded in the user's home, which a bare environment does not name.
+  const { code, stderr } = await runCommand([join(folder, 'build.sh')], {
+    env: { HOME: homedir(), ...env },
+    timeoutMs: buildMs,
+  })
   assert.equal(code, 0, stderr)
 }
 
@@ -146,4 +150,23 @@ test('a network plugin in Rust, and a container on it', { skip: cargo, timeout }
   assert.match(told, /1 packets received/)
   await gctr(daemon, 'networks', 'rm', 'pairs')
   await gctr(daemon, 'plugins', 'rm', '--purge', 'mine')
+})
+
+/** As the template's go.mod asks for. */
+const go = missing([]) ?? ((await goMinor()) >= 26 ? undefined : 'needs Go 1.26')
+
+async function goMinor(): Promise<number> {
+  const { stdout } = await runCommand(['/bin/sh', '-c', 'go version'], { env: { HOME: homedir() } })
+  return Number(/go1\.(\d+)/.exec(stdout)?.[1] ?? 0)
+}
+
+test('a snapshotter in Go', { skip: go, timeout }, async t => {
+  await using made = await make('snapshotter', 'go')
+  const downloaded = await runCommand(['go', '-C', made.folder, 'mod', 'download'], {
+    env: { HOME: homedir() },
+    timeoutMs: buildMs,
+  })
+  if (downloaded.code !== 0) return t.skip(`no Go modules can be had here: ${downloaded.stderr}`)
+  await build(made)
+  await judge(made, [join(made.folder, 'plugin')], 'snapshotter', '--copies')
 })

@@ -73,7 +73,7 @@ interface Probe extends Target {
 }
 
 /** The packet is marked for tracing where it comes into the host: at its link, if the bridge is looked at, and in its family. */
-async function observed(row: AttachmentRow, probe: Probe): Promise<{ events: TraceEvent[]; outcome: string }> {
+async function observed(row: AttachmentRow, probe: Probe): Promise<{ events: readonly TraceEvent[]; outcome: string }> {
   const events: TraceEvent[] = []
   using _ = watchTrace(event => {
     if (event.table !== probe.table) events.push(event)

@@ -9,6 +9,8 @@ import { readFrames, writeFrame } from './tcp-frames.ts'
 const port = 53
 /** For one server; a client waits five seconds (resolv.conf(5)). */
 const patienceMs = 2000
+/** A server that did not answer is asked after the others for so long: not every question waits for it. */
+const lastMs = 30_000
 /** Each costs a socket: more at once are refused, which a client takes as "ask again". */
 const mostAtOnce = 2000
 
@@ -17,6 +19,8 @@ export type Transport = 'udp' | 'tcp'
 export class Upstream {
   readonly #port: number
   #running = 0
+  /** Servers that did not answer, and until when that counts. */
+  readonly #silent = new Map<string, number>()
 
   constructor(options: { port?: number } = {}) {
     this.#port = options.port ?? port
@@ -43,14 +47,23 @@ export class Upstream {
 
   async #first(query: Buffer, servers: readonly string[], transport: Transport): Promise<Buffer> {
     const refusals: string[] = []
-    for (const server of servers) {
+    for (const server of this.#inOrder(servers)) {
       try {
-        return await (transport === 'udp' ? this.#byUdp(query, server) : this.#byTcp(query, server))
+        const answer = await (transport === 'udp' ? this.#byUdp(query, server) : this.#byTcp(query, server))
+        this.#silent.delete(server)
+        return answer
       } catch (error) {
+        this.#silent.set(server, performance.now() + lastMs)
         refusals.push(`${server} (${error instanceof Error ? error.message : error})`)
       }
     }
     throw unavailable(`no name server answers: ${refusals.join(', ') || 'none is configured'}`)
+  }
+
+  #inOrder(servers: readonly string[]): readonly string[] {
+    if (this.#silent.size === 0) return servers
+    const isSilent = (server: string) => (this.#silent.get(server) ?? 0) > performance.now()
+    return [...servers.filter(server => !isSilent(server)), ...servers.filter(isSilent)]
   }
 
   #byUdp(query: Buffer, server: string): Promise<Buffer> {

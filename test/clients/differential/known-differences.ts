@@ -35,7 +35,7 @@ export const knownDifferences: readonly KnownDifference[] = [
     kind: /^container create$/,
     at: /^status$/,
     theirs: /^201/,
-    ours: /^40[04] (network|mount target|unknown ulimit|ipc_mode|pid_mode|invalid)/,
+    ours: /^40[04] (network|mount target|unknown ulimit|(ipc|pid|uts)_mode|invalid)/,
     what: 'a container that could never start is refused when it is created',
     why: 'Docker 20.10 creates it: an unknown network, ulimit or IPC mode, or a volume over `/`, is told by the first start',
   },
@@ -73,8 +73,8 @@ export const knownDifferences: readonly KnownDifference[] = [
     why: 'Docker writes it down at the first start',
   },
   {
-    kind: /^container inspect$/,
-    at: /^\.Mounts\[\]\.Propagation$/,
+    kind: /^container (inspect|list)$/,
+    at: /\.Mounts\[\]\.Propagation$/,
     theirs: /rslave/,
     what: 'a bind of a folder that the data root lies in is not made `rslave`',
     why: 'nothing of ours is mounted below the data root in the host’s namespace',
@@ -129,6 +129,20 @@ export const knownDifferences: readonly KnownDifference[] = [
     ours: /^400 invalid json/,
     what: 'an update without an object is refused',
     why: 'there is nothing to do',
+  },
+  {
+    kind: /^container list$/,
+    at: /\.Image$/,
+    theirs: /^sha256/,
+    what: 'the list shows an image by the name that the container was made with',
+    why: 'Docker shows the id once the name has moved to another image: `ImageID` is there for both',
+  },
+  {
+    kind: /^container (re)?start$/,
+    at: /^(status|\.message)$/,
+    ours: /\/dev\/mqueue/,
+    what: '`--ipc host` needs `/dev/mqueue` on the host',
+    why: 'it is the host’s that the container gets; Docker goes without it',
   },
 ]
 

@@ -62,7 +62,7 @@ export function normalise(engine: Engine, { status, body, headers, ended }: Answ
   const text = body.toString('utf8')
   if (type.startsWith('application/json')) return readError(engine, { status, body: jsonLines(engine, text) })
   if (status === 200 && (type.includes('tar') || type.includes('octet'))) return { status, body: `${type}` }
-  return { status, body: status === 200 && body.includes(0) ? framesOf(body) : words(engine, text) }
+  return { status, body: status === 200 && body.includes(0) ? framesOf(body) : inOwnWords(engine, text) }
 }
 
 /** The message of an error, in the words of the newest engines. */
@@ -83,8 +83,14 @@ function jsonLines(engine: Engine, text: string): unknown {
       .map(value => plain(value, { engine, names, isSample: value?.cpu_stats !== undefined }))
     return values.length === 1 ? values[0] : values
   } catch {
-    return words(engine, text)
+    return inOwnWords(engine, text)
   }
+}
+
+/** A value that an engine answered, or a command printed. */
+export function normaliseJson(engine: Engine, value: unknown): unknown {
+  const names = new Map([...engine.ids].map(([name, id]) => [id, name]))
+  return plain(value, { engine, names, isSample: false })
 }
 
 interface Context {
@@ -105,16 +111,16 @@ function plain(value: unknown, context: Context, member = ''): unknown {
         .filter(([name, item]) => !isOwn(name, item, value))
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, item]) => [
-          words(context.engine, name),
+          inOwnWords(context.engine, name),
           ownValues.has(name) ? own(item) : plain(item, context, name),
         ]),
     )
   if (typeof value === 'number' && context.isSample) return '<measured>'
   if (typeof value !== 'string') return value
   if (member === 'Error' || member === 'Message')
-    return reworded({ status: 0, message: words(context.engine, value) }, rewordings).message
+    return reworded({ status: 0, message: inOwnWords(context.engine, value) }, rewordings).message
   // Of `top`.
-  return member === 'Processes' && /^\d+$/.test(value) ? '<own>' : words(context.engine, value)
+  return member === 'Processes' && /^\d+$/.test(value) ? '<own>' : inOwnWords(context.engine, value)
 }
 
 function isOwn(name: string, item: unknown, within: object): boolean {
@@ -152,7 +158,7 @@ function own(value: unknown): unknown {
 }
 
 /** Ids, times and folders in a text. */
-function words(engine: Engine, text: string): string {
+export function inOwnWords(engine: Engine, text: string): string {
   let plainText = text
   for (const [name, id] of engine.ids)
     plainText = plainText.replaceAll(id, `<id of ${name}>`).replaceAll(id.slice(0, 12), `<id of ${name}>`)

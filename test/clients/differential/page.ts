@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { knownDifferences } from './known-differences.ts'
 import { rewordings } from './newer-words.ts'
+import { knownOutcomes } from './outcomes.ts'
 
 export const pagePath = new URL('../../../docs/docker-differential.md', import.meta.url)
 
@@ -26,6 +27,12 @@ export function differentialPage(): string {
     '|---|---|---|',
     ...knownDifferences.map(({ kind, what, why }) => `| ${named(kind)} | ${what} | ${why} |`),
     '',
+    '## The docker command',
+    '',
+    'Scripts of commands (`scripts.ts`) and a Compose project run on both; exit codes and output are the same, but:',
+    '',
+    ...knownOutcomes.map(({ step, why }) => `- \`${plainStep(step)}\`: ${why}`),
+    '',
     '## Read as a newer engine would have said it',
     '',
     'Where newer engines than 20.10 changed a status or its words, ours are theirs, and the answers of 20.10 are translated',
@@ -41,6 +48,9 @@ export function differentialPage(): string {
     '- what newer engines added: masked paths, the label of volumes without a name, `"no"` for the empty restart policy.',
   ].join('\n')}\n`
 }
+
+/** The command that a pattern is for. */
+const plainStep = (step: RegExp): string => step.source.replaceAll('\\S+', 'CONTAINER').replace(/[\^$]/g, '')
 
 /** The kinds in a pattern, as people read them. */
 const named = (kind: RegExp): string => kind.source.replace(/[\^$()]/g, '').replaceAll('|', ', ')

@@ -77,8 +77,11 @@ function feedInput(
   }
   take(first)
   socket.on('data', take)
-  socket.once('end', () => {
+  const end = () => {
     if (options.stdin && options.endsStdin) stream.endStdin()
-  })
+  }
+  // A client without input may have ended it before the process was there.
+  if (socket.readableEnded) end()
+  else socket.once('end', end)
   socket.resume()
 }

@@ -1,6 +1,7 @@
 /** What Docker refuses of a create, in its words. What is left is checked by the core. */
 import { availableParallelism } from 'node:os'
 import { badRequest, notImplemented } from '../../http/http-error.ts'
+import { parseSignal } from '../signals.ts'
 import type { Config, HealthWish, HostConfig, RestartPolicy } from './body.ts'
 import { publishedPorts } from './ports.ts'
 
@@ -12,8 +13,7 @@ export function checkConfig({ WorkingDir, Healthcheck, Env, StopSignal }: Config
     throw badRequest(`the working directory '${WorkingDir}' is invalid, it needs to be an absolute path`)
   for (const entry of Env ?? [])
     if (entry === '' || entry.startsWith('=')) throw badRequest(`invalid environment variable: ${entry}`)
-  if (StopSignal !== '' && !/^(\d+|[A-Za-z][A-Za-z0-9+-]*)$/.test(StopSignal))
-    throw badRequest(`Invalid signal: ${StopSignal}`)
+  if (StopSignal !== '') parseSignal(StopSignal)
   if (Healthcheck) checkHealth(Healthcheck)
 }
 

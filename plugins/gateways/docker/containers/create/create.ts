@@ -146,6 +146,8 @@ function completeHost(host: HostConfig, version: ApiVersion): HostConfig {
     CgroupnsMode: host.CgroupnsMode || defaultCgroupMode,
     SecurityOpt: securityOptions(host),
     OomKillDisable: host.OomKillDisable ?? false,
+    // The command says -1 for "as the host's".
+    MemorySwappiness: host.MemorySwappiness === -1 ? undefined : host.MemorySwappiness,
     PidsLimit: (host.PidsLimit ?? 0) > 0 ? host.PidsLimit : undefined,
     MemorySwap: host.MemorySwap || Math.max(0, host.Memory) * 2,
     ShmSize: host.ShmSize || 64 * 1024 * 1024,

@@ -73,7 +73,9 @@ export class Teardown {
     task.stage = 'closing'
     const { namespace: ns, id } = task
     this.#parts.logger.warn({ ns, id, pid: task.pid }, 'the shim of a task is gone: taking the task away')
-    const exit = task.exit ?? (await this.#exitOfDead(task))
+    // Also of one that had ended: its cgroups, and what its runtime knows of it, are there still.
+    const dead = await this.#exitOfDead(task)
+    const exit = task.exit ?? dead
     await this.release(task)
     if (!task.exit) this.#publish(task, '/tasks/exit', 'containerd.events.TaskExit', TaskExit, { ...exit, id })
     this.#publish(task, '/tasks/delete', 'containerd.events.TaskDelete', TaskDelete, exit)

@@ -7,6 +7,7 @@ use support::client::{BOTH, Client, Protocol};
 use support::proto::containerd::task::v3::*;
 use support::proto::containerd::v1::types::Status;
 
+const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
 const FAILED_PRECONDITION: i32 = 9;
 const UNIMPLEMENTED: i32 = 12;
@@ -148,8 +149,6 @@ fn a_missing_program_is_named_and_leaves_a_deletable_task() {
 fn create_refuses_what_it_cannot_do() {
     needs_root!();
     let rig = Rig::new(Protocol::Grpc, "true");
-    let refusal = rig.create_with(|r| r.checkpoint = "/x".into()).unwrap_err();
-    assert_eq!(refusal.code, UNIMPLEMENTED);
     let refusal = rig.create_with(|r| r.stdout = "http:///x".into()).unwrap_err();
     assert!(refusal.message.contains("http"), "{refusal:?}");
     let refusal = rig
@@ -247,14 +246,30 @@ fn pause_pids_stats_and_update() {
         id: rig.id.clone(),
         ..Default::default()
     };
-    assert_eq!(
-        rig.client
-            .call::<_, ()>("Checkpoint", &checkpoint)
-            .unwrap_err()
-            .code,
-        UNIMPLEMENTED
-    );
+    let nowhere = rig.client.call::<_, ()>("Checkpoint", &checkpoint).unwrap_err();
+    assert_eq!(nowhere.code, INVALID_ARGUMENT);
     assert_eq!(rig.daemon.topics(4), ["create", "start", "paused", "resumed"]);
+}
+
+#[test]
+fn a_checkpoint_that_is_none_fails_the_start_and_leaves_a_task_to_delete() {
+    needs_root!();
+    let rig = Rig::new(Protocol::Grpc, "true");
+    let images = rig.bundle.join("images");
+    let created = rig.create_with(|r| r.checkpoint = images.to_str().unwrap().into());
+    assert_eq!(created.unwrap().pid, 0);
+    assert_eq!(rig.state("").unwrap().status(), Status::Created);
+    let refusal = rig.try_start("").unwrap_err();
+    assert!(refusal.message.contains("restore failed: "), "{refusal:?}");
+    assert!(refusal.message.contains("criu"), "{refusal:?}");
+    let state = rig.state("").unwrap();
+    assert_eq!((state.status(), state.exit_status), (Status::Stopped, 255));
+    assert_eq!(rig.delete("").unwrap().exit_status, 255);
+    // Not started, it goes as quietly.
+    rig.create_with(|r| r.checkpoint = images.to_str().unwrap().into())
+        .unwrap();
+    rig.delete("").unwrap();
+    assert!(!rig.bundle.join("gantry-state.json").exists());
 }
 
 #[test]

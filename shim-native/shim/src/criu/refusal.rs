@@ -28,8 +28,11 @@ impl Refusal {
         } else {
             log.to_owned()
         };
-        let mut said: Vec<String> = message.into_iter().filter(|m| !m.is_empty()).collect();
-        said.extend(errors(&text));
+        let mut said = errors(&text);
+        if said.is_empty() {
+            // Its answer has the first of them; often there is none.
+            said.extend(message.map(|m| m.trim().to_owned()).filter(|m| !m.is_empty()));
+        }
         if said.is_empty() {
             let reason = errno
                 .filter(|code| *code != 0)

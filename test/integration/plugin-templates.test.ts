@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { spec, supervise } from '#core/plugins/testing/supervised.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { patience } from '../daemon/patience.ts'
 import { runCommand } from '../daemon/run-command.ts'
@@ -160,13 +161,54 @@ async function goMinor(): Promise<number> {
   return Number(/go1\.(\d+)/.exec(stdout)?.[1] ?? 0)
 }
 
-test('a snapshotter in Go', { skip: go, timeout }, async t => {
-  await using made = await make('snapshotter', 'go')
-  const downloaded = await runCommand(['go', '-C', made.folder, 'mod', 'download'], {
-    env: { HOME: homedir() },
-    timeoutMs: buildMs,
-  })
-  if (downloaded.code !== 0) return t.skip(`no Go modules can be had here: ${downloaded.stderr}`)
+/** Undefined: the proxy for Go's modules cannot be reached. */
+async function makeInGo(): Promise<Made | undefined> {
+  const made = await make('snapshotter', 'go')
+  const argv = ['go', '-C', made.folder, 'mod', 'download']
+  if ((await runCommand(argv, { env: { HOME: homedir() }, timeoutMs: buildMs })).code !== 0) return undefined
   await build(made)
+  return made
+}
+
+test('a snapshotter in Go', { skip: go, timeout }, async t => {
+  await using made = await makeInGo()
+  if (made === undefined) return t.skip('no Go modules can be had here')
   await judge(made, [join(made.folder, 'plugin')], 'snapshotter', '--copies')
+})
+
+test('another implementation takes over under load: Python, Go, and back', { skip: go ?? python, timeout }, async t => {
+  await using inGo = await makeInGo()
+  if (inGo === undefined) return t.skip('no Go modules can be had here')
+  await using inPython = await make('snapshotter', 'python')
+  const wish = { kind: 'snapshotter', id: 'mine' } as const
+  const written = [
+    { ...wish, argv: ['/usr/bin/python3', join(inPython.folder, 'main.py')], more: { version: '1.0.0' } },
+    { ...wish, argv: [join(inGo.folder, 'plugin')], more: { version: '2.0.0' } },
+  ] as const
+  await using s = await supervise([written[0]], { timing: { startMs } })
+  const snapshotter = s.plugins.snapshotter('mine')
+  await snapshotter.prepare('ns/0/kept', '', { made: 'by python' })
+  let [operations, swaps] = [0, 0]
+  const done = () => swaps >= 4 && operations >= 100
+  const work = async (_: unknown, worker: number) => {
+    for (let cycle = 0; !done(); cycle++) {
+      const key = `ns/${worker}/${cycle}`
+      await snapshotter.prepare(`${key}-active`, '', {})
+      await snapshotter.commit(key, `${key}-active`, { labels: {}, parent: '' })
+      const mounts = await snapshotter.prepare(`${key}-child`, key, {})
+      assert.deepEqual(await snapshotter.mounts(`${key}-child`), mounts)
+      await snapshotter.remove(`${key}-child`)
+      await snapshotter.remove(key)
+      operations += 6
+    }
+  }
+  const swapping = async () => {
+    for (; !done(); swaps++) await s.plugins.apply(spec(written[swaps % 2 === 0 ? 1 : 0]))
+  }
+  await Promise.all([swapping(), ...Array.from({ length: 6 }, work)])
+  const { labels, kind } = await snapshotter.stat('ns/0/kept')
+  assert.deepEqual([labels, kind, s.row('mine').traffic.errors], [{ made: 'by python' }, 'active', 0])
+  const { calls, errors, p50Ms, p99Ms, maxMs } = s.row('mine').traffic
+  t.diagnostic('swaps  operations  calls  failed  p50 ms  p99 ms  longest ms')
+  t.diagnostic([swaps, operations, calls, errors, p50Ms, p99Ms, maxMs].map(n => Math.round(n)).join('  '))
 })

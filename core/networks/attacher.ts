@@ -86,8 +86,10 @@ export class Attacher {
     if (alone)
       throw failedPrecondition(`container "${containerId}": the host's network cannot be combined with another one`)
     const known = present.find(({ networkId }) => networkId === wish.network.network.id)
-    const [planned] = plannedRows({ target, wishes: [wish], own: wishes, present })
-    const row = known ? { ...known, netnsPath: target.netnsPath } : planned
+    // A repeat names the interface that it has by now.
+    const [row] = known
+      ? [{ ...known, netnsPath: target.netnsPath }]
+      : plannedRows({ target, wishes: [wish], own: wishes, present })
     const [attached] = row ? await this.#addAll(target, [row], signal) : []
     if (attached === undefined) throw internal(`container "${containerId}" was not attached`)
     return attached

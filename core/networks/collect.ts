@@ -47,7 +47,7 @@ async function ofPlugin(driver: string, parts: CollectParts): Promise<string[]> 
     const lost = await lostNetworks(driver, parts)
     const known = parts.store.all().filter(row => row.driver === driver && row.isMade)
     const lines = await Promise.all(known.map(({ network }) => ofNetwork(driver, network.id, parts)))
-    return [...lost, ...new Set(lines.flat().map(line => `${driver}: ${line}`))]
+    return [...new Set([...lost, ...lines.flat()].map(line => `${driver}: ${line}`))]
   } catch (error) {
     parts.logger.warn({ driver, reason: messageOf(error) }, 'a network plugin collects nothing')
     return []
@@ -58,12 +58,13 @@ async function ofPlugin(driver: string, parts: CollectParts): Promise<string[]> 
 async function lostNetworks(driver: string, { store, made, dryRun }: CollectParts): Promise<string[]> {
   const backend = made.backend(driver)
   const { networks } = await backend.listNetworks({})
-  const lost = networks.filter(({ id }) => store.byId(id) === undefined)
-  for (const { id: networkId } of dryRun ? [] : lost) {
-    await backend.gc({ networkId, validAttachments: [], dryRun: false })
-    await backend.removeNetwork({ networkId })
+  const lines: string[] = []
+  for (const { id: networkId, name } of networks.filter(({ id }) => store.byId(id) === undefined)) {
+    const { removed } = await backend.gc({ networkId, validAttachments: [], dryRun })
+    if (!dryRun) await backend.removeNetwork({ networkId })
+    lines.push(...removed, `network "${name}" (${networkId.slice(0, 12)}) that has no record`)
   }
-  return lost.map(({ name, id }) => `${driver}: network "${name}" (${id.slice(0, 12)}) that has no record`)
+  return lines
 }
 
 async function ofNetwork(driver: string, networkId: string, { store, made, dryRun }: CollectParts): Promise<string[]> {

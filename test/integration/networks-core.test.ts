@@ -11,7 +11,7 @@ import { Metadata } from '#core/metadata/metadata.ts'
 import type { NetworkBackend } from '#core/networks/backend.ts'
 import { createNetworks, type Networks } from '#core/networks/networks.ts'
 import { inPrivateHost } from '#sdk/network-private.ts'
-import { fails } from '#sdk/network-suite.ts'
+import { fails, openNetwork } from '#sdk/network-suite.ts'
 import { type PluginProcess, run, World } from './networks-world.ts'
 
 const tcp = (hostPort: number) => ({ protocol: 'tcp', hostPort, containerPort: 80, hostIp: '', count: 1 })
@@ -142,6 +142,38 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await assert.rejects(networks.publish('one', 'nobody', undefined, [tcp(1)]), fails('FAILED_PRECONDITION', /nobody/))
     await networks.detach('one', 'j')
     await networks.remove('one', 'pink')
+  })
+
+  test('collect: what belongs to nobody is named, then goes; what may be in the making stays', async () => {
+    await networks.attach('one', 'kept', await world.namespace('collect-kept'), [{ network: 'bridge' }])
+    await networks.attach('one', 'ghost', await world.namespace('collect-ghost'), [{ network: 'bridge' }])
+    const lost = await bridge.plugin.createNetwork(openNetwork('e', { name: 'lost' }))
+    await world.attach(bridge.plugin, lost, 'nobody')
+    run('ip', 'link', 'add', 'gtd4d4d4v99', 'type', 'veth', 'peer', 'name', 'gtd4d4d4v98')
+    const isAlive = async ({ containerId }: { containerId: string }) => containerId !== 'ghost'
+    const named = await networks.collect({ isAlive, dryRun: true })
+    const wanted = [
+      /attachment of one\/ghost \(eth0\)/,
+      /bridge: network "lost" \(eeeeeeeeeeee\) that has no record/,
+      /bridge: link gtd4d4d4v99/,
+    ]
+    for (const line of wanted)
+      assert.ok(
+        named.some(text => line.test(text)),
+        `${line} is among ${named.join('; ')}`,
+      )
+    assert.equal((await networks.attachments('one', 'ghost')).length, 1, 'a dry run changes nothing')
+    const removed = await networks.collect({ isAlive, dryRun: false })
+    for (const line of wanted)
+      assert.ok(
+        removed.some(text => line.test(text)),
+        `${line} is among ${removed.join('; ')}`,
+      )
+    assert.deepEqual(await networks.attachments('one', 'ghost'), [])
+    assert.equal((await networks.attachments('one', 'kept')).length, 1)
+    assert.deepEqual(await networks.check('one', 'bridge'), [])
+    assert.deepEqual(await networks.collect({ isAlive, dryRun: false }), [])
+    await networks.detach('one', 'kept')
   })
 
   test('found by name, id and prefix; only in its own namespace', async () => {

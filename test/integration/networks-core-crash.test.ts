@@ -1,0 +1,81 @@
+/**
+ * The daemon dies by SIGKILL behind each record it writes and on either side of each call of its network plugin; the plugin
+ * lives on. GANTRY_TEST_FULL=1 has each place both repeated and given up; otherwise they take turns.
+ */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { inPrivateHost } from '#sdk/network-private.ts'
+import { patience } from '../daemon/patience.ts'
+import { type CoreCrashOrder, type CoreVerbName, coreVerbNames } from './networks-core-crash-child.ts'
+import { type PluginProcess, World } from './networks-world.ts'
+
+const childMain = fileURLToPath(new URL('networks-core-crash-child.ts', import.meta.url))
+
+if (inPrivateHost(fileURLToPath(import.meta.url))) {
+  const isFull = process.env.GANTRY_TEST_FULL === '1'
+  const briefly: readonly CoreVerbName[] = ['create', 'remove', 'attach', 'detach', 'connect', 'publish']
+  let world: World
+
+  before(async () => {
+    world = await World.create()
+  })
+  after(() => world[Symbol.asyncDispose]())
+
+  for (const [index, verb] of (isFull ? coreVerbNames : briefly).entries())
+    test(`the daemon killed at each act of: ${verb}`, { timeout: 120_000 * patience }, async t => {
+      const instance = `c0de0${index}00`
+      const plugin = await world.plugin(instance)
+      await using _ = { [Symbol.asyncDispose]: () => empty(plugin) }
+      const dir = mkdtempSync(join(world.dir, 'core-'))
+      const pin = (name: string) => world.namespace(`core-${verb}-${name}`)
+      const pins = { bystander: await pin('bystander'), subject: await pin('subject') }
+      const places = { store: join(dir, 'store'), states: join(dir, 'states'), plugin: plugin.address }
+      const order = { ...places, instance, pins, verb }
+      const acts = new Set((await run({ ...order, after: 'nothing' })).acts)
+      const passed: string[] = []
+      for (const dieAt of acts)
+        for (const each of isFull
+          ? (['repeat', 'abandon'] as const)
+          : ([passed.length % 2 ? 'repeat' : 'abandon'] as const)) {
+          const child = await run({ ...order, dieAt, after: each })
+          for (const act of child.acts) acts.add(act)
+          if (child.isKilled && !passed.includes(dieAt)) passed.push(dieAt)
+        }
+      await run({ ...order, after: 'repeat' })
+      t.diagnostic(`${verb}: ${passed.join(', ')}`)
+      assert.ok(passed.length >= 3, `only ${passed.length} acts: ${passed.join(', ')}`)
+    })
+}
+
+/** Takes all of it out of the kernel, for the next test. */
+async function empty(plugin: PluginProcess): Promise<void> {
+  for (const { id } of await plugin.plugin.listNetworks()) {
+    await plugin.plugin.gc(id, [])
+    await plugin.plugin.removeNetwork(id)
+  }
+  await plugin.kill('SIGTERM')
+}
+
+/** The acts it came by, and whether it died there. */
+async function run(order: CoreCrashOrder): Promise<{ acts: string[]; isKilled: boolean }> {
+  // Every child compiles the same core.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(order.store, '..', '..', 'compiled') }
+  const argv = [childMain, JSON.stringify(order)]
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  let [acts, said] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', chunk => {
+    acts += chunk
+  })
+  child.stderr.setEncoding('utf8').on('data', chunk => {
+    said += chunk
+  })
+  const [code, signal] = await once(child, 'close')
+  const isKilled = signal === 'SIGKILL'
+  if (!isKilled) assert.equal(code, 0, `${order.verb}, ${order.after}, at ${order.dieAt}: ${said.slice(0, 4000)}`)
+  return { acts: acts.split('\n').filter(act => act !== ''), isKilled }
+}

@@ -11,6 +11,7 @@ import { type Process, processOf, writeBundle } from './shim-bundle.ts'
 import { killAllIn, removeCgroup } from './shim-cgroups.ts'
 import { EventSink } from './shim-events.ts'
 import { parseAddress, type Shim, type ShimConnection, type ShimPlace, type TaskApi } from './shim-executable.ts'
+import { killNamed } from './shim-leftovers.ts'
 import { Input, Output } from './shim-streams.ts'
 
 /** No answer of a shim's takes longer on a machine that is of any use. */
@@ -192,7 +193,7 @@ export class Subject implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection?.[Symbol.dispose]()
-    if (this.shimPid > 1 && alive(this.shimPid)) process.kill(this.shimPid, 'SIGKILL')
+    killNamed(this.id)
     await this.#shim.run('delete', this.place).catch(() => {})
     killAllIn(this.id)
     for (const stream of [this.stdin, this.stdout, this.stderr, this.log]) stream.close()

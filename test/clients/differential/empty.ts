@@ -15,6 +15,7 @@ async function empty(engine: Engine): Promise<void> {
   for (const { Id } of networks) await remove(engine, `networks/${Id}`)
   const { Volumes } = ((await engine.json(`${v}/volumes`)) ?? {}) as { Volumes?: { Name: string }[] | null }
   for (const { Name } of Volumes ?? []) await remove(engine, `volumes/${Name}?force=1`)
+  await remove(engine, 'images/tagged:2')
   engine.ids.clear()
 }
 

@@ -110,8 +110,7 @@ export class TaskManagerImpl implements TaskManager {
     const id = request.containerId
     const record = await this.#parts.containers.get(ns, id)
     const { name, options = request.options } = record.runtime
-    // Only the runtime that made a checkpoint can read it.
-    const served = request.checkpoint ? name : servingRuntime(name, options, this.#parts.shims)
+    const served = servingRuntime(name, options, this.#parts.shims)
     const runtime = request.runtimePath || served
     const { path: shimPath, options: defaults } = await resolveShim(runtime, this.#parts.shims)
     const container = withDefaults(record, defaults)

@@ -1,13 +1,9 @@
 /** One gRPC call over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), client side. */
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2'
 import { canceled, codeOfStatus, deadlineExceeded, GantryError, messageOf, unavailable } from '../errors/errors.ts'
 import type { Channel } from './channel.ts'
 import { type CallOptions, defaultMaxMessageBytes, leaseHeader, namespaceHeader } from './definition.ts'
-import { frame } from './frames.ts'
-import type { Headers } from './http2/header-decoder.ts'
-import { encodeHeaders } from './http2/header-encoder.ts'
-import type { Stream } from './http2/stream.ts'
-import { errorCode } from './http2/wire.ts'
-import { Inbox } from './inbox.ts'
+import { FrameReader, frame } from './frames.ts'
 
 /**
  * A call under way: write request messages, read answer messages.
@@ -24,167 +20,146 @@ export interface Call {
   /** True when nobody reads what is written any more. */
   readonly closed: boolean
   readonly messages: AsyncIterable<Buffer>
-  /** The first message, once the status is OK; undefined when there was none. Instead of `messages`. */
-  only(): Promise<Buffer | undefined>
-  /** A message and {@link end} in one go. */
-  writeLast(message: Uint8Array): void
 }
 
 /** Opens the call `path` (`/package.Service/Method`). Fails in `messages`, never by throwing here. */
 export function startCall(channel: Channel, path: string, options: CallOptions): Call {
-  return new OpenCall(channel, path, { ...channel.defaults, ...options })
-}
-
-class OpenCall implements Call {
-  readonly #channel: Channel
-  readonly #path: string
-  readonly #stream: Stream
-  readonly #inbox: Inbox
-  readonly #ending = new DisposableStack()
-  /** The latest headers: those of a call that failed at once are its trailers too. */
-  #trailers: Headers | undefined
-  #status: string | undefined
-
-  constructor(channel: Channel, path: string, options: CallOptions) {
-    this.#channel = channel
-    this.#path = path
-    this.#inbox = new Inbox(() => this.#stream, defaultMaxMessageBytes)
-    const connection = channel.session()
-    connection.ref()
-    this.#stream = connection.open(requestBlock(path, options), {
-      headers: headers => {
-        this.#trailers = headers
-        this.#status = headers.get('grpc-status')
-      },
-      data: bytes => this.#receive(bytes),
-      end: () => this.#ended(),
-      closed: error => {
-        // A connection keeps the process alive while it has calls, no longer.
-        if (connection.streamCount === 0) connection.unref()
-        if (error !== undefined) this.#inbox.fail(error instanceof GantryError ? error : this.#lost(error))
-      },
-    })
-    this.#armSignal(options.signal)
-    this.#armDeadline(options.deadlineMs)
-  }
-
-  async write(message: Uint8Array): Promise<void> {
-    // A failed write is told by the status, or by `messages` when there is none.
-    if (!this.#stream.sendData(frame(message))) await this.#stream.drained()
-  }
-
-  /** The only message, and no more. */
-  writeLast(message: Uint8Array): void {
-    this.#stream.sendData(frame(message), true)
-  }
-
-  end(): void {
-    this.#stream.sendData(empty, true)
-  }
-
-  abort(reason: GantryError): void {
-    this.#stream.reset(errorCode.cancel, reason)
-  }
-
-  get closed(): boolean {
-    return this.#stream.isLocalEnded
-  }
-
-  get messages(): AsyncIterable<Buffer> {
-    return this.#read()
-  }
-
-  async only(): Promise<Buffer | undefined> {
-    try {
-      const { value } = await this.#inbox.next()
-      // The status is yet to come; what else is sent is not for us.
-      while (value !== undefined && !(await this.#inbox.next()).done);
-      return value
-    } finally {
-      this.#leave()
-    }
-  }
-
-  async *#read(): AsyncGenerator<Buffer> {
-    try {
-      for await (const message of this.#inbox) yield message
-    } finally {
-      this.#leave()
-    }
-  }
-
-  #leave(): void {
-    this.#ending.dispose()
-    this.#stream.reset()
-  }
-
-  #receive(bytes: Buffer): void {
-    try {
-      this.#inbox.push(bytes)
-    } catch (error) {
-      this.abort(error as GantryError)
-    }
-  }
-
-  #ended(): void {
-    const failure = this.#failure()
-    if (failure === undefined) this.#inbox.end()
-    else this.#inbox.fail(failure)
-  }
-
-  #failure(): GantryError | undefined {
-    if (this.#status === '0') return undefined
-    if (this.#status === undefined) return this.#statusless()
-    const message = decodeURIComponentSafely(this.#trailers?.get('grpc-message') ?? '')
-    return new GantryError(codeOfStatus(Number(this.#status)), message)
-  }
-
-  #statusless(): GantryError {
-    const http = this.#trailers?.get(':status')
-    if (http !== undefined && Number(http) !== 200)
-      return unavailable(`${this.#path}: ${this.#channel.peer} answered HTTP status ${http}, so it is no gRPC server`)
-    // Headers but no trailers: the peer died after it began to answer.
-    return this.#lost(new Error('the answer ended without a status'))
-  }
-
-  #lost(cause: unknown): GantryError {
-    return unavailable(`${this.#path}: no answer from ${this.#channel.peer}: ${messageOf(cause)}`, { cause })
-  }
-
-  #armSignal(signal: AbortSignal | undefined): void {
-    if (signal === undefined) return
-    const abort = () =>
-      this.abort(signal.reason instanceof GantryError ? signal.reason : canceled('the call', { cause: signal.reason }))
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    this.#ending.defer(() => signal.removeEventListener('abort', abort))
-  }
-
-  #armDeadline(ms: number | undefined): void {
-    if (ms === undefined) return
-    const what = `${this.#path} on ${this.#channel.peer}`
-    const timer = setTimeout(() => this.abort(deadlineExceeded(`${what} was not answered within ${ms} ms`)), ms)
-    this.#ending.defer(() => clearTimeout(timer))
+  const merged = { ...channel.defaults, ...options }
+  const stream = openStream(channel, path, merged)
+  return {
+    write: message => write(stream, message),
+    end: () => stream.end(),
+    abort: reason => stream.destroy(reason),
+    get closed() {
+      return stream.destroyed || stream.closed
+    },
+    messages: read(stream, channel, path, merged),
   }
 }
 
-const empty = Buffer.alloc(0)
+function openStream(channel: Channel, path: string, options: CallOptions): ClientHttp2Stream {
+  const session = channel.session()
+  session.ref()
+  const stream = session.request(requestHeaders(path, options), { endStream: false })
+  stream.on('close', () => unrefWhenIdle(session))
+  // Errors are read from the stream by `read`; this listener covers the time before it runs.
+  stream.on('error', () => {})
+  activeStreams.set(session, (activeStreams.get(session) ?? 0) + 1)
+  return stream
+}
 
-function requestBlock(path: string, options: CallOptions): Buffer {
-  const { deadlineMs, namespace, lease, headers = {} } = options
-  return encodeHeaders([
-    [':method', 'POST'],
-    [':scheme', 'http'],
-    [':path', path],
-    [':authority', 'localhost'],
-    ['te', 'trailers'],
-    ['content-type', 'application/grpc'],
-    ['user-agent', 'gantry'],
-    ...(deadlineMs === undefined ? [] : [['grpc-timeout', `${Math.max(1, Math.ceil(deadlineMs))}m`] as const]),
-    ...(namespace === undefined ? [] : [[namespaceHeader, namespace] as const]),
-    ...(lease === undefined ? [] : [[leaseHeader, lease] as const]),
-    ...Object.entries(headers),
-  ])
+const activeStreams = new WeakMap<object, number>()
+
+/** A connection keeps the process alive while it has calls, no longer. */
+function unrefWhenIdle(session: { unref(): void; destroyed: boolean }): void {
+  const left = (activeStreams.get(session) ?? 1) - 1
+  activeStreams.set(session, left)
+  if (left === 0 && !session.destroyed) session.unref()
+}
+
+function requestHeaders(path: string, options: CallOptions): OutgoingHttpHeaders {
+  return {
+    ':method': 'POST',
+    ':path': path,
+    te: 'trailers',
+    'content-type': 'application/grpc',
+    'user-agent': 'gantry',
+    ...(options.deadlineMs === undefined ? {} : { 'grpc-timeout': `${Math.max(1, Math.ceil(options.deadlineMs))}m` }),
+    ...(options.namespace === undefined ? {} : { [namespaceHeader]: options.namespace }),
+    ...(options.lease === undefined ? {} : { [leaseHeader]: options.lease }),
+    ...options.headers,
+  }
+}
+
+function write(stream: ClientHttp2Stream, message: Uint8Array): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  // A failed write is told by the status, or by `read` when there is none.
+  if (stream.destroyed || stream.writableEnded) resolve()
+  else stream.write(frame(message), () => resolve())
+  return promise
+}
+
+async function* read(
+  stream: ClientHttp2Stream,
+  channel: Channel,
+  path: string,
+  options: CallOptions,
+): AsyncGenerator<Buffer> {
+  using ending = new DisposableStack()
+  const stop = (reason: GantryError) => stream.destroy(reason)
+  ending.defer(() => cancelUnlessDone(stream))
+  armSignal(options.signal, stop, ending)
+  armDeadline(options.deadlineMs, `${path} on ${channel.peer}`, stop, ending)
+  const status = statusOf(stream)
+  const reader = new FrameReader(defaultMaxMessageBytes)
+  try {
+    for await (const chunk of stream) yield* reader.push(chunk)
+  } catch (cause) {
+    throw cause instanceof GantryError ? cause : lost(channel, path, cause)
+  }
+  const failure = toError(await status, channel, path)
+  if (failure !== undefined) throw failure
+}
+
+function armSignal(
+  signal: AbortSignal | undefined,
+  stop: (reason: GantryError) => void,
+  ending: DisposableStack,
+): void {
+  if (signal === undefined) return
+  const abort = () =>
+    stop(signal.reason instanceof GantryError ? signal.reason : canceled('the call', { cause: signal.reason }))
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort, { once: true })
+  ending.defer(() => signal.removeEventListener('abort', abort))
+}
+
+function armDeadline(
+  ms: number | undefined,
+  what: string,
+  stop: (reason: GantryError) => void,
+  ending: DisposableStack,
+): void {
+  if (ms === undefined) return
+  const timer = setTimeout(() => stop(deadlineExceeded(`${what} was not answered within ${ms} ms`)), ms)
+  ending.defer(() => clearTimeout(timer))
+}
+
+function cancelUnlessDone(stream: ClientHttp2Stream): void {
+  if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+}
+
+/** The trailers; for a call that failed at once they are the headers. */
+function statusOf(stream: ClientHttp2Stream): Promise<IncomingHttpHeaders> {
+  const { promise, resolve } = Promise.withResolvers<IncomingHttpHeaders>()
+  let head: IncomingHttpHeaders = {}
+  stream.once('response', headers => {
+    head = headers
+  })
+  stream.once('trailers', resolve)
+  stream.once('close', () => resolve(head))
+  return promise
+}
+
+function toError(trailers: IncomingHttpHeaders, channel: Channel, path: string): GantryError | undefined {
+  const status = trailers['grpc-status']
+  if (status === '0') return undefined
+  if (status === undefined) return statusless(trailers, channel, path)
+  const message = decodeURIComponentSafely(String(trailers['grpc-message'] ?? ''))
+  return new GantryError(codeOfStatus(Number(status)), message)
+}
+
+function statusless(headers: IncomingHttpHeaders, channel: Channel, path: string): GantryError {
+  const http = headers[':status']
+  if (http === undefined) return lost(channel, path, new Error('the connection closed before an answer'))
+  if (Number(http) !== 200)
+    return unavailable(`${path}: ${channel.peer} answered HTTP status ${http}, so it is no gRPC server`)
+  // Headers but no trailers: the peer died after it began to answer.
+  return lost(channel, path, new Error('the connection closed in the middle of the answer'))
+}
+
+function lost(channel: Channel, path: string, cause: unknown): GantryError {
+  return unavailable(`${path}: no answer from ${channel.peer}: ${messageOf(cause)}`, { cause })
 }
 
 function decodeURIComponentSafely(text: string): string {

@@ -1,8 +1,8 @@
 /** One HTTP/2 connection to a gRPC server: opened by the first call, opened anew after it broke, closed by its owner. */
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import { createConnection, type Socket } from 'node:net'
 import { unavailable } from '../errors/errors.ts'
 import type { CallOptions } from './definition.ts'
-import { Connection } from './http2/connection.ts'
 
 /** Defaults for the calls of a channel; each call may override them. */
 export type ChannelOptions = Pick<CallOptions, 'namespace' | 'lease' | 'deadlineMs'> & {
@@ -16,21 +16,21 @@ export interface Channel extends Disposable {
   readonly peer: string
   readonly defaults: ChannelOptions
   /** The open connection, or a new one. */
-  session(): Connection
+  session(): ClientHttp2Session
   /** Ends calls under way and the connection. */
   close(): void
 }
 
 /** `address`: a unix socket's path (`unix:` optional), or `host:port`. Nothing is opened yet. */
 export function connect(address: string, options: ChannelOptions = {}): Channel {
-  let current: Connection | undefined
+  let current: ClientHttp2Session | undefined
   const close = () => current?.destroy()
   return {
     address,
     peer: options.peer ?? address,
     defaults: options,
     session() {
-      if (current === undefined || current.isClosed) current = openSession(address)
+      if (current === undefined || current.closed || current.destroyed) current = openSession(address)
       return current
     },
     close,
@@ -38,10 +38,18 @@ export function connect(address: string, options: ChannelOptions = {}): Channel 
   }
 }
 
-function openSession(address: string): Connection {
-  const connection = new Connection(openSocket(address), { role: 'client' })
-  connection.unref()
-  return connection
+function openSession(address: string): ClientHttp2Session {
+  const session = connectHttp2('http://localhost', {
+    createConnection: () => openSocket(address),
+    settings: { enablePush: false, initialWindowSize: 1024 * 1024 },
+    // With Node's 10 MB a request of more, which our limit allows, would have every later call of the session refused.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  })
+  // A broken connection is told by the calls on it; without a listener it would end the process.
+  session.on('error', () => {})
+  session.on('goaway', () => session.close())
+  session.unref()
+  return session
 }
 
 function openSocket(address: string): Socket {

@@ -1,5 +1,5 @@
 /**
- * gRPC clients over our own HTTP/2 (docs/adr/0014), typed from the generated service tables. Not grpc-js: a command that loads
+ * gRPC clients over node:http2, typed from the generated service tables. Not grpc-js: a command that loads
  * grpc-js starts in twice the time (docs/adr/0002), and one client for commands and daemons is one to understand.
  */
 import { canceled, internal, isGantryError, messageOf } from '../errors/errors.ts'
@@ -37,8 +37,8 @@ function caller(channel: Channel, path: string, method: MethodDefinition) {
 
 async function send(call: Call, method: MethodDefinition, request: unknown): Promise<void> {
   try {
-    if (!method.requestStream) return call.writeLast(encode(method.requestType, request))
-    await sendAll(call, method, request as Requests)
+    if (method.requestStream) await sendAll(call, method, request as Requests)
+    else await call.write(encode(method.requestType, request))
     call.end()
   } catch (cause) {
     // The caller's own iterable failed: it learns so from the answer.
@@ -62,7 +62,8 @@ async function* answers(open: () => Call, codec: Codec<unknown>): AsyncGenerator
 }
 
 async function onlyAnswer(open: () => Call, codec: Codec<unknown>, path: string): Promise<unknown> {
-  const answer = await open().only()
+  let answer: Buffer | undefined
+  for await (const bytes of open().messages) answer ??= bytes
   if (answer === undefined) throw internal(`${path}: the server said OK but sent no message`)
   return codec.decode(answer)
 }

@@ -1,9 +1,15 @@
 /**
- * gRPC servers over our own HTTP/2 (docs/adr/0008, 0014): services are `async (request, context)`, and errors become statuses: a
+ * gRPC servers over node:http2 (docs/adr/0008): services are `async (request, context)`, and errors become statuses: a
  * {@link GantryError} keeps its code, anything else is INTERNAL with a log line, never a stack.
  */
 import { chmod, mkdir, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
@@ -18,9 +24,6 @@ import {
   type ServiceDefinition,
   type ServiceImpl,
 } from './definition.ts'
-import { Connection } from './http2/connection.ts'
-import type { Headers } from './http2/header-decoder.ts'
-import type { Stream } from './http2/stream.ts'
 import { ServerCall, type Status } from './server-call.ts'
 
 export type { CallContext, ServiceImpl } from './definition.ts'
@@ -54,24 +57,29 @@ interface Route {
   logger: Logger
 }
 
+/** Bytes that a client may send ahead of us, per stream and per connection: layers come this way. */
+const streamWindowBytes = 1024 * 1024
+const connectionWindowBytes = 8 * 1024 * 1024
+
 /** A server without services. */
 export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageBytes }: RpcServerOptions): RpcServer {
   const routes = new Map<string, Route>()
   const services = new Set<string>()
   const calls = new CallsInFlight()
-  const connections = new Set<Connection>()
-  const onStream = (stream: Stream, headers: Headers) => {
-    const call = new ServerCall(stream, headers, maxMessageBytes)
-    const path = headers.get(':path') ?? ''
+  const sessions = new Set<ServerHttp2Session>()
+  const server = createServer({
+    settings: { initialWindowSize: streamWindowBytes },
+    // Node would refuse streams when many large messages are under way; each message is bounded by itself.
+    maxSessionMemory: Number.MAX_SAFE_INTEGER,
+  })
+  server.on('session', session => admit(session, sessions))
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _: number, raw: string[]) => {
+    const call = new ServerCall(stream, headers, raw, maxMessageBytes)
+    const path = headers[':path'] ?? ''
     const route = routes.get(path)
     const refusal = refusalOf(headers) ?? (route === undefined ? unknownMethod(path, services) : undefined)
     if (refusal !== undefined) call.end(refusal)
     else if (route !== undefined) calls.track(serve(route, call))
-  }
-  const server = createServer({ noDelay: true }, socket => {
-    const connection = new Connection(socket, { role: 'server', onStream })
-    connections.add(connection)
-    void connection.gone.then(() => connections.delete(connection))
   })
   return {
     add(definition, implementation) {
@@ -79,8 +87,16 @@ export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageByt
       for (const [path, route] of routesOf(definition, implementation, logger)) routes.set(path, route)
     },
     listen: (address, options) => listen(server, address, options),
-    shutdown: graceMs => shutdown(server, connections, calls, graceMs),
+    shutdown: graceMs => shutdown(server, sessions, calls, graceMs),
   }
+}
+
+function admit(session: ServerHttp2Session, sessions: Set<ServerHttp2Session>): void {
+  sessions.add(session)
+  session.setLocalWindowSize(connectionWindowBytes)
+  // A connection that breaks is told by its calls.
+  session.on('error', () => {})
+  session.on('close', () => sessions.delete(session))
 }
 
 function* routesOf(definition: ServiceDefinition, implementation: object, logger: Logger): Generator<[string, Route]> {
@@ -93,8 +109,8 @@ function* routesOf(definition: ServiceDefinition, implementation: object, logger
 }
 
 /** What no method could answer. */
-function refusalOf(headers: Headers): Status | undefined {
-  const encoding = headers.get('grpc-encoding') ?? 'identity'
+function refusalOf(headers: IncomingHttpHeaders): Status | undefined {
+  const encoding = headers['grpc-encoding'] ?? 'identity'
   if (encoding === 'identity') return undefined
   return refused(`grpc: Decompressor is not installed for grpc-encoding "${encoding}"`)
 }
@@ -154,7 +170,7 @@ function unexpected(error: unknown, logger: Logger): GantryError {
   return new GantryError('INTERNAL', `${messageOf(error)}: internal`)
 }
 
-async function listen(server: Server, address: string, { mode = 0o600 }: ListenOptions = {}): Promise<void> {
+async function listen(server: Http2Server, address: string, { mode = 0o600 }: ListenOptions = {}): Promise<void> {
   const path = address.replace(/^unix:(\/\/)?/, '')
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await rm(path, { force: true })
@@ -167,7 +183,7 @@ async function listen(server: Server, address: string, { mode = 0o600 }: ListenO
   await chmod(path, mode)
 }
 
-function bind(server: Server, path: string): Promise<void> {
+function bind(server: Http2Server, path: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen({ path, backlog: 511 }, () => {
@@ -182,8 +198,8 @@ const flushMs = 100
 
 /** Clients are told to go (GOAWAY); we count the calls ourselves, and give the connections a moment after the last. */
 async function shutdown(
-  server: Server,
-  connections: ReadonlySet<Connection>,
+  server: Http2Server,
+  sessions: ReadonlySet<ServerHttp2Session>,
   calls: CallsInFlight,
   graceMs: number,
 ): Promise<void> {
@@ -191,8 +207,8 @@ async function shutdown(
   const after = (ms: number) => sleep(ms, undefined, { signal: done.signal }).catch(() => {})
   const { promise: closed, resolve } = Promise.withResolvers<void>()
   server.close(() => resolve())
-  for (const connection of [...connections]) connection.end()
+  for (const session of sessions) session.close()
   await Promise.race([closed, calls.ended().then(() => after(flushMs)), after(graceMs)])
   done.abort()
-  for (const connection of [...connections]) connection.destroy()
+  for (const session of sessions) session.destroy()
 }

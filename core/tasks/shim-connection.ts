@@ -29,7 +29,7 @@ export function connectShim(bootstrap: Bootstrap, options: ConnectionOptions): S
 function overGrpc(bootstrap: Bootstrap, { namespace, peer, onClosed }: ConnectionOptions): ShimConnection {
   const channel = connect(bootstrap.address, { namespace, peer })
   let disposed = false
-  void channel.session().gone.then(() => {
+  channel.session().once('close', () => {
     if (!disposed) onClosed()
   })
   return {

@@ -27,7 +27,7 @@ export function builderService(parts: BuilderParts): ServiceImpl<typeof BuilderS
     },
     async list() {
       const entries = parts.cache.list().map(({ key, instruction, chainID, layer, createdAtMs, usedAtMs, uses }) => ({
-        ...{ key, instruction, chainId: chainID, sizeBytes: layer.size, uses: BigInt(uses) },
+        ...{ key, instruction, chainId: chainID, sizeBytes: layer?.size ?? 0n, uses: BigInt(uses) },
         ...{ createdAt: timestampOf(createdAtMs), usedAt: timestampOf(usedAtMs) },
       }))
       return { entries }
@@ -40,20 +40,22 @@ async function prune(parts: BuilderParts, keepBytes: bigint, unusedSinceMs: numb
   const { cache, coreAddress, snapshotter } = parts
   const core = connectCore(coreAddress, defaultNamespace)
   const steps = cache.list()
-  let left = steps.reduce((sum, { layer }) => sum + layer.size, 0n)
+  let left = steps.reduce((sum, { layer }) => sum + (layer?.size ?? 0n), 0n)
   const keys: string[] = []
   const before = left
   for (const { key, chainID, layer, usedAtMs } of steps) {
     if (left <= keepBytes) break
     if (usedAtMs > unusedSinceMs) continue
     cache.forget(key)
+    keys.push(key)
+    // What changed nothing pins nothing.
+    if (layer === undefined) continue
     const info = { name: chainID, labels: { 'containerd.io/gc.root': '' } }
     const unpinned = core.snapshots.update({ snapshotter, info, updateMask: ['labels.containerd.io/gc.root'] })
     await unpinned.catch(error => {
       if (!isGantryError(error, 'NOT_FOUND')) throw error
     })
-    keys.push(key)
-    left -= layer.size
+    left -= layer?.size ?? 0n
   }
   core.close()
   return { keys, freedBytes: before - left }

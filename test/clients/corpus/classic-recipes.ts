@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: Dockerfiles have variables of that form
 /** What the classic builder can read too: the image must be the same there, file by file. */
 import { box, type Recipe } from './recipe.ts'
 
@@ -68,7 +69,11 @@ const running: readonly Recipe[] = [
   },
   { name: 'run-args', dockerfile: [box, 'ARG A=1', 'ARG B', 'RUN echo "$A $B" > /f'], flags: ['--build-arg', 'B=two'] },
   { name: 'run-env-before-arg', dockerfile: [box, 'ENV A=env', 'ARG A=arg', 'RUN echo $A > /f'] },
-  { name: 'run-nothing', dockerfile: [box, 'RUN true', 'RUN true'] },
+  {
+    // Where the base lacks what a container's mounts lie on, our layer has their directory.
+    ...{ name: 'run-nothing', dockerfile: [box, 'COPY etc /etc', 'RUN true', 'RUN true'] },
+    files: { 'etc/hosts': '', 'etc/hostname': '', 'etc/resolv.conf': '' },
+  },
   { name: 'run-shell-changed', dockerfile: [box, 'SHELL ["/bin/sh", "-ec"]', 'RUN echo $- > /f', 'CMD run'] },
   { name: 'run-renames-directory', dockerfile: [box, 'RUN mkdir /d && echo 1 > /d/f', 'RUN mv /d /e'] },
 ]

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
-import { extract, type Headers } from 'tar-stream'
+import { extract, type Header } from 'tar-stream'
 
 export interface ImageTree {
   /** The configuration's `config`, without what is empty. */
@@ -52,7 +52,7 @@ const ofTheBuild = new Set([
   'OpenStdin',
   'StdinOnce',
 ])
-const hashes = /\b(file|dir|multi):[0-9a-f]{64}/g
+const hashes = /(file|dir|multi):[0-9a-f]{64}/g
 
 function isEmpty(value: unknown): boolean {
   return value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0)
@@ -65,7 +65,7 @@ class Root {
 
   async apply(layer: Buffer): Promise<void> {
     const plain = layer[0] === 0x1f && layer[1] === 0x8b ? gunzipSync(layer) : layer
-    const added: { path: string; header: Headers; body: Buffer }[] = []
+    const added: { path: string; header: Header; body: Buffer }[] = []
     for await (const { header, body } of entries(plain)) {
       const path = `/${header.name.replace(/^\.?\//, '').replace(/\/$/, '')}`
       const name = path.slice(path.lastIndexOf('/') + 1)
@@ -76,7 +76,7 @@ class Root {
     for (const one of added) this.#add(one)
   }
 
-  #add({ path, header, body }: { path: string; header: Headers; body: Buffer }): void {
+  #add({ path, header, body }: { path: string; header: Header; body: Buffer }): void {
     const { type, mode = 0, uid, gid, linkname } = header
     if (type !== 'directory') this.#remove(path, true)
     if (type === 'link') {
@@ -96,8 +96,12 @@ class Root {
   }
 }
 
-async function* entries(archive: Buffer): AsyncGenerator<{ header: Headers; body: Buffer }> {
+async function* entries(archive: Buffer): AsyncGenerator<{ header: Header; body: Buffer }> {
   const reading = extract()
   Readable.from([archive]).pipe(reading)
-  for await (const entry of reading) yield { header: entry.header, body: Buffer.concat(await entry.toArray()) }
+  for await (const entry of reading) {
+    const chunks: Buffer[] = []
+    for await (const chunk of entry as AsyncIterable<Buffer>) chunks.push(chunk)
+    yield { header: entry.header, body: Buffer.concat(chunks) }
+  }
 }

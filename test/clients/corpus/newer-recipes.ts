@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: Dockerfiles have variables of that form
 /** What the classic builder cannot read. */
 import { box, type Recipe } from './recipe.ts'
 

@@ -10,14 +10,12 @@ export interface CachedStep {
   readonly instruction: string
   /** Snapshot it was done on; empty: none. */
   readonly parent: string
-  /** Snapshot with the layer on top. */
+  /** Snapshot with the layer on top; the parent when there is none. */
   readonly chainID: string
-  readonly layer: {
-    readonly mediaType: string
-    readonly digest: string
-    readonly size: bigint
-    readonly diffID: string
-  }
+  /** Undefined: the step changed nothing. */
+  readonly layer:
+    | { readonly mediaType: string; readonly digest: string; readonly size: bigint; readonly diffID: string }
+    | undefined
   /** Milliseconds since the epoch. */
   readonly createdAtMs: number
   readonly usedAtMs: number
@@ -27,6 +25,10 @@ export interface CachedStep {
 const rowKey = (key: string) => ['step', key] as const
 /** Beside the rows, for only an explanation reads them. */
 const inputsKey = (key: string) => ['inputs', key] as const
+
+function rowOf({ descriptor: { mediaType, digest, size }, diffID }: Layer) {
+  return { mediaType, digest, size, diffID }
+}
 
 export class StepCache {
   readonly #store: Store
@@ -40,9 +42,8 @@ export class StepCache {
   }
 
   /** Durable when it returns. */
-  record(work: StepWork, chainID: string, { descriptor, diffID }: Layer, nowMs = Date.now()): void {
-    const { mediaType, digest, size } = descriptor
-    const layer = { mediaType, digest, size, diffID }
+  record(work: StepWork, chainID: string, made: Layer | undefined, nowMs = Date.now()): void {
+    const layer = made && rowOf(made)
     const key = stepKey(work)
     const { text: instruction, parent } = work
     const times = { createdAtMs: nowMs, usedAtMs: nowMs, uses: 0 }

@@ -18,6 +18,9 @@ import type { Core } from './clients.ts'
 /** Fast rather than small: a layer that is pushed is read once more anyway. */
 const gzipLevel = 1
 
+/** Of an archive without entries, which is no layer. */
+const emptyDiffID = `sha256:${createHash('sha256').update(Buffer.alloc(1024)).digest('hex')}`
+
 export interface LayersOptions {
   readonly snapshotter: string
   /** Private folder for mount points. */
@@ -69,7 +72,8 @@ export class Layers {
 
   /**
    * The root with a layer on top that holds what `fill` did to the writable snapshot it is given; undefined: the layer
-   * is yet to be made of it. What `fill` defers is done after the layer is committed, or not to be.
+   * is yet to be made of it. The root itself when nothing changed. What `fill` defers is done after the layer is
+   * committed, or not to be.
    */
   async grow(root: Root, fill: (active: ActiveRoot) => Promise<Layer | undefined>): Promise<Root> {
     const key = `build-${crypto.randomUUID()}`
@@ -77,6 +81,7 @@ export class Layers {
     const { mounts } = await this.#snapshots.prepare({ ...this.#named, key, parent: root.chainID }, this.#leased)
     undo.defer(() => this.#remove(key))
     const layer = (await fill({ key, mounts, undo })) ?? (await this.#difference(root, mounts))
+    if (layer.diffID === emptyDiffID) return root
     const chainID = chain(root.chainID, layer.diffID)
     await this.#commit(key, chainID, layer)
     return { chainID, layers: [...root.layers, layer] }

@@ -13,3 +13,12 @@ export function parseDuration(text: string): number {
     parts.reduce((sum, [, count, unit]) => sum + Number(count) * nanoseconds[unit as keyof typeof nanoseconds], 0),
   )
 }
+
+/** As Go's Duration.String() writes whole milliseconds and more: `5m0s`, `1.5s`, `0s`. */
+export function formatDuration(ns: number): string {
+  if (ns === 0) return '0s'
+  if (ns < nanoseconds.s) return `${ns / nanoseconds.ms}ms`
+  const [hours, minutes] = [Math.floor(ns / nanoseconds.h), Math.floor(ns / nanoseconds.m) % 60]
+  const seconds = `${(ns % nanoseconds.m) / nanoseconds.s}s`
+  return hours > 0 ? `${hours}h${minutes}m${seconds}` : minutes > 0 ? `${minutes}m${seconds}` : seconds
+}

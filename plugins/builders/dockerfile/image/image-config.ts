@@ -65,12 +65,15 @@ export function readImageConfig(image: string, blob: Uint8Array): ImageConfig {
   throw invalidArgument(`configuration of image "${image}": ${issue?.path.join('.')}: ${issue?.message}`)
 }
 
+/** As Docker gives it to an image that is made of nothing. */
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
 /** What `FROM scratch` starts with. */
 export function emptyImageConfig({ os, architecture, variant }: Platform): ImageConfig {
   return {
     ...{ os, architecture },
     ...(variant && { variant }),
-    config: {},
+    config: { Env: [defaultPath] },
     rootfs: { type: 'layers', diff_ids: [] },
     history: [],
   }

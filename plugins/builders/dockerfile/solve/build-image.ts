@@ -7,8 +7,10 @@ import { expandWord } from '../language/expand.ts'
 import { platformArgs } from './arguments.ts'
 import type { Build } from './build-request.ts'
 import { neededStages, targetStage } from './graph.ts'
+import { historyLine } from './history.ts'
 import { StageBuilder } from './stage-builder.ts'
 import { runConfig, type StageState, withConfig } from './stage-state.ts'
+import { remember } from './step-context.ts'
 
 /** Stages that do not need each other run side by side, unless the client wants them one after the other. */
 export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>> {
@@ -16,7 +18,7 @@ export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>>
   const target = targetStage(dockerfile, options.target)
   const { buildArgs, globalArgs, expandGlobal } = readArguments(build)
   const stages = neededStages(dockerfile.stages, target, stage => expandGlobal(stage.base))
-  const number = numbering(stages)
+  const number = numbering(stages, Object.keys(options.labels).length > 0)
   const running = new Map<Stage, Promise<StageState>>()
   const ended = (stage: Stage): Promise<StageState> => {
     const begun =
@@ -26,7 +28,7 @@ export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>>
   }
   if (options.sequential) for (const stage of stages) await ended(stage)
   await Promise.all(stages.map(ended))
-  const state = labelled(await ended(target), options.labels)
+  const state = labelled(build, await ended(target), number.total)
   const exported = await exportImage(core, state, {
     names: options.names,
     snapshotter,
@@ -53,13 +55,25 @@ function readArguments({ dockerfile, options, platform }: Build) {
 }
 
 /** Docker counts every FROM and instruction of the stages it runs. */
-function numbering(stages: readonly Stage[]) {
+function numbering(stages: readonly Stage[], hasLabels: boolean) {
   const all: (Stage | Instruction)[] = stages.flatMap(stage => [stage, ...stage.instructions])
   const numbers = new Map(all.map((one, at) => [one, at + 1]))
-  return (one: Stage | Instruction) => ({ number: numbers.get(one) ?? 0, total: all.length })
+  const total = all.length + (hasLabels ? 1 : 0)
+  return Object.assign((one: Stage | Instruction) => ({ number: numbers.get(one) ?? 0, total }), { total })
 }
 
-function labelled(state: StageState, labels: Readonly<Record<string, string>>): StageState {
-  if (Object.keys(labels).length === 0) return state
-  return withConfig(state, { Labels: { ...runConfig(state).Labels, ...labels } })
+/** `--label`s: a last instruction that nobody wrote. */
+function labelled(build: Build, state: StageState, number: number): StageState {
+  const labels = Object.entries(build.options.labels).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  if (labels.length === 0) return state
+  const text = `LABEL ${labels.map(([key, value]) => `${key}=${value}`).join(' ')}`
+  const step = build.events.begin({
+    name: `[labels ${number}/${number}] ${text}`,
+    number,
+    total: number,
+    instruction: text,
+  })
+  const Labels = { ...runConfig(state).Labels, ...Object.fromEntries(labels) }
+  step.done({ resultId: state.root.chainID })
+  return remember(build, withConfig(state, { Labels }), historyLine(state, 'LABEL', text), true)
 }

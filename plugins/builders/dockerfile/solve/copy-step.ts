@@ -17,7 +17,7 @@ export async function copyStep(context: StepContext, instruction: CopyInstructio
   await using undo = new AsyncDisposableStack()
   return await withSource(context, instruction, (tree, isForeign) =>
     build.layers.withView(state.root, async path => {
-      const entries = await planCopy(instruction, {
+      const { entries, what } = await planCopy(instruction, {
         ...{ undo, state: build.state, signal: build.signal },
         ...{ tree, isForeign, image: new DirectorySource(path), workingDir: runConfig(state).WorkingDir ?? '/' },
         expand: word => expandIn(context, word),
@@ -27,9 +27,9 @@ export async function copyStep(context: StepContext, instruction: CopyInstructio
       const digest = totalDigest(files)
       const work = { kind: 'copy', inputs: { files: digest }, files, text } as const
       const root = await cachedOr(context, work, () => addEntries(context, entries))
-      const what = `${entries.length === 1 ? 'file' : 'multi'}:${digest}`
-      const line = `${keyword} ${what} in ${expandIn(context, instruction.destination)} `
-      return remember(build, { ...state, root }, historyLine(keyword, line), false)
+      const owner = instruction.chown === undefined ? '' : `--chown=${expandIn(context, instruction.chown)}`
+      const line = `${keyword} ${owner}${what}:${digest} in ${expandIn(context, instruction.destination)} `
+      return remember(build, { ...state, root }, historyLine(state, keyword, line), root === state.root)
     }),
   )
 }

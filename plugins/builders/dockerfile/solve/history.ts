@@ -1,6 +1,9 @@
-/** The line that an image's history keeps of an instruction, in the words of Docker's classic builder. */
-export function historyLine(keyword: string, text: string): string {
-  // Docker writes two blanks before what it composes from words, one before COPY and ADD.
+/** Lines of an image's history, in the words of Docker's classic builder, which tools read. */
+import { defaultShell, runConfig, type StageState } from './stage-state.ts'
+
+/** Of an instruction that runs nothing: the shell stands before it all the same. */
+export function historyLine(state: StageState, keyword: string, text: string): string {
+  // Docker writes two blanks before what it composes from words, one before COPY, ADD and WORKDIR.
   const gap = keyword === 'COPY' || keyword === 'ADD' || keyword === 'WORKDIR' ? ' ' : '  '
-  return `/bin/sh -c #(nop)${gap}${text}`
+  return `${(runConfig(state).Shell ?? defaultShell).join(' ')} #(nop)${gap}${text}`
 }

@@ -3,7 +3,6 @@ import { invalidArgument, permissionDenied } from '#api/errors/errors.ts'
 import type { RunInstruction } from '../language/dockerfile.ts'
 import { type RunMount, readMount } from '../language/mount.ts'
 import { runCommand } from '../steps/command-line.ts'
-import { commandLine } from '../steps/configure.ts'
 import { entryDigests, totalDigest } from '../steps/copy-archive.ts'
 import { mountPoints } from '../steps/mount-points.ts'
 import { runContainer } from '../steps/run.ts'
@@ -50,12 +49,7 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
       }),
     ),
   )
-  return remember(
-    build,
-    { ...state, root },
-    historyLine(args, commandLine(state, instruction.command).join(' ')),
-    false,
-  )
+  return remember(build, { ...state, root }, runLine(args, command.text), root === state.root)
 }
 
 /** What RUN sees: the image's environment, declared arguments below it, and proxies that nobody declared. */
@@ -89,7 +83,7 @@ function isInsecure({ build }: StepContext, { security = 'sandbox' }: RunInstruc
 }
 
 /** Docker's classic builder counts the arguments it passes. */
-function historyLine(args: readonly string[], command: string): string {
+function runLine(args: readonly string[], command: string): string {
   return args.length === 0 ? command : `|${args.length} ${args.toSorted().join(' ')} ${command}`
 }
 

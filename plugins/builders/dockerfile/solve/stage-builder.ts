@@ -121,7 +121,7 @@ export class StageBuilder {
     if (isCopy(instruction)) return copyStep(context, instruction)
     const { escapeChar } = build.dockerfile.directives
     const configured = configure(state, instruction, { escapeChar, buildArgs, globalArgs })
-    const line = historyLine(instruction.keyword, configured.historyText)
+    const line = historyLine(configured.state, instruction.keyword, configured.historyText)
     if (instruction.keyword === 'WORKDIR') return workdirStep({ ...context, state: configured.state }, line)
     return remember(build, configured.state, line, true)
   }

@@ -40,8 +40,8 @@ export async function cachedOr(
   const step: StepWork = { ...work, inputs: counted, parent: context.state.root.chainID }
   const madeNow = async () => {
     const root = await make()
-    const layer = root.layers.at(-1)
-    if (layer !== undefined) cache.record(step, root.chainID, layer)
+    const layer = root === context.state.root ? undefined : root.layers.at(-1)
+    cache.record(step, root.chainID, layer)
     return root
   }
   if (options.noCache) {
@@ -66,7 +66,9 @@ async function remembered(context: StepContext, step: StepWork): Promise<Root | 
   return undefined
 }
 
-function rootAfter(before: Root, { chainID, layer: { mediaType, digest, size, diffID } }: CachedStep): Root {
+function rootAfter(before: Root, { chainID, layer: cached }: CachedStep): Root {
+  if (cached === undefined) return before
+  const { mediaType, digest, size, diffID } = cached
   const layer = { descriptor: { mediaType, digest, size, annotations: {} }, diffID }
   return { chainID, layers: [...before.layers, layer] }
 }

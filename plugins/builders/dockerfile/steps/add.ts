@@ -6,7 +6,7 @@ import { archiveKind, readable } from '../files/archives.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import { TarSource } from '../files/tar-source.ts'
 import type { CopyInstruction } from '../language/dockerfile.ts'
-import { type CopyEntry, type CopyOptions, copyEntries } from './copy-entries.ts'
+import { type CopiedEntries, type CopyOptions, copyEntries } from './copy-entries.ts'
 import { remoteFile } from './remote-file.ts'
 import { selectSources } from './select-sources.ts'
 
@@ -28,19 +28,19 @@ export async function planAdd(
   sources: readonly string[],
   destination: string,
   plan: AddPlan,
-): Promise<CopyEntry[]> {
+): Promise<CopiedEntries> {
   const repository = sources.find(source => /^(?:git|ssh):\/\/|^git@|\.git(?:#|$)/.test(source))
   if (repository !== undefined || keepGitDir) throw notImplemented(`ADD of the repository "${repository ?? ''}"`)
-  const placed: CopyEntry[] = []
+  const placed: CopiedEntries[] = []
   for (const source of sources) {
     const isRemote = /^https?:\/\//.test(source)
     const { tree, name } = isRemote
       ? await fetched(source, checksum, destination, plan)
       : { tree: plan.tree, name: source }
     const unpacks = unpack ?? !isRemote
-    placed.push(...(await (unpacks ? unpacked : copied)(tree, name, destination, plan)))
+    placed.push(await (unpacks ? unpacked : copied)(tree, name, destination, plan))
   }
-  return placed
+  return together(placed)
 }
 
 async function fetched(url: string, checksum: string | undefined, destination: string, plan: AddPlan) {
@@ -54,24 +54,29 @@ function copied(
   name: string,
   destination: string,
   { image, options }: AddPlan,
-): Promise<CopyEntry[]> {
+): Promise<CopiedEntries> {
   return copyEntries(tree, image, { keyword: 'ADD', sources: [name], destination }, options)
 }
 
 /** Each archive that the source means is unpacked into the destination, which is a directory then; the rest is copied. */
-async function unpacked(tree: SourceTree, source: string, destination: string, plan: AddPlan): Promise<CopyEntry[]> {
-  const placed: CopyEntry[] = []
+async function unpacked(tree: SourceTree, source: string, destination: string, plan: AddPlan): Promise<CopiedEntries> {
+  const placed: CopiedEntries[] = []
   for (const { path, entry } of await selectSources(tree, source, plan.options.confined)) {
     const archive = await opened(tree, entry, plan)
-    if (archive === undefined) placed.push(...(await copied(tree, escaped(path), destination, plan)))
+    if (archive === undefined) placed.push(await copied(tree, escaped(path), destination, plan))
     else {
       // The archive's own owners, unless others were asked for; its root is the destination.
       const options = { ...plan.options, owner: plan.chown }
       const request = { keyword: 'ADD', sources: ['/'], destination: `${destination}/` } as const
-      placed.push(...(await copyEntries(archive, plan.image, request, options)))
+      const { entries } = await copyEntries(archive, plan.image, request, options)
+      placed.push({ entries, sources: ['file'] })
     }
   }
-  return placed
+  return together(placed)
+}
+
+function together(placed: readonly CopiedEntries[]): CopiedEntries {
+  return { entries: placed.flatMap(({ entries }) => entries), sources: placed.flatMap(({ sources }) => sources) }
 }
 
 /** Undefined for a file that only begins like an archive. */

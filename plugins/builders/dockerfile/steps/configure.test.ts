@@ -8,7 +8,7 @@ import { type ConfigureInstruction, configure } from './configure.ts'
 
 const start: StageState = {
   root: { chainID: '', layers: [] },
-  image: emptyImageConfig({ os: 'linux', architecture: 'amd64', variant: '' }),
+  image: { ...emptyImageConfig({ os: 'linux', architecture: 'amd64', variant: '' }), config: {} },
   history: [],
   args: new Map(),
   baseImage: 'scratch',
@@ -61,8 +61,8 @@ test('WORKDIR joins, USER and STOPSIGNAL expand', () => {
 
 test('EXPOSE: protocols and ranges', () => {
   assert.deepEqual(Object.keys(config('ENV P=90', 'EXPOSE 80 $P/udp 8000-8002').ExposedPorts ?? {}), [
-    '80/tcp',
     '90/udp',
+    '80/tcp',
     '8000/tcp',
     '8001/tcp',
     '8002/tcp',

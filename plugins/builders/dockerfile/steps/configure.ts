@@ -2,6 +2,7 @@
 import { posix } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { parseDuration } from '../image/durations.ts'
+import { quotedHealthcheck, quotedList } from '../image/go-quoting.ts'
 import type { Healthcheck } from '../image/image-config.ts'
 import type {
   CommandForm,
@@ -45,9 +46,9 @@ export function configure(state: StageState, instruction: ConfigureInstruction, 
       return declare(state, instruction.args, context, expand)
     case 'EXPOSE': {
       const lookup = { escapeChar: context.escapeChar, lookup: lookupIn(state) }
-      const ports = instruction.words.flatMap(word => expandWords(word, lookup)).flatMap(portsOf)
-      const added = Object.fromEntries(ports.map(port => [port, {}]))
-      return done({ ExposedPorts: { ...config.ExposedPorts, ...added } }, ports.join(' '))
+      const words = instruction.words.toSorted().flatMap(word => expandWords(word, lookup))
+      const added = Object.fromEntries(words.flatMap(portsOf).map(port => [port, {}]))
+      return done({ ExposedPorts: { ...config.ExposedPorts, ...added } }, words.join(' '))
     }
     case 'VOLUME': {
       const volumes = instruction.words.map(expand)
@@ -55,8 +56,8 @@ export function configure(state: StageState, instruction: ConfigureInstruction, 
       return done({ Volumes: { ...config.Volumes, ...added } }, `[${volumes.join(' ')}]`)
     }
     case 'WORKDIR': {
-      const path = expand(instruction.value)
-      return done({ WorkingDir: posix.resolve('/', config.WorkingDir ?? '', path) }, path)
+      const WorkingDir = posix.resolve('/', config.WorkingDir ?? '', expand(instruction.value))
+      return done({ WorkingDir }, WorkingDir)
     }
     case 'USER': {
       const user = expand(instruction.value)
@@ -75,17 +76,17 @@ export function configure(state: StageState, instruction: ConfigureInstruction, 
       return done({ Shell: [...instruction.shell] }, `[${instruction.shell.join(' ')}]`)
     case 'CMD': {
       const Cmd = commandLine(state, instruction.command)
-      const { state: next, historyText } = done({ Cmd }, JSON.stringify(Cmd))
+      const { state: next, historyText } = done({ Cmd }, quotedList(Cmd))
       return { state: { ...next, hasOwnCommand: true }, historyText }
     }
     case 'ENTRYPOINT': {
       const Entrypoint = commandLine(state, instruction.command)
       // A base's CMD are arguments for the base's entry point.
-      return done({ Entrypoint, ...(state.hasOwnCommand ? {} : { Cmd: undefined }) }, JSON.stringify(Entrypoint))
+      return done({ Entrypoint, ...(state.hasOwnCommand ? {} : { Cmd: undefined }) }, quotedList(Entrypoint))
     }
     case 'HEALTHCHECK': {
       const Healthcheck = healthcheck(instruction)
-      return done({ Healthcheck }, instruction.text.replace(/^\S+\s+/, ''))
+      return done({ Healthcheck }, quotedHealthcheck(Healthcheck))
     }
     case 'ONBUILD':
       return done({ OnBuild: [...(config.OnBuild ?? []), instruction.trigger] }, instruction.trigger)

@@ -32,6 +32,12 @@ export interface CopyRequest {
   readonly destination: string
 }
 
+/** Entries of a layer, and what each source was: the kinds count for history. */
+export interface CopiedEntries {
+  readonly entries: readonly CopyEntry[]
+  readonly sources: readonly Entry['type'][]
+}
+
 /**
  * Entries in an order in which they can be unpacked: directories that are missing on the way first. `image`: the root
  * they go to, whose links are followed. NOT_FOUND: a source is not there; INVALID_ARGUMENT: they do not fit the
@@ -42,7 +48,7 @@ export async function copyEntries(
   image: Pick<SourceTree, 'at'>,
   { keyword, sources, destination }: CopyRequest,
   options: CopyOptions,
-): Promise<CopyEntry[]> {
+): Promise<CopiedEntries> {
   const selected = (await Promise.all(sources.map(source => selectSources(tree, source, options.confined)))).flat()
   const target = await resolveDestination(image, destination, options.workingDir)
   if (selected.length > 1 && !target.isDirectory)
@@ -50,8 +56,10 @@ export async function copyEntries(
       `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
     )
   const placed: CopyEntry[] = []
-  for (const source of selected) placed.push(...(await place(tree, source, target, options)))
-  return [...(await missingParents(image, placed)), ...unique(placed)]
+  const isThere = async (path: string) => (await image.at(path))?.type === 'directory'
+  for (const source of selected) placed.push(...(await place(tree, source, target, { ...options, isThere })))
+  const entries = [...(await missingParents(image, placed)), ...unique(placed)]
+  return { entries, sources: selected.map(({ entry }) => entry.type) }
 }
 
 export interface Destination {
@@ -71,26 +79,27 @@ export async function resolveDestination(
   return { path, isDirectory: written || (await image.at(path))?.type === 'directory' }
 }
 
-async function place(tree: SourceTree, source: Selected, target: Destination, options: CopyOptions) {
-  const { entry, path } = source
+interface Placing extends CopyOptions {
+  /** True when the image has a directory at that path. */
+  isThere(path: string): Promise<boolean>
+}
+
+async function place(tree: SourceTree, source: Selected, target: Destination, options: Placing) {
+  const { entry, path, kept } = source
   const changed = (one: Entry, at: string) => copied(tree, one, at, options)
-  const below = options.parents ? posix.join(target.path, pivoted(path)) : target.path
+  const below = options.parents ? posix.join(target.path, kept) : target.path
   if (entry.type !== 'directory') {
     const isInside = target.isDirectory || options.parents
     const at = options.parents ? below : isInside ? posix.join(target.path, posix.basename(path)) : target.path
     return options.exclude(path.slice(1)) ? [] : [changed(entry, at)]
   }
-  const placed: CopyEntry[] = [changed(entry, below)]
+  // What goes into a directory does not change it.
+  const placed: CopyEntry[] = (await options.isThere(below)) ? [] : [changed(entry, below)]
   for await (const child of descend(tree, entry.path)) {
     const inside = posix.relative(entry.path, child.path)
     if (!options.exclude(posix.join(path.slice(1), inside))) placed.push(changed(child, posix.join(below, inside)))
   }
   return placed
-}
-
-/** `--parents` keeps a source's directories, from a `/./` in it on when there is one. */
-function pivoted(path: string): string {
-  return path.split('/./').at(-1) ?? path
 }
 
 function copied(tree: SourceTree, entry: Entry, path: string, { owner, chmod }: CopyOptions): CopyEntry {

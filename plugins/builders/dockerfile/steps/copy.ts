@@ -7,7 +7,7 @@ import { ownerOf } from '../files/users.ts'
 import type { CopyInstruction } from '../language/dockerfile.ts'
 import type { Heredoc } from '../language/heredoc.ts'
 import { planAdd } from './add.ts'
-import { type CopyEntry, copyEntries } from './copy-entries.ts'
+import { type CopiedEntries, type CopyEntry, copyEntries } from './copy-entries.ts'
 import { heredocTree } from './heredoc-tree.ts'
 
 export interface CopyPlan {
@@ -27,8 +27,15 @@ export interface CopyPlan {
   expandContent(heredoc: Heredoc): string
 }
 
-/** Entries of the layer; what they are read from stays until `undo`. NOT_IMPLEMENTED: repositories. */
-export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Promise<CopyEntry[]> {
+/** What a COPY puts into the image. */
+export interface Copied {
+  readonly entries: readonly CopyEntry[]
+  /** How history calls the sources: one file, one directory, or more. */
+  readonly what: 'file' | 'dir' | 'multi'
+}
+
+/** What the entries are read from stays until `undo`. NOT_IMPLEMENTED: repositories. */
+export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Promise<Copied> {
   const { keyword, heredocs } = instruction
   const sources = instruction.sources.map(plan.expand)
   const owner = instruction.chown === undefined ? undefined : await ownerOf(plan.image, plan.expand(instruction.chown))
@@ -43,11 +50,11 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
   const destination = plan.expand(instruction.destination)
   const copied =
     sources.length === 0
-      ? []
+      ? nothing
       : keyword === 'ADD'
         ? await planAdd(instruction, sources, destination, { ...plan, options, chown: owner })
         : await copyEntries(plan.tree, plan.image, { keyword, sources, destination }, options)
-  if (heredocs.length === 0) return copied
+  if (heredocs.length === 0) return { entries: copied.entries, what: whatOf(copied.sources) }
   const contents = heredocs.map(heredoc => ({ name: heredoc.name, content: plan.expandContent(heredoc) }))
   const names = contents.map(({ name }) => name)
   const written = await copyEntries(
@@ -56,7 +63,17 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
     { keyword, sources: names, destination: sources.length > 0 ? `${destination}/` : destination },
     options,
   )
-  return [...copied, ...written]
+  return {
+    entries: [...copied.entries, ...written.entries],
+    what: whatOf([...copied.sources, ...written.sources]),
+  }
+}
+
+const nothing: CopiedEntries = { entries: [], sources: [] }
+
+function whatOf([first, ...more]: CopiedEntries['sources']): Copied['what'] {
+  if (first === undefined || more.length > 0) return 'multi'
+  return first === 'directory' ? 'dir' : 'file'
 }
 
 function modeOf(text: string | undefined, expand: (word: string) => string): number | undefined {

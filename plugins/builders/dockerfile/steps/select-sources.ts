@@ -11,6 +11,8 @@ export interface Selected {
   readonly entry: Entry
   /** Path as it was asked for: its last name is the destination's, whatever a link resolved to. */
   readonly path: string
+  /** What `--parents` keeps of it: all, or what comes after a `/./` in the source. */
+  readonly kept: string
 }
 
 /**
@@ -22,10 +24,30 @@ export async function selectSources(tree: SourceTree, source: string, confined: 
     throw invalidArgument(`forbidden path outside the build context: ${source}: a source must lie in the context`)
   const path = posix.resolve('/', source)
   const paths = isPattern(path) ? await matching(tree, path) : [path]
-  const selected = await Promise.all(paths.map(async found => ({ path: found, entry: await followed(tree, found) })))
+  const skipped = componentsBeforePivot(source)
+  const selected = await Promise.all(
+    paths.map(async found => ({
+      ...{ path: found, entry: await followed(tree, found) },
+      kept: found
+        .split('/')
+        .slice(1 + skipped)
+        .join('/'),
+    })),
+  )
   const there = selected.filter((one): one is Selected => one.entry !== undefined)
   if (there.length > 0) return there
   throw notFound(`"${source}": file not found in build context or excluded by .dockerignore`, { bare: true })
+}
+
+/** `a/b/./c`: two. */
+function componentsBeforePivot(source: string): number {
+  const at = source.indexOf('/./')
+  return at < 0
+    ? 0
+    : posix
+        .normalize(source.slice(0, at))
+        .split('/')
+        .filter(part => part !== '' && part !== '.').length
 }
 
 /** A path with all below it, as entries to digest or to unpack; the tree's own root left out. NOT_FOUND. */

@@ -153,6 +153,12 @@ test('a network plugin in Rust, and a container on it', { skip: cargo, timeout }
   await gctr(daemon, 'plugins', 'rm', '--purge', 'mine')
 })
 
+test('a snapshotter in Rust', { skip: cargo, timeout }, async () => {
+  await using made = await make('snapshotter', 'rust')
+  await build(made, sharedBuild)
+  await judge(made, [join(made.folder, 'plugin')], 'snapshotter', '--copies')
+})
+
 /** As the template's go.mod asks for. */
 const go = missing([]) ?? ((await goMinor()) >= 26 ? undefined : 'needs Go 1.26')
 

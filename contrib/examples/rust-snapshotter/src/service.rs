@@ -188,7 +188,10 @@ impl api::snapshots_server::Snapshots for Copies {
                 return Err(Status::failed_precondition(message));
             }
             if !asked.parent.is_empty() && asked.parent != was.info.parent {
-                let message = format!("{} has another parent; prepare it on that parent: not implemented", asked.key);
+                let message = format!(
+                    "{} has another parent; prepare it on that parent: not implemented",
+                    asked.key
+                );
                 return Err(Status::unimplemented(message));
             }
             let info = Info {

@@ -1,5 +1,4 @@
 import { failedPrecondition, isGantryError, messageOf } from '#api/errors/errors.ts'
-import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
@@ -22,15 +21,14 @@ import {
   claimBundle,
   fillBundle,
   hideBundle,
-  markSandboxed,
   removeBundle,
   restoreFolder,
-  writeBootstrap,
   writeConfig,
 } from './bundle.ts'
 import { removeEmptyCgroups } from './cgroup-parents.ts'
 import { type CheckpointWish, checkpointTask, unpackCheckpoint } from './checkpoints.ts'
 import { Cleanups } from './cleanups.ts'
+import { watchExits } from './exit-watch.ts'
 import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
 import { describeTask } from './process-state.ts'
@@ -38,10 +36,11 @@ import { RunningTask } from './running-task.ts'
 import { runtimeInfo } from './runtime-info.ts'
 import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
 import { runtimeOptions, withDefaults } from './runtime-options.ts'
-import { connectShim, type ShimConnection } from './shim-connection.ts'
+import { ShimAccess } from './shim-access.ts'
+import type { ShimConnection } from './shim-connection.ts'
 import { followShimLog } from './shim-log.ts'
-import { canBePooled, ShimPool } from './shim-pool.ts'
-import { type ShimSurroundings, startShim } from './shim-process.ts'
+import { ShimPool } from './shim-pool.ts'
+import type { ShimSurroundings } from './shim-process.ts'
 import { sideBySide } from './side-by-side.ts'
 import { containerStdout } from './stdio.ts'
 import { TaskTable } from './task-table.ts'
@@ -72,9 +71,6 @@ export interface TaskManagerParts {
   logger: Logger
 }
 
-/** A connection that broke is tried again for so long before the shim counts as dead. */
-const reconnectTimeoutMs = 5000
-
 /** containerd's for an end that nobody saw. */
 const unknownExit = 255
 
@@ -84,6 +80,7 @@ export class TaskManagerImpl implements TaskManager {
   readonly #cleanups: Cleanups
   readonly #teardown: Teardown
   readonly #pool: ShimPool
+  readonly #shims: ShimAccess
   readonly #stopped = new AbortController()
 
   constructor(parts: TaskManagerParts) {
@@ -91,7 +88,12 @@ export class TaskManagerImpl implements TaskManager {
     this.#pool = new ShimPool(parts)
     this.#cleanups = new Cleanups(parts.logger)
     this.#teardown = new Teardown({ ...parts, table: this.#table, cleanups: this.#cleanups })
-    void this.#watchExits().catch(error => parts.logger.error({ err: error }, 'exits are not followed any more'))
+    const [stopped, table] = [this.#stopped.signal, this.#table]
+    this.#shims = new ShimAccess({ ...parts, pool: this.#pool, table, teardown: this.#teardown, stopped })
+    const ended = (task: RunningTask) => this.#ended(task)
+    void watchExits({ ...parts, table, ended }, stopped).catch(error =>
+      parts.logger.error({ err: error }, 'exits are not followed any more'),
+    )
   }
 
   get(ns: string, id: string): Task {
@@ -123,13 +125,14 @@ export class TaskManagerImpl implements TaskManager {
     undo.defer(() => this.#dropBundle(bundle))
     const configJson = container.spec.value
     await fillBundle(bundle, configJson, shimPath)
-    const startOwn = () =>
-      this.#startShim(bundle, shimPath, { options: runtimeOptions(request, container), configJson }, undo)
+    const wish = { shimPath, options: runtimeOptions(request, container), configJson }
     if (request.checkpoint) await unpackCheckpoint(this.#parts.content, ns, request.checkpoint, restoreFolder(bundle))
     const log = await followShimLog(bundle, this.#parts.logger)
     undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
-      container.sandbox === '' ? startOwn() : this.#joinSandbox(bundle, container.sandbox, undo, startOwn),
+      container.sandbox === ''
+        ? this.#shims.own(bundle, wish, undo)
+        : this.#shims.ofSandbox(bundle, container.sandbox, wish, undo),
       this.#prepare(ns, container, request, undo, signal),
     )
     const { pid } = await this.#createInShim(connection, bundle, container, request, prepared)
@@ -171,72 +174,6 @@ export class TaskManagerImpl implements TaskManager {
   async #dropBundle(bundle: Bundle): Promise<void> {
     const hidden = await hideBundle(bundle)
     if (hidden) await removeBundle(hidden, bundle.workPath)
-  }
-
-  /** The shim is recorded as soon as it is known: a restart of this daemon finds it by that. */
-  async #startShim(
-    bundle: Bundle,
-    shimPath: string,
-    { options, configJson }: { options: Any | undefined; configJson: Uint8Array },
-    undo: UndoSteps,
-  ): Promise<ShimConnection> {
-    let connection: ShimConnection | undefined
-    undo.defer(() => this.#teardown.destroyShim(bundle, shimPath, connection))
-    const bootstrap =
-      (await this.#waitingShim(shimPath, bundle, options, configJson)) ??
-      (await startShim(shimPath, bundle, options, this.#parts.surroundings))
-    connection = this.connect(bundle, bootstrap)
-    await writeBootstrap(bundle, bootstrap)
-    return connection
-  }
-
-  /** Undefined: start one. */
-  async #waitingShim(
-    shimPath: string,
-    bundle: Bundle,
-    options: Any | undefined,
-    configJson: Uint8Array,
-  ): Promise<Bootstrap | undefined> {
-    if (!canBePooled(shimPath, options, configJson)) return undefined
-    try {
-      return await this.#pool.take(shimPath, bundle)
-    } catch (error) {
-      this.#parts.logger.warn({ ns: bundle.namespace, id: bundle.id, err: error }, 'a shim is started instead')
-      return undefined
-    }
-  }
-
-  /** The shim of the sandbox serves its tasks too; where it does not, the task gets one of its own. */
-  async #joinSandbox(
-    bundle: Bundle,
-    sandboxId: string,
-    undo: UndoSteps,
-    startOwn: () => Promise<ShimConnection>,
-  ): Promise<ShimConnection> {
-    const bootstrap = await this.#parts.shimOfSandbox(bundle.namespace, sandboxId)
-    if (!bootstrap) return startOwn()
-    await markSandboxed(bundle, sandboxId)
-    const connection = this.connect(bundle, bootstrap)
-    undo.defer(() => this.#teardown.leaveSandbox(bundle.id, connection))
-    await writeBootstrap(bundle, bootstrap)
-    return connection
-  }
-
-  /** Connects; a connection that ends later has its shim looked after. */
-  connect(bundle: Bundle, bootstrap: Bootstrap): ShimConnection {
-    const { namespace, id } = bundle
-    return connectShim(bootstrap, {
-      namespace,
-      peer: `the shim of ${id}`,
-      onClosed: () => {
-        this.#lookAfter(namespace, id).catch(error =>
-          this.#parts.logger.error(
-            { ns: namespace, id, err: error },
-            'a task whose shim is gone could not be taken away',
-          ),
-        )
-      },
-    })
   }
 
   async #prepare(
@@ -334,56 +271,15 @@ export class TaskManagerImpl implements TaskManager {
       if (isGantryError(error, 'NOT_FOUND'))
         return task.exit ?? { pid: task.pid, exitStatus: unknownExit, exitedAt: now() }
       if (!isGantryError(error, 'UNAVAILABLE')) throw error
-      await this.#lookAfter(task.namespace, task.id)
+      await this.#shims.lookAfter(task.namespace, task.id)
       if (task.stage !== 'closing') throw error
       return undefined
     }
   }
 
-  /** A connection ended: is the shim there still? */
-  async #lookAfter(ns: string, id: string): Promise<void> {
-    const task = this.#table.find(ns, id)
-    if (!task || task.stage === 'closing' || this.#stopped.signal.aborted) return
-    const connection = this.connect(task.bundle, task.connection.bootstrap)
-    try {
-      await connection.api.connect({ id }, { deadlineMs: reconnectTimeoutMs })
-      task.connection = connection
-    } catch (error) {
-      connection[Symbol.dispose]()
-      this.#parts.logger.debug({ ns, id }, `shim does not answer: ${messageOf(error)}`)
-      await this.#teardown.bury(task)
-    }
-  }
-
-  /**
-   * Records how containers ended; remembers it of tasks too, so that a shim that dies afterwards causes no second exit
-   * event; takes away what was to go.
-   */
-  async #watchExits(): Promise<void> {
-    const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
-    for await (const { namespace, topic, event } of this.#parts.exchange.subscribe(filters, this.#stopped.signal)) {
-      if (!event) continue
-      try {
-        this.#told(namespace, topic, event.value)
-      } catch (err) {
-        // Clients may publish whatever they like.
-        this.#parts.logger.warn({ ns: namespace, topic, err }, 'an event that says nothing was passed over')
-      }
-    }
-  }
-
-  #told(namespace: string, topic: string, value: Buffer): void {
-    if (topic === '/tasks/oom') this.#parts.lastRuns.oomKilled(namespace, TaskOOM.decode(value).containerId)
-    else this.#ended(namespace, TaskExit.decode(value))
-  }
-
-  #ended(namespace: string, { containerId, id, pid, exitStatus, exitedAt = now() }: TaskExit): void {
-    if (id !== containerId) return
-    this.#parts.lastRuns.exited(namespace, containerId, { exitStatus, exitedAt })
-    const task = this.#table.find(namespace, containerId)
-    if (!task) return
-    task.exit = { pid, exitStatus, exitedAt }
-    if (task.launched) void afterExit(this.#parts, namespace, containerId, () => this.delete(namespace, containerId))
+  #ended(task: RunningTask): void {
+    const { namespace, id } = task
+    if (task.launched) void afterExit(this.#parts, namespace, id, () => this.delete(namespace, id))
   }
 
   describeRuntime(question: Any): Promise<Any> {
@@ -396,7 +292,7 @@ export class TaskManagerImpl implements TaskManager {
       ...this.#parts,
       table: this.#table,
       teardown: this.#teardown,
-      connect: (bundle, bootstrap) => this.connect(bundle, bootstrap),
+      connect: (bundle, bootstrap) => this.#shims.connect(bundle, bootstrap),
       newTask: parts => this.#newTask(parts),
     })
   }

@@ -1,0 +1,48 @@
+/** What the events of shims say of the ends of containers. */
+import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
+import type { Logger } from '#api/log/log.ts'
+import type { EventExchange } from '#core/events/events.ts'
+import type { LastRuns } from '#core/launch/launch.ts'
+import { now } from '#core/metadata/metadata.ts'
+import type { RunningTask } from './running-task.ts'
+import type { TaskTable } from './task-table.ts'
+
+export interface ExitWatchParts {
+  readonly exchange: EventExchange
+  readonly lastRuns: LastRuns
+  readonly table: TaskTable
+  readonly logger: Logger
+  /** A task of ours has ended: what was to go with it goes. */
+  ended(task: RunningTask): void
+}
+
+/**
+ * Records how containers ended; remembers it of tasks too, so that a shim that dies afterwards causes no second exit
+ * event. Resolves when `stopped` is aborted.
+ */
+export async function watchExits(parts: ExitWatchParts, stopped: AbortSignal): Promise<void> {
+  const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
+  for await (const { namespace, topic, event } of parts.exchange.subscribe(filters, stopped)) {
+    if (!event) continue
+    try {
+      if (topic === '/tasks/oom') parts.lastRuns.oomKilled(namespace, TaskOOM.decode(event.value).containerId)
+      else ended(parts, namespace, TaskExit.decode(event.value))
+    } catch (err) {
+      // Clients may publish whatever they like.
+      parts.logger.warn({ ns: namespace, topic, err }, 'an event that says nothing was passed over')
+    }
+  }
+}
+
+function ended(
+  { lastRuns, table, ended }: ExitWatchParts,
+  namespace: string,
+  { containerId, id, pid, exitStatus, exitedAt = now() }: TaskExit,
+): void {
+  if (id !== containerId) return
+  lastRuns.exited(namespace, containerId, { exitStatus, exitedAt })
+  const task = table.find(namespace, containerId)
+  if (!task) return
+  task.exit = { pid, exitStatus, exitedAt }
+  ended(task)
+}

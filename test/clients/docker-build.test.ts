@@ -31,7 +31,7 @@ test('build, run, build again from the cache', { skip }, async () => {
   }
   const first = await build('app:1', files, '--build-arg', 'WHO=you', '--label', 'of=mine')
   assert.equal(first.code, 0, first.stderr)
-  assert.match(first.stdout, /Step 4\/5 : RUN echo "for \$WHO" >> \/a/)
+  assert.match(first.stdout, /Step 4\/6 : RUN echo "for \$WHO" >> \/a/)
   assert.match(first.stdout, /Successfully built [0-9a-f]{12}\nSuccessfully tagged app:1\n/)
   assert.equal(await docker.ok('run', '--rm', '--network', 'none', 'app:1'), 'made\nfor you')
   assert.equal(await docker.ok('inspect', '--format', '{{index .Config.Labels "of"}}', 'app:1'), 'mine')

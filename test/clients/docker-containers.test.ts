@@ -135,6 +135,17 @@ async function life(docker: Docker, verb: Verb): Promise<void> {
 
 async function execs(docker: Docker, verb: Verb): Promise<void> {
   await docker.ok('run', '-d', '--name', 'host', image, 'sleep', '1000')
+  await verb('exec', 'input that ends at once costs no output', async () => {
+    await docker.ok('run', '-d', '--name', 'quick', image, 'sleep', '1000')
+    const outputs = await Promise.all(
+      Array.from({ length: 30 }, () => docker.run(['exec', '-i', 'quick', 'echo', 'all of it'], { stdin: '' })),
+    )
+    assert.deepEqual(
+      outputs.map(({ stdout }) => stdout),
+      outputs.map(() => 'all of it\n'),
+    )
+    await docker.ok('rm', '-f', 'quick')
+  })
   await verb('exec', 'output, environment, directory, user, exit code', async () => {
     const flags = ['-e', 'A=1', '-w', '/tmp', '-u', 'nobody']
     const outcome = await docker.run(['exec', ...flags, 'host', 'sh', '-c', 'echo $A; pwd; id -u; exit 9'])
@@ -271,7 +282,7 @@ async function configuration(docker: Docker, verb: Verb): Promise<void> {
     await docker.ok('rm', '-f', 'target')
   })
   await verb('options', 'namespaces of another container', async () => {
-    await docker.ok('run', '-d', '--name', 'base', image, 'sleep', '1000')
+    await docker.ok('run', '-d', '--name', 'base', '--ipc', 'shareable', image, 'sleep', '1000')
     const script = 'readlink /proc/self/ns/net; readlink /proc/self/ns/ipc'
     const own = await docker.ok('exec', 'base', 'sh', '-c', script)
     assert.equal(await run('--network', 'container:base', '--ipc', 'container:base', image, 'sh', '-c', script), own)

@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A client must say what it wants within this time.
 const HELLO: Duration = Duration::from_secs(10);
 
+/// A client that has got everything has this long to leave. Were the connection closed at once, one that still writes would
+/// lose what it has not read yet: to many, a failed write is the end of the connection.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 type Reader = BufReader<OwnedReadHalf>;
 
 pub async fn serve(hub: Arc<Hub>, stream: UnixStream) {
@@ -47,11 +51,18 @@ pub async fn serve(hub: Arc<Hub>, stream: UnixStream) {
         }
         send_queue(&hub, &queue, &mut writer).await
     };
-    if let Err(error) = sent.await {
-        log::debug!("attached client gone: {error}");
-    }
+    let sent = sent.await;
     hub.leave(&queue);
-    input.abort();
+    let reading = input.abort_handle();
+    match sent {
+        Ok(()) => {
+            // Shuts down our side alone.
+            drop(writer);
+            let _ = timeout(FAREWELL, input).await;
+        }
+        Err(error) => log::debug!("attached client gone: {error}"),
+    }
+    reading.abort();
 }
 
 async fn send_queue(hub: &Hub, queue: &Queue, writer: &mut OwnedWriteHalf) -> io::Result<()> {

@@ -167,6 +167,8 @@ export class BridgeNetwork implements NetworkPlugin {
     const keep = new Set(valid.map(attachment => textOf({ ...attachment, networkId })))
     const ended = this.#ledger.attachments(networkId).filter(row => !keep.has(textOf(row)))
     const lines = ended.map(row => `attachment of ${describe(row)}`)
+    // What is on its way out is nobody's leftover.
+    await this.#attachments.settled()
     if (dryRun) return [...lines, ...(await this.#sweeps.look())]
     for (const row of ended) await this.#detach(row)
     const removed = [...lines, ...(await this.#sweeps.run())]

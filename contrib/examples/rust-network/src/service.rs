@@ -5,7 +5,8 @@ use crate::contracts::gantry::network::v1::{
     AddRequest, AddResponse, Attachment, CheckRequest, CheckResponse, CreateNetworkRequest,
     CreateNetworkResponse, DelRequest, DelResponse, GcRequest, GcResponse, Interface, IpConfig,
     ListNetworksRequest, ListNetworksResponse, Network, RemoveNetworkRequest, RemoveNetworkResponse,
-    Result as Joined, StatusRequest, StatusResponse, Subnet, UpdateRequest, UpdateResponse,
+    Result as Joined, StatusRequest, StatusResponse, Subnet, TraceRequest, TraceResponse, UpdateRequest,
+    UpdateResponse,
 };
 use crate::ledger::{Attached, Kept, Ledger, pair};
 use crate::link;
@@ -198,6 +199,12 @@ impl NetworkPluginService for PointToPoint {
     async fn update(&self, _: Request<UpdateRequest>) -> Answer<UpdateResponse> {
         Err(Status::unimplemented(
             "update: attachments of this network plugin cannot be changed",
+        ))
+    }
+
+    async fn trace(&self, _: Request<TraceRequest>) -> Answer<TraceResponse> {
+        Err(Status::unimplemented(
+            "trace: this network plugin filters nothing",
         ))
     }
 

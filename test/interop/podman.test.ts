@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { inPrivateHost } from '#sdk/network-private.ts'
-import { hostAddress, kernelState, run, until, World } from '../integration/networks-world.ts'
+import { hostAddress, kernelState, openNetwork, run, until, World } from '../integration/networks-world.ts'
 import { Podman, podmanFiles } from './podman.ts'
 
 const ours = join(import.meta.dirname, '../../contrib/cni')
@@ -18,6 +18,9 @@ else if (inPrivateHost(fileURLToPath(import.meta.url)))
     const { address, plugin } = await world.plugin('90d90d00')
     const capabilities = { portMappings: true, mac: true, ips: true, aliases: true }
     const list = (name: string) => ({ cniVersion: '1.0.0', name, plugins: [{ type: 'gantry', address, capabilities }] })
+    // The first network brings the table, which stays.
+    const { id: first } = await plugin.createNetwork(openNetwork('f'))
+    await plugin.removeNetwork(first)
     const before = kernelState()
     await using podman = new Podman({ binaries: [ours], lists: { blue: list('blue'), green: list('green') } })
     const image = await podman.importBusybox()

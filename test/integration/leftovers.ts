@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import type { Daemon } from '../daemon/daemon.ts'
 import { patience } from '../daemon/patience.ts'
 
@@ -12,10 +12,28 @@ export async function leftovers({ folder }: Daemon, id: string): Promise<string[
   return [...files.filter(names), ...mounts, ...(await shims(folder, id))]
 }
 
-async function shims(folder: string, id: string): Promise<string[]> {
+interface Shim {
+  readonly args: string
+  /** Its bundle; `/` for one that waits for a container and ends with the daemon. */
+  readonly folder: string
+}
+
+/** Shims of the daemon whose folder that is. */
+export async function shimsBelow(folder: string): Promise<Shim[]> {
   const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
-  const lines = await Promise.all(pids.map(pid => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
-  return lines.map(line => line.replaceAll('\0', ' ')).filter(line => line.includes(folder) && line.includes(id))
+  const seen = await Promise.all(
+    pids.map(async pid => {
+      const args = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
+      return { args, folder: await readlink(`/proc/${pid}/cwd`).catch(() => '') }
+    }),
+  )
+  return seen.filter(({ args }) => args.includes('containerd-shim') && args.includes(folder))
+}
+
+/** One that was taken while it waited has the container's name in its bundle alone. */
+async function shims(folder: string, id: string): Promise<string[]> {
+  const named = (await shimsBelow(folder)).filter(shim => shim.args.includes(id) || shim.folder.includes(id))
+  return named.map(({ args }) => args)
 }
 
 /** Waits for slow clean-up behind an answer. Throws what is still there after 10 s (times patience). */

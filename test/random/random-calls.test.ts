@@ -17,6 +17,7 @@ import { chainIDs, parseDigest } from '#api/types/digest.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { runCommand } from '../daemon/run-command.ts'
 import { busyboxLayer, makeImage } from '../fixtures/make-image.ts'
+import { shimsBelow } from '../integration/leftovers.ts'
 import { eventually } from '../interop/container-verbs.ts'
 import { removeCgroup } from '../interop/ctr.ts'
 import { Caller } from './caller.ts'
@@ -72,7 +73,8 @@ test(`${wanted} random calls, seed ${seed}`, { skip, timeout: 600_000 }, async t
   })
   await t.test('everything can be removed, and nothing is left', async () => {
     await tidyUp(daemon)
-    await eventually(async () => assert.deepEqual(await leftProcesses(daemon.state), []))
+    const withContainers = async () => (await shimsBelow(daemon.state)).filter(({ folder }) => folder !== '/')
+    await eventually(async () => assert.deepEqual(await withContainers(), []))
     await eventually(async () => assert.deepEqual(await leftMounts(daemon.folder), []))
     assert.deepEqual(await readdir(join(daemon.state, 'netns')).catch(() => []), [])
     isTidy = true
@@ -173,11 +175,6 @@ async function tidyUp(daemon: Daemon): Promise<void> {
     for (const { network } of made) await networks.remove({ network: network?.id ?? '' }, { namespace })
     await spaces.delete({ name: namespace }).catch(() => {})
   }
-}
-
-async function leftProcesses(folder: string): Promise<string[]> {
-  const { stdout } = await runCommand(['ps', '-eo', 'args'])
-  return stdout.split('\n').filter(line => line.includes(folder) && line.includes('containerd-shim'))
 }
 
 async function leftMounts(folder: string): Promise<string[]> {

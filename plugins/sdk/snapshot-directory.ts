@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError, statUsage } from '#api/sys/sys.ts'
 import { removeTree } from '#api/sys/trees.ts'
-import type { StepHook } from './snapshot-storage.ts'
 import type { SnapshotUsage } from './snapshotter.ts'
+import type { StepHook } from './step-hook.ts'
 
 export interface SnapshotDirectoryOptions {
   log: Logger
@@ -44,12 +44,12 @@ export class SnapshotDirectory {
     return `${this.path}/${id}`
   }
 
-  /** See `SnapshotStorage.discard`. */
+  /** Deletes behind the answer. What a crash leaves is found by {@link sweep}. */
   discard(id: number): void {
     this.#enqueue(this.of(id))
   }
 
-  /** See `SnapshotStorage.sweep`. */
+  /** Hands all storage that is none of `owned` to deletion, and answers. `owned` is asked after storage was listed. */
   async sweep(owned: () => ReadonlySet<number>): Promise<void> {
     const found = await readdir(this.path)
     // Asked after listing: what is made in between is not in `found`, what is in `found` is recorded or dead.
@@ -57,10 +57,12 @@ export class SnapshotDirectory {
     for (const name of found) if (!living.has(Number(name))) this.#enqueue(join(this.path, name))
   }
 
+  /** Resolves when all deletions asked for so far are done. */
   settled(): Promise<void> {
     return this.#deletions
   }
 
+  /** Waits for the deletion under way; those behind it are left to the sweep of the next start. */
   async close(): Promise<void> {
     this.#closed = true
     await this.#deletions

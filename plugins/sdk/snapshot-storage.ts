@@ -7,18 +7,22 @@
  * storage without a record is rubbish, whole or half made, that the next start sweeps.
  */
 import type { SnapshotNode } from './meta-store.ts'
+import type { SnapshotDirectory } from './snapshot-directory.ts'
 import type { Mount, SnapshotUsage } from './snapshotter.ts'
 
 export type { SnapshotNode } from './meta-store.ts'
 export type { StepHook } from './step-hook.ts'
 
 export interface SnapshotStorage {
+  /** Where it is, by number; what belongs to nobody is deleted there. */
+  readonly directory: SnapshotDirectory
+
   /** Whether a tree that was made on nothing becomes right by having a parent (capability `rebase`). */
   readonly rebases: boolean
 
   /**
    * Makes the storage of a new active snapshot or view, showing what its parent holds. The parent does not go away
-   * meanwhile. What a failure leaves is handed to {@link discard}. RESOURCE_EXHAUSTED: no space.
+   * meanwhile. What a failure leaves is handed to `directory.discard`. RESOURCE_EXHAUSTED: no space.
    */
   make(node: SnapshotNode): void | Promise<void>
 
@@ -34,16 +38,4 @@ export interface SnapshotStorage {
    */
   freeze?(node: SnapshotNode): Promise<void>
   thaw?(node: SnapshotNode): Promise<void>
-
-  /** Deletes behind the answer. What a crash leaves is found by {@link sweep}. */
-  discard(id: number): void
-
-  /** Hands all storage that is none of `owned` to deletion, and answers. `owned` is asked after storage was listed. */
-  sweep(owned: () => ReadonlySet<number>): Promise<void>
-
-  /** Resolves when all deletions asked for so far are done. */
-  settled(): Promise<void>
-
-  /** Waits for the deletion under way; those behind it are left to the sweep of the next start. */
-  close(): Promise<void>
 }

@@ -22,7 +22,7 @@ export class StoredSnapshotter implements Snapshotter {
   /** Takes both over, and finishes or undoes what a crash has left half done. */
   static async open(meta: MetaStore, storage: SnapshotStorage, step: StepHook): Promise<StoredSnapshotter> {
     if (storage.thaw) for (const node of meta.all()) if (node.info.kind === 'active') await storage.thaw(node)
-    await storage.sweep(() => meta.ids())
+    await storage.directory.sweep(() => meta.ids())
     return new StoredSnapshotter(meta, storage, step)
   }
 
@@ -43,7 +43,7 @@ export class StoredSnapshotter implements Snapshotter {
       this.#step('made')
       this.#meta.record(planned)
     } catch (error) {
-      this.#storage.discard(planned.id)
+      this.#storage.directory.discard(planned.id)
       throw isNoSpace(error) ? resourceExhausted(`no space for snapshot ${request.key}`, { cause: error }) : error
     } finally {
       this.#making.delete(planned.id)
@@ -88,7 +88,7 @@ export class StoredSnapshotter implements Snapshotter {
     if ([...this.#making.values()].includes(id)) throw hasChild(key)
     this.#meta.remove(key)
     this.#step('forgotten')
-    this.#storage.discard(id)
+    this.#storage.directory.discard(id)
     this.#step('discarded')
   }
 
@@ -113,12 +113,12 @@ export class StoredSnapshotter implements Snapshotter {
   }
 
   async cleanup(): Promise<void> {
-    await this.#storage.sweep(() => new Set([...this.#meta.ids(), ...this.#making.keys()]))
-    await this.#storage.settled()
+    await this.#storage.directory.sweep(() => new Set([...this.#meta.ids(), ...this.#making.keys()]))
+    await this.#storage.directory.settled()
   }
 
   async close(): Promise<void> {
-    await this.#storage.close()
+    await this.#storage.directory.close()
     await this.#meta.close()
   }
 }

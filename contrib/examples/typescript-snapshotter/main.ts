@@ -20,44 +20,28 @@ interface Config {
 
 class Copies implements SnapshotStorage {
   readonly rebases = false
-  readonly #directory: SnapshotDirectory
+  readonly directory: SnapshotDirectory
   readonly #reflink: string
 
   constructor(directory: SnapshotDirectory, { reflink = 'auto' }: Config) {
-    this.#directory = directory
+    this.directory = directory
     this.#reflink = reflink
   }
 
   async make({ id, parentIds: [parent] }: SnapshotNode): Promise<void> {
-    const tree = this.#directory.of(id)
+    const tree = this.directory.of(id)
     await mkdir(tree)
     if (parent === undefined) await chmod(tree, 0o755)
-    else await promisify(execFile)('cp', ['-a', `--reflink=${this.#reflink}`, `${this.#directory.of(parent)}/.`, tree])
+    else await promisify(execFile)('cp', ['-a', `--reflink=${this.#reflink}`, `${this.directory.of(parent)}/.`, tree])
   }
 
   mounts({ id, info }: SnapshotNode): Mount[] {
     const options = ['rbind', info.kind === 'view' ? 'ro' : 'rw']
-    return [{ type: 'bind', source: this.#directory.of(id), target: '', options }]
+    return [{ type: 'bind', source: this.directory.of(id), target: '', options }]
   }
 
   usage({ id }: SnapshotNode): Promise<SnapshotUsage> {
-    return treeUsage(this.#directory.of(id))
-  }
-
-  discard(id: number): void {
-    this.#directory.discard(id)
-  }
-
-  sweep(owned: () => ReadonlySet<number>): Promise<void> {
-    return this.#directory.sweep(owned)
-  }
-
-  settled(): Promise<void> {
-    return this.#directory.settled()
-  }
-
-  close(): Promise<void> {
-    return this.#directory.close()
+    return treeUsage(this.directory.of(id))
   }
 }
 

@@ -15,7 +15,7 @@ import { openStore } from '#api/store/store.ts'
 import { defineNetwork } from '#sdk/define-network.ts'
 import { CniNetworks } from './cni-networks.ts'
 import { configSchema, parseConfig } from './config.ts'
-import { Records } from './records.ts'
+import { recordsIn } from './records.ts'
 import { CniRuntime } from './runtime.ts'
 
 export const cni = defineNetwork({
@@ -27,7 +27,7 @@ export const cni = defineNetwork({
   create: async env =>
     new CniNetworks({
       config: env.config,
-      records: new Records(openStore(join(env.root, 'ledger'))),
+      records: recordsIn(openStore(join(env.root, 'ledger'))),
       runtime: new CniRuntime({ binDirectories: env.config.binDirectories, log: env.log }),
       lock: new KeyedLock(),
       instance: env.instance,

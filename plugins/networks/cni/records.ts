@@ -3,7 +3,8 @@
  * result, which CHECK and DEL need.
  */
 import type { Store } from '#api/store/store.ts'
-import type { AddRequest, Attachment, Network } from '#sdk/network.ts'
+import type { AddRequest, Network } from '#sdk/network.ts'
+import { NetworkRecords } from '#sdk/network-records.ts'
 import type { Conflist } from './conflist.ts'
 import type { RawResult } from './runtime.ts'
 
@@ -24,52 +25,8 @@ export interface AttachmentRow {
   readonly result?: RawResult
 }
 
-export type AttachmentKey = Attachment & { readonly networkId: string }
+export type Records = NetworkRecords<NetworkRow, AttachmentRow>
 
-export class Records {
-  readonly #store: Store
-
-  constructor(store: Store) {
-    this.#store = store
-  }
-
-  network(id: string): NetworkRow | undefined {
-    return this.#store.read(tx => tx.get<NetworkRow>(['network', id]))
-  }
-
-  networks(): NetworkRow[] {
-    return this.#store.read(tx => Array.from(tx.list<NetworkRow>(['network']), ({ value }) => value))
-  }
-
-  putNetwork(row: NetworkRow): void {
-    this.#store.write(tx => tx.put(['network', row.network.id], row))
-  }
-
-  removeNetwork(id: string): void {
-    this.#store.write(tx => tx.delete(['network', id]))
-  }
-
-  attachments(networkId: string): AttachmentRow[] {
-    return this.#store.read(tx => Array.from(tx.list<AttachmentRow>(['attachment', networkId]), ({ value }) => value))
-  }
-
-  attachment(key: AttachmentKey): AttachmentRow | undefined {
-    return this.#store.read(tx => tx.get<AttachmentRow>(keyOf(key)))
-  }
-
-  putAttachment(row: AttachmentRow): void {
-    this.#store.write(tx => tx.put(keyOf(row.request), row))
-  }
-
-  removeAttachment(key: AttachmentKey): void {
-    this.#store.write(tx => tx.delete(keyOf(key)))
-  }
-
-  close(): Promise<void> {
-    return this.#store.close()
-  }
-}
-
-function keyOf({ networkId, containerId, interfaceName }: AttachmentKey) {
-  return ['attachment', networkId, containerId, interfaceName] as const
+export function recordsIn(store: Store): Records {
+  return new NetworkRecords(store, ({ request }) => request)
 }

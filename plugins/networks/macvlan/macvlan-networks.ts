@@ -14,11 +14,12 @@ import type {
   UpdateRequest,
 } from '#sdk/network.ts'
 import { anyAddress, familyOf, formatSubnet, parseAddress, subnetOf } from '#sdk/network-addresses.ts'
+import type { AttachmentKey } from '#sdk/network-records.ts'
 import { chooseAddresses, completedSubnets, macFor } from './allocation.ts'
 import { checkPlugged, plannedAddresses, plug, unplug } from './endpoint.ts'
 import { readOptions } from './options.ts'
 import { findParent } from './parent.ts'
-import { type AttachmentKey, type AttachmentRow, describe, type NetworkRow, type Records } from './records.ts'
+import { type AttachmentRow, describe, type NetworkRow, type Records } from './records.ts'
 
 export interface MacvlanNetworksParts {
   readonly records: Records

@@ -10,11 +10,11 @@ import { join } from 'node:path'
 import { openStore } from '#api/store/store.ts'
 import { defineNetwork } from '#sdk/define-network.ts'
 import { MacvlanNetworks } from './macvlan-networks.ts'
-import { Records } from './records.ts'
+import { recordsIn } from './records.ts'
 
 export const macvlan = defineNetwork({
   id: 'macvlan',
   version: '0.1.0',
   capabilities: ['mac', 'static-address', 'ipv6', 'check', 'gc'],
-  create: async ({ root, log }) => new MacvlanNetworks({ records: new Records(openStore(join(root, 'ledger'))), log }),
+  create: async ({ root, log }) => new MacvlanNetworks({ records: recordsIn(openStore(join(root, 'ledger'))), log }),
 })

@@ -18,21 +18,21 @@ import type { SnapshotUsage } from '#sdk/snapshotter.ts'
  */
 export class SubvolumeStorage implements SnapshotStorage {
   readonly rebases = false
-  readonly #directory: SnapshotDirectory
+  readonly directory: SnapshotDirectory
   readonly #device: string
   readonly #step: StepHook
 
   constructor(directory: SnapshotDirectory, device: string, step: StepHook) {
-    this.#directory = directory
+    this.directory = directory
     this.#device = device
     this.#step = step
   }
 
   async make({ id, parentIds: [parent], info }: SnapshotNode): Promise<void> {
-    const path = this.#directory.of(id)
+    const path = this.directory.of(id)
     if (parent === undefined) return this.#makeEmpty(path, info.kind === 'view')
     if (info.kind === 'view') return
-    await snapshotSubvolume(this.#directory.of(parent), path)
+    await snapshotSubvolume(this.directory.of(parent), path)
     this.#step('snapshot')
   }
 
@@ -46,14 +46,14 @@ export class SubvolumeStorage implements SnapshotStorage {
 
   async mounts({ id, parentIds: [parent], info }: SnapshotNode): Promise<Mount[]> {
     const isView = info.kind === 'view'
-    const subvolume = await subvolumeInfo(this.#directory.of(isView ? (parent ?? id) : id))
+    const subvolume = await subvolumeInfo(this.directory.of(isView ? (parent ?? id) : id))
     const options = [`subvolid=${subvolume.id}`, ...(isView ? ['ro'] : [])]
     return [{ type: 'btrfs', source: this.#device, target: '', options }]
   }
 
   async usage({ id }: SnapshotNode): Promise<SnapshotUsage> {
     try {
-      const { bytes, inodes } = await subvolumeUsage(this.#directory.of(id))
+      const { bytes, inodes } = await subvolumeUsage(this.directory.of(id))
       return { bytes, inodes }
     } catch (error) {
       // Removed while it was measured.
@@ -64,26 +64,10 @@ export class SubvolumeStorage implements SnapshotStorage {
 
   /** Measuring, which comes next, writes everything out. */
   freeze({ id }: SnapshotNode): Promise<void> {
-    return setSubvolumeReadOnly(this.#directory.of(id), true)
+    return setSubvolumeReadOnly(this.directory.of(id), true)
   }
 
   thaw({ id }: SnapshotNode): Promise<void> {
-    return setSubvolumeReadOnly(this.#directory.of(id), false)
-  }
-
-  discard(id: number): void {
-    this.#directory.discard(id)
-  }
-
-  sweep(owned: () => ReadonlySet<number>): Promise<void> {
-    return this.#directory.sweep(owned)
-  }
-
-  settled(): Promise<void> {
-    return this.#directory.settled()
-  }
-
-  close(): Promise<void> {
-    return this.#directory.close()
+    return setSubvolumeReadOnly(this.directory.of(id), false)
   }
 }

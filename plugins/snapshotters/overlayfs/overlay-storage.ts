@@ -19,24 +19,24 @@ export const volatileLabel = 'containerd.io/snapshot/overlay.volatile'
  */
 export class OverlayStorage implements SnapshotStorage {
   readonly rebases = true
-  readonly #directory: SnapshotDirectory
+  readonly directory: SnapshotDirectory
   readonly #mountOptions: readonly string[]
   readonly #step: StepHook
   readonly #bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
 
   constructor(directory: SnapshotDirectory, mountOptions: readonly string[], step: StepHook) {
-    this.#directory = directory
+    this.directory = directory
     this.#mountOptions = mountOptions
     this.#step = step
   }
 
   /** The changes of one snapshot. */
   tree(id: number): string {
-    return `${this.#directory.of(id)}/fs`
+    return `${this.directory.of(id)}/fs`
   }
 
   work(id: number): string {
-    return `${this.#directory.of(id)}/work`
+    return `${this.directory.of(id)}/work`
   }
 
   /**
@@ -44,7 +44,7 @@ export class OverlayStorage implements SnapshotStorage {
    * the parent's, as merged trees show the topmost directory's.
    */
   make({ id, parentIds: [parent], info }: SnapshotNode): void {
-    mkdirSync(this.#directory.of(id), 0o711)
+    mkdirSync(this.directory.of(id), 0o711)
     this.#step('home')
     mkdirSync(this.tree(id), 0o755)
     this.#step('tree')
@@ -65,7 +65,7 @@ export class OverlayStorage implements SnapshotStorage {
    * gone down in between, and what was not written out with it. While the host has been up, nothing is lost.
    */
   #trust({ id, info }: SnapshotNode): void {
-    const note = `${this.#directory.of(id)}/volatile-since`
+    const note = `${this.directory.of(id)}/volatile-since`
     const since = readIfThere(note)
     if (since === undefined) writeFileSync(note, this.#bootId, { mode: 0o600 })
     else if (since !== this.#bootId)
@@ -83,22 +83,6 @@ export class OverlayStorage implements SnapshotStorage {
   /** The upper directory alone, however much lies below it. */
   usage({ id }: SnapshotNode): Promise<SnapshotUsage> {
     return treeUsage(this.tree(id))
-  }
-
-  discard(id: number): void {
-    this.#directory.discard(id)
-  }
-
-  sweep(owned: () => ReadonlySet<number>): Promise<void> {
-    return this.#directory.sweep(owned)
-  }
-
-  settled(): Promise<void> {
-    return this.#directory.settled()
-  }
-
-  close(): Promise<void> {
-    return this.#directory.close()
   }
 }
 

@@ -11,11 +11,11 @@ import type { SnapshotUsage } from '#sdk/snapshotter.ts'
  */
 export class VfsStorage implements SnapshotStorage {
   readonly rebases = false
-  readonly #directory: SnapshotDirectory
+  readonly directory: SnapshotDirectory
   readonly #step: StepHook
 
   constructor(directory: SnapshotDirectory, step: StepHook) {
-    this.#directory = directory
+    this.directory = directory
     this.#step = step
   }
 
@@ -24,39 +24,23 @@ export class VfsStorage implements SnapshotStorage {
     if (info.kind === 'view') return
     this.#step('copying')
     // Not stopped when the process is told to end: what takes longer than it is given is swept by the next start.
-    await copyTree(this.#directory.of(parent), this.#directory.of(id))
+    await copyTree(this.directory.of(parent), this.directory.of(id))
   }
 
   #makeEmpty(id: number): void {
-    mkdirSync(this.#directory.of(id))
+    mkdirSync(this.directory.of(id))
     this.#step('empty')
     // Whatever the umask.
-    chmodSync(this.#directory.of(id), 0o755)
+    chmodSync(this.directory.of(id), 0o755)
   }
 
   mounts({ id, parentIds: [parent], info }: SnapshotNode): Mount[] {
     const [owner, access] = info.kind === 'view' ? [parent ?? id, 'ro'] : [id, 'rw']
-    return [{ type: 'bind', source: this.#directory.of(owner), target: '', options: [access, 'rbind'] }]
+    return [{ type: 'bind', source: this.directory.of(owner), target: '', options: [access, 'rbind'] }]
   }
 
   /** All of it: a copy takes the space of its parent's files again, but for shared extents, which du(1) counts too. */
   usage({ id }: SnapshotNode): Promise<SnapshotUsage> {
-    return treeUsage(this.#directory.of(id))
-  }
-
-  discard(id: number): void {
-    this.#directory.discard(id)
-  }
-
-  sweep(owned: () => ReadonlySet<number>): Promise<void> {
-    return this.#directory.sweep(owned)
-  }
-
-  settled(): Promise<void> {
-    return this.#directory.settled()
-  }
-
-  close(): Promise<void> {
-    return this.#directory.close()
+    return treeUsage(this.directory.of(id))
   }
 }

@@ -7,7 +7,7 @@ import type { Leftover } from '../../leftover.ts'
 import { addressFromBytes } from '../../network-addresses.ts'
 import type { FirewallState } from '../firewall.ts'
 import { readPort, setNames, stateElements } from './elements.ts'
-import { NFPROTO_INET } from './messages.ts'
+import { familyNames, NFPROTO_INET } from './messages.ts'
 import { deleteTable, listElements, listParts, listTables, type SetElement, type TableParts } from './nfnetlink.ts'
 
 export interface LeftoverSearch {
@@ -38,15 +38,6 @@ export async function findLeftovers(search: LeftoverSearch): Promise<Leftover[]>
       remove: () => deleteTable(name, { family }).catch(ignoreMissing),
     })),
   ]
-}
-
-const familyNames: Readonly<Record<number, string>> = {
-  1: 'inet',
-  2: 'ip',
-  3: 'arp',
-  5: 'netdev',
-  7: 'bridge',
-  10: 'ip6',
 }
 
 async function inTable({ table, state, made }: LeftoverSearch): Promise<string[]> {

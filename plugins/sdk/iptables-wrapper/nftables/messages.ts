@@ -7,6 +7,15 @@ export const NFNL_SUBSYS_NFTABLES = 10
 export const NFPROTO_INET = 1
 export const NFPROTO_IPV4 = 2
 export const NFPROTO_BRIDGE = 7
+/** As nft(8) writes them, by number. */
+export const familyNames: Readonly<Record<number, string>> = {
+  1: 'inet',
+  2: 'ip',
+  3: 'arp',
+  5: 'netdev',
+  7: 'bridge',
+  10: 'ip6',
+}
 const BATCH = { begin: 0x10, end: 0x11 } as const
 const NLM_F = { request: 0x1, ack: 0x4 } as const
 

@@ -2,7 +2,7 @@
 import { parseAttributes } from 'netlink/dist/structs.js'
 import { netlinkSubscribe } from '#api/sys/sys.ts'
 import { addressFromBytes } from '../../network-addresses.ts'
-import { NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES } from './messages.ts'
+import { familyNames, NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES } from './messages.ts'
 
 const NFNLGRP_NFTRACE = 9
 const NFT_MSG_TRACE = 17
@@ -21,14 +21,6 @@ const verdicts: Readonly<Record<number, string>> = {
   [-3]: 'jump',
   [-4]: 'goto',
   [-5]: 'return',
-}
-const familyNames: Readonly<Record<number, string>> = {
-  1: 'inet',
-  2: 'ip',
-  3: 'arp',
-  5: 'netdev',
-  7: 'bridge',
-  10: 'ip6',
 }
 
 /** A rule, or a chain's policy, that decided about the packet. */

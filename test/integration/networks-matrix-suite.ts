@@ -40,7 +40,13 @@ export function matrixSuite(config: Readonly<Record<string, unknown>> = {}): voi
     plugin = process_.plugin
     blue = await plugin.createNetwork(openNetwork('b'))
     red = await plugin.createNetwork(openNetwork('c'))
-    const ports = [port('tcp', 8080), port('udp', 8080), port('tcp', 9090, '::1'), port('tcp', 9191, hostAddress6)]
+    const ports = [
+      port('tcp', 8080),
+      port('udp', 8080),
+      port('tcp', 9090, '::1'),
+      port('udp', 9090, '::1'),
+      port('tcp', 9191, hostAddress6),
+    ]
     server = await world.attach(plugin, blue, 'server', ports)
     neighbour = await world.attach(plugin, blue, 'neighbour')
     stranger = await world.attach(plugin, red, 'stranger')
@@ -60,8 +66,8 @@ export function matrixSuite(config: Readonly<Record<string, unknown>> = {}): voi
       ['the host, own address', 'tcp udp', undefined, hostAddress, 8080, hostAddress],
       ['the host, own address', 'tcp udp', undefined, hostAddress6, 8080, hostAddress6],
       ['the host, loopback', 'tcp udp', undefined, '127.0.0.1', 8080, gateway],
-      ['the host, loopback', 'tcp', undefined, '::1', 8080, gateway6],
-      ['the host, port at ::1 only', 'tcp', undefined, '::1', 9090, gateway6],
+      ['the host, loopback', 'tcp udp', undefined, '::1', 8080, gateway6],
+      ['the host, port at ::1 only', 'tcp udp', undefined, '::1', 9090, gateway6],
       ['another host, port at one address', 'tcp', world.outside, hostAddress6, 9191, outsideAddress6],
       ['container of another network', 'tcp udp', far.netns, hostAddress, 8080, far.address],
       ['container of another network', 'tcp udp', far.netns, hostAddress6, 8080, own6(far)],
@@ -94,7 +100,8 @@ export function matrixSuite(config: Readonly<Record<string, unknown>> = {}): voi
     await process_.kill()
     assert.equal(world.ask(undefined, 'tcp', hostAddress6, 8080), hostAddress6)
     await process_.start()
-    assert.equal(world.ask(undefined, 'tcp', '::1', 8080), server.result.ips[1]?.gateway)
+    for (const protocol of ['tcp', 'udp'] as const)
+      assert.equal(world.ask(undefined, protocol, '::1', 8080), server.result.ips[1]?.gateway)
   })
 
   test('a network of IPv6 alone, and one of IPv4 alone', async () => {

@@ -23,7 +23,7 @@ import {
 import { rateLimits } from './endpoint-options.ts'
 import type { HostPorts } from './host-ports.ts'
 import type { AttachmentKey, AttachmentRow, Ledger } from './ledger.ts'
-import type { LoopbackRelay } from './loopback-relay.ts'
+import type { LoopbackRelay } from './loopback/loopback-relay.ts'
 import type { BridgeNetworks } from './networks.ts'
 import { portText } from './port-text.ts'
 import { applyRates } from './rates.ts'

@@ -12,8 +12,8 @@
  *
  * A *published port* turns connections to a port of the host (of one of its addresses, or of all of a family) into
  * connections to a container: from other hosts, from containers and from the host itself, through 127.0.0.1 too
- * (not ::1, which the kernel cannot translate: the caller listens there). The client's address is kept, except where answers would not find back: from loopback addresses, and from the
- * container's own network.
+ * (not ::1, which the kernel cannot translate: the caller listens there). The client's address is kept, except where
+ * answers would not find back: from loopback addresses, and from the container's own network.
  *
  * Accepting here overrides nobody: a host's own rules that drop forwarded packets (ufw, firewalld) stay in force.
  *

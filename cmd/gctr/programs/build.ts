@@ -1,5 +1,6 @@
 /** `build`, and `builder` for its cache. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { progressKinds } from '../build/progress-kinds.ts'
 import { lazily } from '../session.ts'
 import { many } from './option-forms.ts'
 
@@ -22,6 +23,11 @@ export function build(program: Command): void {
     .addOption(many('--ssh <id=socket>', 'agent for RUN --mount=type=ssh; without socket: SSH_AUTH_SOCK'))
     .option('--check', 'only tell what the Dockerfile says and its author may not have meant')
     .option('-q, --quiet', "print only the image's id")
+    .addOption(
+      new Option('--progress <kind>', 'how it is shown; auto: tty on a terminal, else plain')
+        .choices(progressKinds)
+        .default('auto'),
+    )
     .action(lazily(async () => (await import('../commands/build.ts')).build))
   verb
     .command('why [step]')
@@ -32,7 +38,7 @@ export function build(program: Command): void {
 
 export function builder(program: Command): void {
   const noun = program.command('builder').description('the cache of builds')
-  const of = async () => await import('../commands/build.ts')
+  const of = async () => await import('../commands/builder.ts')
   noun
     .command('ls')
     .description('finished steps, least recently used first')

@@ -19,6 +19,8 @@ export interface ExportedImage {
   readonly imageID: string
   readonly manifestDigest: string
   readonly sizeBytes: number
+  /** Of its record: the first one. */
+  readonly name: string
 }
 
 /** Durable when it resolves. */
@@ -59,7 +61,7 @@ export async function exportImage(core: Core, state: StageState, options: Export
   const names = options.names.length > 0 ? options.names : [`moby-dangling@${manifest.digest}`]
   for (const name of names) await putImage(core, { name, target, labels: {} })
   const sizeBytes = layers.reduce((sum, { descriptor }) => sum + Number(descriptor.size), 0)
-  return { imageID: config.digest, manifestDigest: manifest.digest, sizeBytes }
+  return { imageID: config.digest, manifestDigest: manifest.digest, sizeBytes, name: names[0] ?? '' }
 }
 
 type ImageRecord = Required<Parameters<Core['images']['create']>[0]>['image']

@@ -11,7 +11,7 @@ type Tell = (event: Partial<BuildResponse>) => void
 export interface RunningStep {
   readonly id: number
   output(stream: 'stdout' | 'stderr', data: Buffer): void
-  done(end: Partial<Pick<Step, 'cached' | 'missReason' | 'resultId' | 'error'>>): void
+  done(end: Partial<Pick<Step, 'cached' | 'missReason' | 'resultId' | 'error' | 'excerpt'>>): void
 }
 
 export class BuildEvents {
@@ -29,7 +29,16 @@ export class BuildEvents {
 
   begin(step: Pick<Step, 'name'> & Partial<Step>): RunningStep {
     const id = ++this.#lastId
-    const known = { number: 0, total: 0, cached: false, error: '', instruction: '', resultId: '', missReason: '' }
+    const known = {
+      number: 0,
+      total: 0,
+      cached: false,
+      error: '',
+      instruction: '',
+      resultId: '',
+      missReason: '',
+      excerpt: '',
+    }
     const begun: Step = { ...known, completedAt: undefined, ...step, id, startedAt: now() }
     this.#tell({ step: begun })
     return {

@@ -35,8 +35,8 @@ export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>>
     lease,
     created: build.epoch ?? new Date(),
   })
-  const { imageID, manifestDigest, sizeBytes } = exported
-  return { imageId: imageID, manifestDigest, sizeBytes: BigInt(sizeBytes) }
+  const { imageID, manifestDigest, sizeBytes, name } = exported
+  return { imageId: imageID, manifestDigest, indexDigest: '', name, sizeBytes: BigInt(sizeBytes) }
 }
 
 function readArguments({ dockerfile, options, platform }: Build) {

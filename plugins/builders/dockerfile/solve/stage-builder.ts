@@ -1,12 +1,12 @@
 /** One stage, instruction by instruction: from its base to its state at the end. */
-import { isGantryError } from '#api/errors/errors.ts'
+import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { type Platform, parsePlatform } from '#api/types/platform.ts'
 import { CheckSettings, undefinedVariable } from '../checks/checks.ts'
 import { undefinedVariables } from '../checks/undefined-variables.ts'
 import { baseImage } from '../core/base-images.ts'
 import { emptyImageConfig } from '../image/image-config.ts'
 import type { CopyInstruction, Instruction, Stage } from '../language/dockerfile.ts'
-import { DockerfileError } from '../language/location.ts'
+import { DockerfileError, excerpt } from '../language/location.ts'
 import { parseTrigger } from '../language/parse.ts'
 import { configure } from '../steps/configure.ts'
 import type { RunningStep } from './build-events.ts'
@@ -74,9 +74,16 @@ export class StageBuilder {
       return state
     } catch (error) {
       const shown = this.#placed(error, written)
-      step.done({ ...seen, error: shown instanceof Error ? shown.message : String(shown) })
+      // Such an error has the place in its message.
+      const place = shown instanceof DockerfileError ? '' : this.#excerpt(written)
+      step.done({ ...seen, error: messageOf(shown), excerpt: place })
       throw shown
     }
+  }
+
+  #excerpt({ location }: Instruction | Stage): string {
+    const { file, lines } = this.#context.build.dockerfile
+    return excerpt({ file, lines, location })
   }
 
   #placed(error: unknown, { location }: Instruction | Stage): unknown {

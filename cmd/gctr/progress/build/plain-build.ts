@@ -1,7 +1,9 @@
 /** A build as lines: what begins, what it writes, how it ends; each line says whose it is. */
 import type { BuildResponse, Step } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { secondsBetween } from './build-progress.ts'
+import type { BuildView } from './build-view.ts'
 
-export class BuildLines {
+export class PlainBuild implements BuildView {
   readonly #out: { write(text: string): unknown }
   readonly #begun = new Set<number>()
   /** The piece of a line that each step has written last. */
@@ -20,6 +22,8 @@ export class BuildLines {
     } else if (step) this.#end(step)
   }
 
+  end(): void {}
+
   #output(id: number, text: string): void {
     const lines = ((this.#partial.get(id) ?? '') + text).split('\n')
     this.#partial.set(id, lines.pop() ?? '')
@@ -30,15 +34,14 @@ export class BuildLines {
     const rest = this.#partial.get(step.id) ?? ''
     if (rest !== '') this.#line(step.id, rest)
     if (step.error !== '') this.#line(step.id, `ERROR: ${step.error.split('\n')[0]}`)
-    else this.#line(step.id, step.cached ? 'CACHED' : `DONE ${seconds(step).toFixed(1)}s`)
+    else
+      this.#line(
+        step.id,
+        step.cached ? 'CACHED' : `DONE ${secondsBetween(step.startedAt, step.completedAt).toFixed(1)}s`,
+      )
   }
 
   #line(id: number, text: string): void {
     this.#out.write(`#${id} ${text}\n`)
   }
-}
-
-function seconds({ startedAt, completedAt }: Step): number {
-  if (startedAt === undefined || completedAt === undefined) return 0
-  return Number(completedAt.seconds - startedAt.seconds) + (completedAt.nanos - startedAt.nanos) / 1e9
 }

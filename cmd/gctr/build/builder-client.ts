@@ -2,7 +2,7 @@
 import { BuilderServiceDefinition } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
 import { connect, createClient } from '#api/rpc/client.ts'
-import type { Session } from './session.ts'
+import type { Session } from '../session.ts'
 
 export async function reachBuilder(session: Session) {
   const { address } = await session.client(PluginsServiceDefinition).reach({ kind: 'builder', id: 'dockerfile' })

@@ -3,7 +3,8 @@
  *
  *     serve ADDRESS            answers every A question with the address in its TXT-like name: `a-10-1-2-3.example`;
  *                              AAAA ones of `six-fd00-0-0-0-0-0-0-2.example` likewise;
- *                              `large.example` with 60 addresses (too many for a datagram); all else NXDOMAIN
+ *                              `large.example` with 60 addresses (too many for a datagram without EDNS);
+ *                              TXT of `edns.example` with what the question's EDNS record says; all else NXDOMAIN
  *     flood ADDRESS NAME N     asks N times within a second, prints how many answers came and how long it took
  */
 import { createSocket } from 'node:dgram'
@@ -13,6 +14,8 @@ import { openServerSocket } from '#api/sys/sys.ts'
 
 const nxDomain = 3
 const plainUdpBytes = 512
+/** Of RFC 6891 6.1.2's range for private use. */
+const privateOption = 65_001
 const [verb, address = '', name = '', count = '0'] = process.argv.slice(2)
 if (verb === 'serve') serve(address)
 else await flood(address, name, Number(count))
@@ -21,8 +24,8 @@ function serve(at: string): void {
   const udp = createSocket('udp4')
   udp.on('message', (bytes, from) => {
     const whole = answer(bytes)
-    const cut = whole.length > plainUdpBytes ? answer(bytes, true) : whole
-    udp.send(cut, from.port, from.address)
+    const room = ednsOf(bytes)?.udpPayloadSize ?? plainUdpBytes
+    udp.send(whole.length > room ? answer(bytes, true) : whole, from.port, from.address)
   })
   const tcp = createServer(client => {
     client
@@ -38,17 +41,25 @@ function serve(at: string): void {
 function answer(bytes: Buffer, isCut = false): Buffer {
   const { id = 0, questions = [] } = packet.decode(bytes)
   const [question] = questions
-  const type = question?.type === 'AAAA' ? 'AAAA' : 'A'
-  const found = isCut
-    ? []
-    : question?.type === 'AAAA'
-      ? addressesOf6(question.name)
-      : question?.type === 'A'
-        ? addressesOf(question.name)
-        : []
-  const answers = found.map(data => ({ type: type as 'A', name: question?.name ?? '', ttl: 5, data }))
+  const edns = ednsOf(bytes)
+  const answers = isCut || question === undefined ? [] : answersTo(question, edns)
   const flags = isCut ? packet.TRUNCATED_RESPONSE : answers.length === 0 ? nxDomain : 0
-  return packet.encode({ type: 'response', id, flags, questions, answers })
+  // What it has of its own to say: the option must come through as well.
+  const said = edns && { ...edns, options: [{ code: privateOption, data: Buffer.from('cafe', 'hex') }] }
+  const additionals = said ? [said as unknown as packet.Answer] : []
+  return packet.encode({ type: 'response', id, flags, questions, answers, additionals })
+}
+
+function answersTo({ name, type }: packet.Question, edns: packet.OptAnswer | undefined): packet.Answer[] {
+  if (type === 'A') return addressesOf(name).map(data => ({ type, name, ttl: 5, data }))
+  if (type === 'AAAA') return addressesOf6(name).map(data => ({ type, name, ttl: 5, data }))
+  if (type !== 'TXT' || name !== 'edns.example') return []
+  const options = edns?.options.map(({ code, data }) => `${code}=${data?.toString('hex')}`).join(' ')
+  return [{ type, name, data: edns ? `${edns.udpPayloadSize} do=${edns.flag_do} ${options}` : 'none' }]
+}
+
+function ednsOf(bytes: Buffer): packet.OptAnswer | undefined {
+  return packet.decode(bytes).additionals?.find(record => record.type === 'OPT') as packet.OptAnswer | undefined
 }
 
 function addressesOf(host: string): string[] {

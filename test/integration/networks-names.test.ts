@@ -108,6 +108,33 @@ else if (inPrivateHost(fileURLToPath(import.meta.url))) {
     for (const { request } of [one, two]) await plugin.del(request)
   })
 
+  test('what the client says by EDNS reaches the server, what the server says the client; large answers in one datagram', async () => {
+    const one = await attach(blue, 'one')
+    const asked = ['+bufsize=1400', '+dnssec', '+nocookie', '+ednsopt=65001:beef']
+    assert.deepEqual(await ask(one, ...asked, 'edns.example', 'TXT'), ['"1400 do=true 65001=beef"'])
+    assert.match(await whole(one, ...asked, 'edns.example', 'TXT'), /OPT=65001: ca fe/)
+    assert.deepEqual(await ask(one, '+noedns', 'edns.example', 'TXT'), ['"none"'])
+    const large = await whole(one, '+bufsize=4096', '+ignore', 'large.example')
+    assert.match(large, /ANSWER: 60,/)
+    assert.match(large, /\(UDP\)/)
+    assert.doesNotMatch(large, /flags:[^;]* tc/)
+    // More than the client can take: by TCP, and it is told so by a server that knows EDNS.
+    const cut = await whole(one, '+bufsize=512', '+ignore', 'large.example')
+    assert.match(cut, /flags:[^;]* tc[\s\S]*EDNS: version: 0/)
+    assert.equal((await ask(one, '+bufsize=512', 'large.example')).length, 60)
+    await plugin.del(one.request)
+  })
+
+  test('a name of ours with more holders than a datagram takes: cut without EDNS, whole with it', async () => {
+    const members = []
+    for (let i = 0; i < 40; i++) members.push(await attach(blue, `m${i}`, { aliases: [`m${i}`, 'crowd'] }))
+    const [one = { netns: '' }] = members
+    assert.match(await whole(one, '+ignore', '+noedns', 'crowd'), /flags:[^;]* tc/)
+    assert.match(await whole(one, '+ignore', '+bufsize=1232', 'crowd'), /ANSWER: 40,/)
+    assert.equal((await ask(one, '+noedns', 'crowd')).length, 40)
+    await Promise.all(members.map(({ request }) => plugin.del(request)))
+  })
+
   test('links are seen by their owner alone', async () => {
     const db = await attach(blue, 'db')
     const owner = await attach(blue, 'owner', { links: { mysql: 'db' } })

@@ -7,6 +7,7 @@ import { type Directory, reversedAddress } from './directory.ts'
 const ttl = 600
 /** RFC 1035 4.2.1: without EDNS a datagram holds no more. */
 const plainUdpBytes = 512
+const rcodeMask = 15
 const refused = { notImplemented: 4, formatError: 1, serverFailure: 2, refused: 5 } as const
 
 export interface Query {
@@ -80,8 +81,8 @@ function encode({ message }: Query, answers: packet.Answer[], flags: number): Bu
 }
 
 /** An answer too large for the client's datagram is cut to its question, marked so that the client asks by TCP. */
-export function fitDatagram({ message, udpBytes }: Query, response: Buffer): Buffer {
-  if (response.length <= udpBytes) return response
-  const flags = response.readUInt16BE(2) | packet.TRUNCATED_RESPONSE
-  return packet.encode({ type: 'response', id: message.id ?? 0, flags, questions: message.questions ?? [] })
+export function fitDatagram(query: Query, response: Buffer): Buffer {
+  if (response.length <= query.udpBytes) return response
+  const flags = response.readUInt16BE(2) & (packet.AUTHORITATIVE_ANSWER | rcodeMask)
+  return encode(query, [], flags | packet.TRUNCATED_RESPONSE)
 }

@@ -13,6 +13,8 @@ const patienceMs = 2000
 const lastMs = 30_000
 /** Each costs a socket: more at once are refused, which a client takes as "ask again". */
 const mostAtOnce = 2000
+/** Answers that say nothing of the name, only of the server: SERVFAIL, NOTIMP, REFUSED. resolv.conf(5)'s resolver goes on too. */
+const emptyHanded: readonly number[] = [2, 4, 5]
 
 export type Transport = 'udp' | 'tcp'
 
@@ -27,8 +29,8 @@ export class Upstream {
   }
 
   /**
-   * Asks one server after another until one answers, whatever it says. The identifier in the answer is the query's.
-   * UNAVAILABLE: none answered in time, or too many wait.
+   * Asks one server after another until one knows; what the first of the others said, when none does. The identifier in
+   * the answer is the query's. UNAVAILABLE: none answered in time, or too many wait.
    */
   async ask(query: Buffer, servers: readonly string[], transport: Transport): Promise<Buffer> {
     if (this.#running >= mostAtOnce) throw unavailable(`${this.#running} queries wait for name servers already`)
@@ -47,16 +49,19 @@ export class Upstream {
 
   async #first(query: Buffer, servers: readonly string[], transport: Transport): Promise<Buffer> {
     const refusals: string[] = []
+    let helpless: Buffer | undefined
     for (const server of this.#inOrder(servers)) {
       try {
         const answer = await (transport === 'udp' ? this.#byUdp(query, server) : this.#byTcp(query, server))
         this.#silent.delete(server)
-        return answer
+        if (!emptyHanded.includes(answer.readUInt8(3) & 15)) return answer
+        helpless ??= answer
       } catch (error) {
         this.#silent.set(server, performance.now() + lastMs)
         refusals.push(`${server} (${error instanceof Error ? error.message : error})`)
       }
     }
+    if (helpless) return helpless
     throw unavailable(`no name server answers: ${refusals.join(', ') || 'none is configured'}`)
   }
 

@@ -1,54 +1,62 @@
 /**
- * `npm run bench`: what one container's start costs, beside `runc run` of the same root, rounds interleaved in one run.
- * A figure is the median over the rounds; the peer's is taken in the same rounds. Nothing here passes or fails.
- *
- *   server, host|bridge   one client in this process: first request to the exit event
- *   gctr version          a command's own start and one call
- *   gctr run              the whole command, `run --rm IMAGE true`
- *   ctr run               Debian's ctr against Debian's containerd and against us (ctr-run.ts; left out without them)
+ * `npm run bench`: the same unmodified clients on the same work, against us and against what people would pick instead, in turn, in
+ * one run. What a row is: row.ts. How a run is read: docs/performance.md.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Daemon } from '../../test/daemon/daemon.ts'
-import { ctrRunTable } from './ctr-run.ts'
-import { formatRows, type Row } from './report.ts'
-import { type Contestant, measure } from './rounds.ts'
-import { command } from './run-command.ts'
-import { runcBundle } from './runc-bundle.ts'
-import { serverSide } from './server-side.ts'
+import { messageOf } from '#api/errors/errors.ts'
+import { type Outcome, play } from './contest.ts'
+import { readMachine } from './machine.ts'
+import { type Options, parseOptions } from './options.ts'
+import { formatOutcome, tableHead } from './report/markdown.ts'
+import { type GroupReport, writeReport } from './report/write-report.ts'
+import type { Group } from './row.ts'
+import { Stage } from './stage/stage.ts'
+import { judge } from './verdict.ts'
 
-const rounds = Number(process.env.GANTRY_BENCH_ROUNDS ?? 30)
-/** Budgets: DESIGN.md's, and issue 2's factor 1.5 on the server's side of them. */
-const budgets: Record<string, { ms?: number; timesRunc?: number }> = {
-  'server side, host network': { ms: 1.5 * 35 },
-  'server side, bridge': { ms: 1.5 * 50 },
-  'gctr version': { ms: 70 },
-  'gctr run --rm --net host': { timesRunc: 5 },
-  'gctr run --rm (bridge)': { timesRunc: 6 },
+/** Enough for the sign test to speak. */
+const quickRounds = 10
+
+async function main(options: Options): Promise<void> {
+  const machine = readMachine()
+  await using stage = new Stage({ quick: options.quick })
+  const groups: GroupReport[] = []
+  for (const group of options.groups) groups.push(await playGroup(group, stage, options))
+  for (const [name, why] of stage.absent) console.log(`\n${name}: n/a: ${why}`)
+  await writeReport(options.output, { machine, absent: stage.absent, groups })
+  console.log(`\nwritten: ${options.output}/bench.{md,json,svg}`)
+  if (options.quick) process.exitCode = complain(groups)
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'gantry-bench-'))
-try {
-  await using daemon = await Daemon.start({ built: true })
-  const image = await daemon.importBusybox()
-  const bundle = await runcBundle(join(folder, 'bundle'))
-  const server = serverSide(daemon.address, image)
-  const contestants: Record<string, Contestant> = {
-    'runc run': () => command(['runc', '--root', join(folder, 'runc'), 'run', '--bundle', bundle, 'bench']),
-    'server side, host network': () => server('host'),
-    'server side, bridge': () => server('bridge'),
-    'gctr version': () => command(daemon.gctr('version')),
-    'gctr run --rm --net host': () => command(daemon.gctr('run', '--rm', '--net', 'host', image, 'true')),
-    'gctr run --rm (bridge)': () => command(daemon.gctr('run', '--rm', image, 'true')),
+async function playGroup(group: Group, stage: Stage, options: Options): Promise<GroupReport> {
+  const { id, title } = group
+  const outcomes: Outcome[] = []
+  console.log(`\n${tableHead(title)}`)
+  try {
+    await using scope = new AsyncDisposableStack()
+    for (const row of await group.open(stage, scope)) {
+      if (options.quick && row.quick !== true) continue
+      const outcome = await play(
+        row,
+        options.rounds ?? (options.quick ? Math.min(row.rounds, quickRounds) : row.rounds),
+      )
+      console.log(formatOutcome(outcome))
+      outcomes.push(outcome)
+    }
+    return { id, title, outcomes }
+  } catch (error) {
+    console.log(`n/a: ${messageOf(error)}`)
+    return { id, title, outcomes, failed: messageOf(error) }
   }
-  const figures = await measure(contestants, rounds)
-  const runcMs = figures['runc run']?.medianMs ?? Number.NaN
-  const rows = Object.entries(figures).map(
-    ([name, figure]): Row => ({ name, ...figure, timesRunc: figure.medianMs / runcMs, budget: budgets[name] }),
-  )
-  console.log(formatRows(rows, rounds))
-  console.log(`\n${await ctrRunTable(rounds)}`)
-} finally {
-  await rm(folder, { recursive: true, force: true })
 }
+
+/** The exit code: 1 where a row loses, or where we took no part. A peer that took none is no failure. */
+function complain(groups: readonly GroupReport[]): number {
+  const failed = groups.filter(group => group.failed !== undefined).map(({ id, failed }) => `${id}: ${failed}`)
+  const lost = groups
+    .flatMap(group => group.outcomes)
+    .filter(outcome => judge(outcome).loses || outcome.out.has('gantry'))
+    .map(({ row, out }) => `${row.name}: ${out.get('gantry') ?? 'slower than the best peer'}`)
+  for (const line of [...failed, ...lost]) console.log(`FAILED: ${line}`)
+  return failed.length + lost.length === 0 ? 0 : 1
+}
+
+await main(parseOptions(process.argv.slice(2)))

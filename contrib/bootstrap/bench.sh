@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# `npm run bench`: the set-up, then the benchmark beside runc; `npm run bench -- --rows networks`: networks beside dockerd.
+# `npm run bench`: the set-up and the peers from Debian, then the benchmark; what it takes: contrib/bench/options.ts.
+# `npm run bench -- --rows networks|snapshotters|hung-plugin|docker-soak [ARGS]`: a benchmark of its own in contrib/bench.
 . "$(dirname "$0")/env.sh"
+. "$(dirname "$0")/packages.sh"
 [ "$(id -u)" -eq 0 ] || die "containers need root: run this as root (sudo npm run bench)"
 bash contrib/bootstrap/setup.sh --test
-if [ "${1:-}" = --rows ]; then
-  [ -f "contrib/bench/${2:-}.ts" ] || die "--rows ${2:-}: there is no contrib/bench/${2:-}.ts"
-  exec "$node" "contrib/bench/$2.ts" "${@:3}"
-fi
-exec "$node" contrib/bench/bench.ts
+# shellcheck disable=SC2086
+ensure_packages $bench_packages
+case "${1:-} ${2:-}" in
+  "--rows networks" | "--rows snapshotters" | "--rows hung-plugin" | "--rows docker-soak")
+    exec "$node" "contrib/bench/$2.ts" "${@:3}" ;;
+esac
+exec "$node" contrib/bench/bench.ts "$@"

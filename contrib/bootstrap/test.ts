@@ -4,7 +4,7 @@
  *   rust         cargo test
  *   unit         *.test.ts beside the code
  *   integration  test/: real kernel, real registry, real processes
- *   bench        one start beside runc's, ten rounds: printed, not judged
+ *   bench        starts, execs, pulls and logs beside Debian's daemons: a row that loses fails
  *   leaks        the host after all of it, compared with the host before
  * and, only when asked for by name (npm run test:vm does, inside its guest):
  *   vm           test/vm: systemd and cgroup v2

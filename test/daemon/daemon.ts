@@ -26,6 +26,8 @@ export interface DaemonOptions {
   /** Folder to use again, from a daemon that was stopped or killed. */
   folder?: string
   env?: Record<string, string>
+  /** argv before its own, such as what enters a network namespace. It must end in an exec: the pid is the daemon's. */
+  prefix?: readonly string[]
 }
 
 export class Daemon implements AsyncDisposable {
@@ -61,7 +63,7 @@ export class Daemon implements AsyncDisposable {
   /** Starts it (again) on the same folders. */
   async start(): Promise<void> {
     await writeFile(join(this.folder, 'config.toml'), configText(this.#options.config ?? ''))
-    const [file = '', ...args] = this.#executable('gantryd')
+    const [file = '', ...args] = [...(this.#options.prefix ?? []), ...this.#executable('gantryd')]
     const flags = ['--root', this.root, '--state', this.state, '--config', join(this.folder, 'config.toml')]
     this.#process = spawn(file, [...args, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],

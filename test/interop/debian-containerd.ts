@@ -16,19 +16,24 @@ export interface DebianContainerdOptions {
   snapshotters?: Record<string, string>
   /** Where its folder is made. Default: the directory for temporary files. */
   home?: string
+  /** argv before its own; it must end in an exec. */
+  prefix?: readonly string[]
 }
 
 export class DebianContainerd implements AsyncDisposable {
   readonly folder: string
+  readonly #prefix: readonly string[]
   #process: ChildProcess | undefined
   #log = ''
 
-  private constructor(folder: string) {
+  private constructor(folder: string, prefix: readonly string[]) {
     this.folder = folder
+    this.#prefix = prefix
   }
 
-  static async start({ snapshotters = {}, home = tmpdir() }: DebianContainerdOptions = {}): Promise<DebianContainerd> {
-    const containerd = new DebianContainerd(await mkdtemp(join(home, 'dc-')))
+  static async start(options: DebianContainerdOptions = {}): Promise<DebianContainerd> {
+    const { snapshotters = {}, home = tmpdir(), prefix = [] } = options
+    const containerd = new DebianContainerd(await mkdtemp(join(home, 'dc-')), prefix)
     await writeFile(join(containerd.folder, 'config.toml'), configuration(containerd.folder, snapshotters))
     await containerd.start()
     return containerd
@@ -50,7 +55,8 @@ export class DebianContainerd implements AsyncDisposable {
   /** Starts it (again) on the same folders; our shim is in its PATH. */
   async start(): Promise<void> {
     const path = [join(repo, 'build/bin'), process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin'].join(':')
-    const child = spawn(debian.containerd, ['--config', join(this.folder, 'config.toml')], {
+    const [file = '', ...args] = [...this.#prefix, debian.containerd, '--config', join(this.folder, 'config.toml')]
+    const child = spawn(file, args, {
       env: { ...process.env, PATH: path },
       stdio: ['ignore', 'ignore', 'pipe'],
     })

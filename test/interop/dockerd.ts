@@ -17,7 +17,13 @@ const cgroup = `interop-docker-${process.pid}`
 export interface DockerdOptions {
   /** With its bridge and its iptables, in its own network namespace; without: `none` and `host` alone. */
   networks?: boolean
+  /** argv that enters its network namespace and ends in an exec; default: one of its own. */
+  prefix?: readonly string[]
+  /** Where its containers' cgroups go; default: one that goes with this object. */
+  cgroupParent?: string
 }
+
+const ownNetwork = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh']
 
 export class Dockerd implements AsyncDisposable {
   readonly folder: string
@@ -55,11 +61,11 @@ export class Dockerd implements AsyncDisposable {
     const flags = [
       ...['--containerd', this.#containerd, '--config-file', at('daemon.json'), '--host', this.#host],
       ...['--data-root', at('root'), '--exec-root', at('exec'), '--pidfile', at('pid')],
-      ...['--cgroup-parent', `/${cgroup}`, '--ip6tables=false'],
+      ...['--cgroup-parent', this.#options.cgroupParent ?? `/${cgroup}`, '--ip6tables=false'],
       ...(this.#options.networks ? [] : ['--bridge=none', '--iptables=false']),
     ]
-    const inOwnNetwork = ['--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh', dockerFiles.dockerd, ...flags]
-    const child = spawn('unshare', inOwnNetwork, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const [file = '', ...args] = [...(this.#options.prefix ?? ownNetwork), dockerFiles.dockerd, ...flags]
+    const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
     child.stderr.on('data', (chunk: Buffer) => {
       this.#log = (this.#log + chunk.toString()).slice(-64 * 1024)

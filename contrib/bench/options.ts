@@ -1,0 +1,46 @@
+/** What `npm run bench -- …` takes. */
+import { parseArgs } from 'node:util'
+import type { Group } from './row.ts'
+import { groups } from './rows/groups.ts'
+
+export interface Options {
+  /** The short run: rows that are marked so, smaller inputs, fewer rounds; fails where a row loses. */
+  readonly quick: boolean
+  readonly groups: readonly Group[]
+  /** Instead of each row's own. */
+  readonly rounds?: number
+  /** Where the report is written. */
+  readonly output: string
+}
+
+export const usage = `npm run bench [-- OPTIONS]
+  --rows A,B     only these groups: ${groups.map(({ id }) => id).join(', ')}
+  --quick        the short run: fails where a row is worse than its best peer beyond chance
+  --rounds N     instead of each row's own number
+  --output DIR   where bench.md, bench.json and bench.svg go (default: build/bench)
+  npm run bench -- --rows networks: networks beside dockerd (contrib/bench/networks.ts)`
+
+/** Throws with what is wrong, and the usage. */
+export function parseOptions(argv: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      rows: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      output: { type: 'string', default: 'build/bench' },
+    },
+  })
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+    throw new Error(`--rounds ${values.rounds}: not a whole number above 0\n${usage}`)
+  const wanted = values.rows?.split(',').map(group)
+  const options = { quick: values.quick, groups: wanted ?? groups, output: values.output }
+  return rounds === undefined ? options : { ...options, rounds }
+}
+
+function group(id: string): Group {
+  const found = groups.find(candidate => candidate.id === id)
+  if (found === undefined) throw new Error(`--rows ${id}: there is no such group\n${usage}`)
+  return found
+}

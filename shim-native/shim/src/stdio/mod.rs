@@ -7,10 +7,10 @@
 
 mod attach;
 mod binary;
-mod channel;
+pub mod channel;
 mod fifo;
 mod input;
-mod json_log;
+mod log;
 mod pump;
 mod sink;
 mod target;
@@ -167,6 +167,11 @@ impl ProcessIo {
         let pumps = self.state.lock().unwrap().pumps.clone();
         for pump in pumps {
             pump.drain().await;
+        }
+        if let Some(hub) = &self.hub {
+            hub.end(Stream::Stdout);
+            hub.end(Stream::Stderr);
+            hub.logged().await;
         }
     }
 

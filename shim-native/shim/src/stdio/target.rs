@@ -42,8 +42,13 @@ pub struct Gantry {
     /// How many files there are at most, the live one included; at least 1.
     pub max_file: u32,
     pub stdin: Stdin,
-    /// Becomes `"attrs":{"tag":…}` of every log line.
-    pub tag: Option<String>,
+    /// JSON object that becomes `"attrs":{…}` of every log line.
+    pub attrs: Option<String>,
+    /// Bytes of lines that may wait for the disk before more are dropped; `None`: none are, output waits.
+    pub buffer: Option<u64>,
+    /// Note of a reader (docs/logs.md) without whom no line goes; output waits for it, or with `buffer` lines are
+    /// dropped.
+    pub reader: Option<PathBuf>,
 }
 
 /// What becomes of standard input in [`Gantry`] mode.
@@ -112,7 +117,9 @@ fn gantry(text: &str, socket: PathBuf, query: &str) -> Result<Gantry, String> {
             "max-size" => parsed.max_size = number(&key, &value)?,
             "max-file" => parsed.max_file = number(&key, &value)?.clamp(1, MAX_FILES) as u32,
             "stdin" => parsed.stdin = stdin(&value)?,
-            "tag" => parsed.tag = (!value.is_empty()).then(|| value.into_owned()),
+            "attrs" => parsed.attrs = Some(object(&key, &value)?),
+            "buffer" => parsed.buffer = Some(number(&key, &value)?),
+            "reader" => parsed.reader = Some(absolute(text, &value)?),
             _ => return Err(format!("unknown parameter {key:?} in {text:?}")),
         }
     }
@@ -132,6 +139,13 @@ fn number(key: &str, value: &str) -> Result<u64, String> {
     value
         .parse()
         .map_err(|_| format!("{key}={value:?} is not a whole number"))
+}
+
+fn object(key: &str, value: &str) -> Result<String, String> {
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value) {
+        Ok(map) => Ok(serde_json::Value::Object(map).to_string()),
+        Err(error) => Err(format!("{key}={value:?} is no JSON object: {error}")),
+    }
 }
 
 fn absolute(text: &str, path: &str) -> Result<PathBuf, String> {
@@ -174,7 +188,7 @@ mod tests {
 
     #[test]
     fn reads_our_own_scheme() {
-        let text = "gantry:///r/a.sock?log=%2Fl%2Fx.log&max-size=100&max-file=3&stdin=once&tag=a+b";
+        let text = "gantry:///r/a.sock?log=%2Fl%2Fx.log&max-size=100&max-file=3&stdin=once&attrs={\"tag\":\"a+b\"}&buffer=9&reader=/l/n";
         let Target::Gantry(got) = Target::parse(text).unwrap() else {
             panic!()
         };
@@ -184,7 +198,9 @@ mod tests {
             max_size: 100,
             max_file: 3,
             stdin: Stdin::Once,
-            tag: Some("a b".into()),
+            attrs: Some(r#"{"tag":"a b"}"#.into()),
+            buffer: Some(9),
+            reader: Some("/l/n".into()),
         };
         assert_eq!(got, want);
         assert!(

@@ -2,6 +2,7 @@
 
 use super::protocol::{self, Hello};
 use super::queue::Queue;
+use super::replay::Replay;
 use super::{Hub, Stdin};
 use crate::log;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A client that accepts not one byte for this long is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,18 +24,21 @@ const HELLO: Duration = Duration::from_secs(10);
 /// lose what it has not read yet: to many, a failed write is the end of the connection.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Before the next try to capture a log that is being written.
+const AGAIN: Duration = Duration::from_millis(2);
+
 type Reader = BufReader<OwnedReadHalf>;
 
 pub async fn serve(hub: Arc<Hub>, stream: UnixStream) {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::with_capacity(4096, reader);
     let hello = timeout(HELLO, protocol::read_hello(&mut reader)).await;
-    let joined = hello
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        .and_then(|hello| {
-            let (queue, replay) = hub.join(hello)?;
-            Ok((hello, queue, replay))
-        });
+    let joined = match hello.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+        Ok(hello) => join(&hub, hello)
+            .await
+            .map(|(queue, replay)| (hello, queue, replay)),
+        Err(error) => Err(error),
+    };
     let (hello, queue, mut replay) = match joined {
         Ok(joined) => joined,
         Err(error) => return drop(write(&mut writer, &protocol::refusal(&error)).await),
@@ -63,6 +67,16 @@ pub async fn serve(hub: Arc<Hub>, stream: UnixStream) {
         Err(error) => log::debug!("attached client gone: {error}"),
     }
     reading.abort();
+}
+
+/// Waits for a moment at which the log can be captured.
+async fn join(hub: &Hub, hello: Hello) -> io::Result<(Arc<Queue>, Option<Replay>)> {
+    loop {
+        match hub.join(hello) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(AGAIN).await,
+            other => return other,
+        }
+    }
 }
 
 async fn send_queue(hub: &Hub, queue: &Queue, writer: &mut OwnedWriteHalf) -> io::Result<()> {

@@ -10,7 +10,7 @@ mod queue;
 mod replay;
 
 use super::input::Input;
-use super::json_log::JsonLog;
+use super::log::JsonLog;
 use super::sink::Stream;
 use super::target::{Gantry, Stdin};
 use super::tty::Console;
@@ -23,9 +23,17 @@ use replay::Replay;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+/// How often it is looked whether a log driver that is behind has caught up.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long an exit is held back for log lines that wait for the disk.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// What a hub is made from.
 pub struct Parts {
@@ -126,22 +134,29 @@ impl Hub {
     }
 
     pub fn is_ready(&self) -> bool {
-        self.state
-            .lock()
-            .unwrap()
-            .clients
-            .iter()
-            .all(|client| client.queue.has_room())
+        let state = self.state.lock().unwrap();
+        state.clients.iter().all(|client| client.queue.has_room())
+            && !state.log.as_ref().is_some_and(JsonLog::is_held)
     }
 
-    /// Waits until no client lags too far behind. One that makes no progress at all is cut off in time.
+    /// Waits until no client, and no log driver, lags too far behind. A client that makes no progress at all is cut off
+    /// in time.
     pub async fn ready(&self) {
         loop {
             let room = self.room.notified();
             if self.is_ready() {
                 return;
             }
-            room.await;
+            // The driver is another process, and tells by a file how far it is.
+            let _ = timeout(LOOK, room).await;
+        }
+    }
+
+    /// Resolves when the log is complete as far as output was accepted; a disk that stalls is waited for a while.
+    pub async fn logged(&self) {
+        let settled = self.state.lock().unwrap().log.as_ref().and_then(JsonLog::settled);
+        if let Some(settled) = settled {
+            let _ = timeout(SETTLE, settled).await;
         }
     }
 
@@ -170,13 +185,16 @@ impl Hub {
     pub fn close(&self) {
         let mut state = self.state.lock().unwrap();
         state.clients.drain(..).for_each(|client| client.queue.cut());
+        if let Some(settled) = state.log.as_ref().and_then(JsonLog::settled) {
+            self.lingering.spawn(settled);
+        }
         if let Some(accepting) = state.accepting.take() {
             accepting.abort();
             let _ = std::fs::remove_file(&self.socket);
         }
     }
 
-    /// Adds a client and captures the past for it, in one step.
+    /// Adds a client and captures the past for it, in one step. `WouldBlock`: the log is being written, try again.
     fn join(&self, hello: Hello) -> io::Result<(Arc<Queue>, Option<Replay>)> {
         let mut state = self.state.lock().unwrap();
         let replay = match &state.log {
@@ -220,7 +238,7 @@ async fn accept_clients(hub: Arc<Hub>, listener: UnixListener) {
             Ok((stream, _)) => hub.lingering.spawn(client::serve(hub.clone(), stream)),
             Err(error) => {
                 log::warning!("attach {}: {error}", hub.socket.display());
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }

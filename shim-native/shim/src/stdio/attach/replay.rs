@@ -1,20 +1,19 @@
 //! Turns a log back into the output it was made of.
 
 use super::protocol::{self, Hello};
-use crate::stdio::json_log::JsonLog;
+use crate::stdio::log::JsonLog;
 use crate::stdio::sink::Stream;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Take};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 /// Frames are handed out in pieces of about this size.
 const PIECE: usize = 32 << 10;
 
 /// The state of a log at one moment, to be sent at the client's pace.
 pub struct Replay {
-    files: VecDeque<BufReader<Take<File>>>,
+    files: VecDeque<Box<dyn BufRead + Send>>,
     unfinished: Vec<u8>,
     hello: Hello,
 }
@@ -30,7 +29,7 @@ struct Line<'a> {
 impl Replay {
     /// Captures everything `log` has taken so far, the unfinished lines included.
     pub fn capture(log: &JsonLog, hello: Hello) -> io::Result<Self> {
-        let files = log.snapshot()?.into_iter();
+        let (files, waiting) = log.snapshot()?;
         let mut unfinished = Vec::new();
         for (stream, kind, wanted) in [
             (Stream::Stdout, protocol::STDOUT, hello.stdout),
@@ -42,7 +41,9 @@ impl Replay {
             }
         }
         let files = files
-            .map(|(file, length)| BufReader::new(file.take(length)))
+            .into_iter()
+            .map(|(file, length)| Box::new(BufReader::new(file.take(length))) as Box<dyn BufRead + Send>)
+            .chain([Box::new(Cursor::new(waiting)) as Box<dyn BufRead + Send>])
             .collect();
         Ok(Replay {
             files,

@@ -56,8 +56,8 @@ export function containerConfig(image: string, args: readonly string[], flags: C
     annotations: parsePairs(flags.annotation, '--annotation'),
     platform: flags.platform ?? '',
     extraHosts: flags.addHost.map(hostLine),
-    ...(flags.dns.length + flags.dnsSearch.length > 0
-      ? { dns: { nameservers: flags.dns.map(nameServer), search: flags.dnsSearch } }
+    ...(flags.dns.length + flags.dnsSearch.length + flags.dnsOption.length > 0
+      ? { dns: { nameservers: flags.dns.map(nameServer), search: flags.dnsSearch, options: flags.dnsOption } }
       : {}),
     shmSizeBytes: flags.shmSize === undefined ? 0n : parseBytes(flags.shmSize, '--shm-size'),
     cgroupDriver: flags.cgroupDriver ?? '',

@@ -22,6 +22,7 @@ export interface ContainerFlags {
   addHost: string[]
   dns: string[]
   dnsSearch: string[]
+  dnsOption: string[]
   securityOpt: string[]
   entrypoint?: string
   workdir?: string

@@ -71,6 +71,9 @@ test('a resolver inside the container is the only one; host-gateway is the gatew
   assert.match(resolv, /^nameserver 127\.0\.0\.11\noptions timeout:1 ndots:0\n/)
   assert.doesNotMatch(resolv, /9\.9\.9\.9/)
   assert.match(await readFile(places.hosts, 'utf8'), /\n10\.7\.0\.1\tup\n10\.9\.8\.9\tother\n10\.9\.8\.7\t/)
+  const own = { ...config, dns: { nameservers: [], domain: '', search: [], options: ['ndots:2', 'rotate'] } }
+  await writeEtcFiles(places, { config: own, hostname: 'r', sharesHost: false, attachments })
+  assert.match(await readFile(places.resolvConf, 'utf8'), /\noptions ndots:2 rotate\n/)
 })
 
 test('on the host’s network the host’s files are taken over', async () => {

@@ -112,11 +112,16 @@ function withoutOvertaken(sources: readonly (Dns | undefined)[]): (Dns | undefin
 function mergeDns(sources: readonly (Dns | undefined)[]): string[] {
   const some = sources.filter(source => source !== undefined)
   const all = (pick: (dns: Dns) => string[]) => [...new Set(some.flatMap(pick))]
-  const [search, options] = [all(dns => dns.search), all(dns => dns.options)]
+  // The container's wish comes first: a network's `ndots` does not overrule it, as the last one would.
+  const options = Map.groupBy(
+    all(dns => dns.options),
+    option => option.split(':')[0],
+  )
+  const search = all(dns => dns.search)
   return [
     ...all(dns => dns.nameservers).map(address => `nameserver ${address}`),
     ...(search.length > 0 ? [`search ${search.join(' ')}`] : []),
-    ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
+    ...(options.size > 0 ? [`options ${[...options.values()].map(([first]) => first).join(' ')}`] : []),
   ]
 }
 

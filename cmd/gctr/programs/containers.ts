@@ -55,7 +55,7 @@ export function containers(program: Command): void {
 }
 
 /** What `run` and `containers create` share. */
-function containerOptions(command: Command): Command {
+export function containerOptions(command: Command): Command {
   return command
     .helpOption('--help', 'this text')
     .argument('<image>')
@@ -84,6 +84,7 @@ function containerOptions(command: Command): Command {
     .addOption(many('--add-host <name:address>', 'line for /etc/hosts'))
     .addOption(many('--dns <address>', 'name server'))
     .addOption(many('--dns-search <domain>', 'search domain'))
+    .addOption(many('--dns-option <option>', 'option of resolv.conf(5), such as ndots:2'))
     .addOption(many('--security-opt <option>', 'seccomp=unconfined|FILE, no-new-privileges'))
     .option('--entrypoint <program>', "replace the image's entrypoint")
     .option('-w, --workdir <path>', 'working directory')
@@ -117,6 +118,6 @@ function containerOptions(command: Command): Command {
 }
 
 /** As Docker: a bad flag of `run` is 125, so that 1 stays the container's. */
-function asRuntimeFailure(error: CommanderError): never {
+export function asRuntimeFailure(error: CommanderError): never {
   throw error.exitCode === 0 ? error : new CommanderError(runtimeFailed, error.code, error.message)
 }

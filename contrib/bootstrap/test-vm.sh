@@ -9,7 +9,7 @@ bash contrib/bootstrap/setup.sh --test
 ensure_cargo
 ensure_packages qemu-system-x86 debootstrap e2fsprogs
 vm="$repo/build/vm"
-guest_packages=systemd-sysv,dbus,kmod,linux-image-cloud-amd64,busybox-static,nftables,iproute2,iputils-ping,procps,curl,zstd,criu,containerd,iptables
+guest_packages=apparmor,systemd-sysv,dbus,kmod,linux-image-cloud-amd64,busybox-static,nftables,iproute2,iputils-ping,procps,curl,zstd,criu,containerd,iptables
 mkdir -p "$vm"
 
 # Debian with systemd and its cloud kernel: the slow part, minutes.

@@ -28,6 +28,7 @@ pub enum Step {
     OomScore,
     User,
     Capabilities,
+    AppArmor,
     Seccomp,
     Keyring,
     Scheduler,
@@ -143,6 +144,7 @@ impl Step {
             Step::OomScore => "oom_score_adj",
             Step::User => "user",
             Step::Capabilities => "capabilities",
+            Step::AppArmor => "AppArmor profile",
             Step::Seccomp => "seccomp",
             Step::Keyring => "session keyring",
             Step::Scheduler => "scheduler",
@@ -211,7 +213,7 @@ fn describe_exec(path: &str, errno: Errno) -> String {
 }
 
 /// In the order of their numbers.
-const ALL_STEPS: [Step; 29] = [
+const ALL_STEPS: [Step; 30] = [
     Step::Spec,
     Step::State,
     Step::Fork,
@@ -233,6 +235,7 @@ const ALL_STEPS: [Step; 29] = [
     Step::OomScore,
     Step::User,
     Step::Capabilities,
+    Step::AppArmor,
     Step::Seccomp,
     Step::Keyring,
     Step::Scheduler,

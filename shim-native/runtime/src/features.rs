@@ -85,7 +85,7 @@ fn linux() -> Result<LinuxFeature, OciSpecError> {
                 .build()?,
         )
         .seccomp(seccomp()?)
-        .apparmor(ApparmorBuilder::default().enabled(false).build()?)
+        .apparmor(ApparmorBuilder::default().enabled(true).build()?)
         .selinux(SelinuxBuilder::default().enabled(false).build()?)
         .intel_rdt(IntelRdtBuilder::default().enabled(false).build()?)
         .mount_extensions(MountExtensionsBuilder::default().idmap(idmap).build()?)

@@ -3,6 +3,7 @@
 //! [`plan`](ProcessPlan::new) runs on the caller's side and compiles everything; [`settle`], `seal` and
 //! `execute` run in the child, in this order, with the wait for `Start` between the first two.
 
+mod apparmor;
 mod credentials;
 mod limits;
 mod program;
@@ -35,6 +36,7 @@ pub(crate) struct ProcessPlan {
     personality: Option<u64>,
     pub oom_score_adj: Option<i32>,
     keyring: Option<CString>,
+    profile: Option<apparmor::Profile>,
     pub terminal: bool,
     pub console_size: Option<(u16, u16)>,
     pub seccomp: Option<Filter>,
@@ -72,7 +74,6 @@ impl ProcessPlan {
             let reason = format!("{:?} is not an absolute path", process.cwd().display());
             return Err(Error::spec("process.cwd", reason));
         }
-        refuse_profile(process)?;
         ignored(process, warnings);
         let mut caps = CapSets::new(process.capabilities().as_ref());
         if extras.host_capabilities {
@@ -91,6 +92,7 @@ impl ProcessPlan {
             personality: extras.personality.map(personality).transpose()?,
             oom_score_adj: process.oom_score_adj(),
             keyring: extras.keyring.map(|name| CString::new(name).unwrap_or_default()),
+            profile: apparmor::Profile::new(process)?,
             terminal: process.terminal().unwrap_or(false),
             console_size: console_size(process),
             seccomp: extras.seccomp,
@@ -108,35 +110,15 @@ fn no_nul(field: &str, strings: &[String]) -> Result<(), Error> {
     }
 }
 
-/// A profile on a host without AppArmor is a mistake, as the kernel would say (runc's error there is EINVAL).
-fn refuse_profile(process: &Process) -> Result<(), Error> {
-    let wished = process.apparmor_profile().as_deref().unwrap_or_default();
-    if ["", "unconfined"].contains(&wished) || has_apparmor() {
-        return Ok(());
-    }
-    Err(Error::Unsupported {
-        what: format!("process.apparmorProfile {wished:?}"),
-        why: "this host has no AppArmor: leave the profile out".to_owned(),
-    })
-}
-
-fn has_apparmor() -> bool {
-    std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
-}
-
+/// SELinux is not for this runtime: its hosts are told.
 fn ignored(process: &Process, warnings: &mut Vec<Warning>) {
-    let fields = [
-        ("apparmorProfile", process.apparmor_profile().as_deref()),
-        ("selinuxLabel", process.selinux_label().as_deref()),
-    ];
-    for (field, value) in fields {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let message = format!("process.{field} {value:?} ignored: this runtime sets no security labels");
-            warnings.push(Warning {
-                step: Step::Spec,
-                message,
-            });
-        }
+    let label = process.selinux_label().as_deref().unwrap_or_default();
+    if !label.is_empty() {
+        let message = format!("process.selinuxLabel {label:?} ignored: this runtime sets no SELinux labels");
+        warnings.push(Warning {
+            step: Step::Spec,
+            message,
+        });
     }
 }
 

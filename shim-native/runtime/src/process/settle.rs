@@ -16,7 +16,7 @@ pub(crate) struct Settled {
 }
 
 impl ProcessPlan {
-    /// Session, scheduling, limits, working directory, user, capabilities, environment, program: everything
+    /// Session, scheduling, limits, profile, working directory, user, capabilities, environment, program: everything
     /// but the seccomp filter. `warn` gets what had to be weakened.
     pub(crate) fn settle(
         &self,
@@ -38,6 +38,9 @@ impl ProcessPlan {
             if let Some(warning) = limit.apply()? {
                 warn(warning)?;
             }
+        }
+        if let Some(profile) = &self.profile {
+            profile.confine_from_next_exec()?;
         }
         // A directory that only root may enter is allowed, and so is one that only the user may.
         let entered = rustix::process::chdir(&self.cwd);

@@ -48,24 +48,6 @@ fn a_file_that_is_no_program_is_told_by_start() {
 }
 
 #[test]
-fn a_profile_is_refused_where_there_is_no_apparmor() {
-    need_containers!();
-    if std::path::Path::new("/sys/module/apparmor").exists() {
-        return;
-    }
-    let mut bundle = Bundle::new(&["/bin/true"]);
-    bundle.spec["process"]["apparmorProfile"] = json!("my-profile");
-    let (kind, text) = refusal(&bundle);
-    assert_eq!(kind, ErrorKind::Unsupported, "{text}");
-    assert!(
-        text.contains("\"my-profile\": this host has no AppArmor"),
-        "{text}"
-    );
-    bundle.spec["process"]["apparmorProfile"] = json!("unconfined");
-    bundle.create().unwrap().end();
-}
-
-#[test]
 fn mistakes_in_the_spec_are_named() {
     need_containers!();
     let mut bundle = Bundle::new(&["/bin/true"]);

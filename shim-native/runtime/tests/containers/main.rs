@@ -2,6 +2,7 @@
 
 mod support;
 
+mod apparmor;
 mod cgroups;
 mod crash;
 mod errors;

@@ -4,6 +4,7 @@ import { canceled, codeOfStatus, deadlineExceeded, GantryError, messageOf, unava
 import type { Channel } from './channel.ts'
 import { type CallOptions, defaultMaxMessageBytes, leaseHeader, namespaceHeader } from './definition.ts'
 import { FrameReader, frame } from './frames.ts'
+import type { TracedOptions } from './traced-client-call.ts'
 
 /**
  * A call under way: write request messages, read answer messages.
@@ -23,7 +24,7 @@ export interface Call {
 }
 
 /** Opens the call `path` (`/package.Service/Method`). Fails in `messages`, never by throwing here. */
-export function startCall(channel: Channel, path: string, options: CallOptions): Call {
+export function startCall(channel: Channel, path: string, options: TracedOptions): Call {
   const merged = { ...channel.defaults, ...options }
   const stream = openStream(channel, path, merged)
   return {
@@ -83,7 +84,7 @@ async function* read(
   stream: ClientHttp2Stream,
   channel: Channel,
   path: string,
-  options: CallOptions,
+  options: TracedOptions,
 ): AsyncGenerator<Buffer> {
   using ending = new DisposableStack()
   const stop = (reason: GantryError) => stream.destroy(reason)
@@ -97,7 +98,9 @@ async function* read(
   } catch (cause) {
     throw cause instanceof GantryError ? cause : lost(channel, path, cause)
   }
-  const failure = toError(await status, channel, path)
+  const trailers = await status
+  options.onTrailers?.(trailers)
+  const failure = toError(trailers, channel, path)
   if (failure !== undefined) throw failure
 }
 

@@ -3,9 +3,11 @@
  * grpc-js starts in twice the time (docs/adr/0002), and one client for commands and daemons is one to understand.
  */
 import { canceled, internal, isGantryError, messageOf } from '../errors/errors.ts'
+import { currentScope } from '../trace/spans.ts'
 import { type Call, startCall } from './call.ts'
 import type { Channel } from './channel.ts'
 import type { CallOptions, Client, Codec, MethodDefinition, ServiceDefinition } from './definition.ts'
+import { type TracedOptions, tracedCall, tracedStream } from './traced-client-call.ts'
 
 export { type Channel, type ChannelOptions, connect } from './channel.ts'
 export type { CallOptions, Client } from './definition.ts'
@@ -25,13 +27,20 @@ export function createClient<D extends ServiceDefinition>(definition: D, channel
 type Requests = AsyncIterable<unknown>
 
 function caller(channel: Channel, path: string, method: MethodDefinition) {
+  const open = (request: unknown, options: TracedOptions) => () => {
+    const call = startCall(channel, path, options)
+    void send(call, method, request)
+    return call
+  }
+  const { responseType } = method
+  const stream = (request: unknown, options: TracedOptions) => answers(open(request, options), responseType)
+  const unary = (request: unknown, options: TracedOptions) => onlyAnswer(open(request, options), responseType, path)
   return (request: unknown, options: CallOptions = {}) => {
-    const open = () => {
-      const call = startCall(channel, path, options)
-      void send(call, method, request)
-      return call
-    }
-    return method.responseStream ? answers(open, method.responseType) : onlyAnswer(open, method.responseType, path)
+    const scope = currentScope()
+    if (scope === undefined) return method.responseStream ? stream(request, options) : unary(request, options)
+    return method.responseStream
+      ? tracedStream(scope, path, options, traced => stream(request, traced))
+      : tracedCall(scope, path, options, traced => unary(request, traced))
   }
 }
 

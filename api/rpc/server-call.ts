@@ -16,6 +16,8 @@ const maxStatusBytes = 4096
 
 export class ServerCall {
   readonly context: CallContext
+  /** Asked when the status goes out: what trailers there are beside it. */
+  onStatus: ((status: Status) => Record<string, string>) | undefined
   readonly #stream: ServerHttp2Stream
   readonly #maxBytes: number
   #gone: AbortController | undefined
@@ -89,21 +91,26 @@ export class ServerCall {
     this.#settle()
     if (this.isGone) return
     if (this.#stream.headersSent) {
-      this.#trailers = trailersOf(status)
+      this.#status = status
       this.#stream.end()
     } else {
-      this.#stream.respond({ ...responseHeaders, ...trailersOf(status) }, { endStream: true })
+      this.#stream.respond({ ...responseHeaders, ...this.#trailersOf(status) }, { endStream: true })
       this.#leaveRequest()
     }
   }
 
-  #trailers: Record<string, string> = { 'grpc-status': '0' }
+  #status: Status = { grpc: 0, message: '' }
+
+  #trailersOf(status: Status): Record<string, string> {
+    const trailers = trailersOf(status)
+    return this.onStatus === undefined ? trailers : { ...this.onStatus(status), ...trailers }
+  }
 
   #respond(): void {
     if (this.#stream.headersSent) return
     this.#stream.respond(responseHeaders, { waitForTrailers: true })
     this.#stream.on('wantTrailers', () => {
-      this.#stream.sendTrailers(this.#trailers)
+      this.#stream.sendTrailers(this.#trailersOf(this.#status))
       this.#leaveRequest()
     })
   }

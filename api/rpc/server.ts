@@ -14,6 +14,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
+import { monotonicNs } from '../trace/clock.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
 import { decodedRequest } from './decoded-request.ts'
 import {
@@ -25,13 +26,17 @@ import {
   type ServiceImpl,
 } from './definition.ts'
 import { ServerCall, type Status } from './server-call.ts'
+import { isTraced, type ServerTracing } from './server-tracing.ts'
 
 export type { CallContext, ServiceImpl } from './definition.ts'
+export type { ServerTracing } from './server-tracing.ts'
 
 export interface RpcServerOptions {
   logger: Logger
   /** Default 16 MiB. */
   maxMessageBytes?: number
+  /** Absent: no call is traced. */
+  tracing?: ServerTracing
 }
 
 export interface ListenOptions {
@@ -52,6 +57,8 @@ export interface RpcServer {
 type AnyHandler = (request: any, context: CallContext) => any
 
 interface Route {
+  /** `package.Service/Method`. */
+  rpc: string
   method: MethodDefinition
   handler: AnyHandler
   logger: Logger
@@ -62,7 +69,8 @@ const streamWindowBytes = 1024 * 1024
 const connectionWindowBytes = 8 * 1024 * 1024
 
 /** A server without services. */
-export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageBytes }: RpcServerOptions): RpcServer {
+export function createRpcServer(options: RpcServerOptions): RpcServer {
+  const { logger, maxMessageBytes = defaultMaxMessageBytes, tracing } = options
   const routes = new Map<string, Route>()
   const services = new Set<string>()
   const calls = new CallsInFlight()
@@ -79,7 +87,7 @@ export function createRpcServer({ logger, maxMessageBytes = defaultMaxMessageByt
     const route = routes.get(path)
     const refusal = refusalOf(headers) ?? (route === undefined ? unknownMethod(path, services) : undefined)
     if (refusal !== undefined) call.end(refusal)
-    else if (route !== undefined) calls.track(serve(route, call))
+    else if (route !== undefined) calls.track(begin(route, call, tracing))
   })
   return {
     add(definition, implementation) {
@@ -104,7 +112,7 @@ function* routesOf(definition: ServiceDefinition, implementation: object, logger
     const handler: AnyHandler | undefined = Reflect.get(implementation, key)
     if (handler === undefined) continue
     const rpc = `${definition.fullName}/${method.name}`
-    yield [`/${rpc}`, { method, handler: handler.bind(implementation), logger: logger.child({ rpc }) }]
+    yield [`/${rpc}`, { rpc, method, handler: handler.bind(implementation), logger: logger.child({ rpc }) }]
   }
 }
 
@@ -124,6 +132,22 @@ function unknownMethod(path: string, services: ReadonlySet<string>): Status {
 }
 
 const refused = (message: string): Status => ({ grpc: errorTable.NOT_IMPLEMENTED.grpc, message })
+
+function begin(route: Route, call: ServerCall, tracing: ServerTracing | undefined): Promise<void> {
+  return tracing !== undefined && isTraced(tracing, call.context.header)
+    ? serveTraced(route, call, tracing)
+    : serve(route, call)
+}
+
+async function serveTraced(route: Route, call: ServerCall, tracing: ServerTracing): Promise<void> {
+  const startNs = monotonicNs()
+  const { traceCall } = await import('./traced-server-call.ts')
+  const traced = traceCall(tracing, call.context.header, route.rpc, startNs)
+  call.onStatus = status => traced.end(status)
+  await traced.run(() => serve(route, call))
+  // When the client left before there was a status to send.
+  traced.end({ grpc: 0, message: '' })
+}
 
 async function serve({ method, handler, logger }: Route, call: ServerCall): Promise<void> {
   const startMs = performance.now()

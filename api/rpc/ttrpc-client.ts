@@ -9,6 +9,7 @@ import {
   notImplemented,
   unavailable,
 } from '../errors/errors.ts'
+import { currentScope } from '../trace/spans.ts'
 import {
   type CallOptions,
   type Client,
@@ -16,6 +17,7 @@ import {
   namespaceHeader,
   type ServiceDefinition,
 } from './definition.ts'
+import { tracedCall } from './traced-client-call.ts'
 import {
   decodeResponse,
   encodeFrame,
@@ -138,7 +140,7 @@ export function createTtrpcClient<D extends ServiceDefinition>(definition: D, ch
 
 function caller(definition: ServiceDefinition, method: MethodDefinition, channel: TtrpcChannel) {
   const name = `${definition.fullName}/${method.name}`
-  return async (message: unknown, options: CallOptions = {}): Promise<unknown> => {
+  const call = async (message: unknown, options: CallOptions): Promise<unknown> => {
     if (method.requestStream || method.responseStream) throw notImplemented(`${name}: streams over ttrpc`)
     const merged = { ...channel.defaults, ...options }
     const payload = method.requestType.encode(method.requestType.fromPartial(message)).finish()
@@ -150,6 +152,10 @@ function caller(definition: ServiceDefinition, method: MethodDefinition, channel
       metadata: metadataOf(merged),
     })
     return method.responseType.decode(await answerTo(channel, request, name, merged))
+  }
+  return (message: unknown, options: CallOptions = {}): Promise<unknown> => {
+    const scope = currentScope()
+    return scope === undefined ? call(message, options) : tracedCall(scope, name, options, own => call(message, own))
   }
 }
 

@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { errorTable, GantryError, isGantryError, messageOf, notImplemented } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
 import { peerCredentials } from '../sys/sys.ts'
+import { monotonicNs } from '../trace/clock.ts'
 import { callContext } from './context.ts'
 import { decodedRequest } from './decoded-request.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type ServiceDefinition,
   type ServiceImpl,
 } from './definition.ts'
+import { isTraced, type ServerTracing } from './server-tracing.ts'
 import { ttrpcNamespaceKey } from './ttrpc-client.ts'
 import {
   decodeRequest,
@@ -43,15 +45,23 @@ interface Route {
   handler: AnyHandler
 }
 
+/** What every call of a server needs. */
+interface Serving {
+  routes: Map<string, Route>
+  logger: Logger
+  tracing: ServerTracing | undefined
+}
+
 /** A server without services. */
-export function createTtrpcServer({ logger }: { logger: Logger }): TtrpcServer {
+export function createTtrpcServer({ logger, tracing }: { logger: Logger; tracing?: ServerTracing }): TtrpcServer {
   const routes = new Map<string, Route>()
+  const serving = { routes, logger, tracing }
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
     if (!admit(socket, logger)) return
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    serve(socket, routes, logger)
+    serve(socket, serving)
   })
   return {
     add: (definition, implementation) => addRoutes(routes, definition, implementation),
@@ -75,7 +85,8 @@ function admit(socket: Socket, logger: Logger): boolean {
   return false
 }
 
-function serve(socket: Socket, routes: Map<string, Route>, logger: Logger): void {
+function serve(socket: Socket, serving: Serving): void {
+  const { logger } = serving
   const frames = new TtrpcFrameReader()
   const gone = new AbortController()
   socket.on('error', error => logger.debug({ err: error }, 'ttrpc connection broke'))
@@ -84,7 +95,7 @@ function serve(socket: Socket, routes: Map<string, Route>, logger: Logger): void
     try {
       for (const frame of frames.push(chunk)) {
         // Begun in the order they came, so that a shim's events do not overtake each other, and then each on its own.
-        if (frame.type === messageType.request) void answer(socket, frame, routes, gone.signal, logger)
+        if (frame.type === messageType.request) void answer(socket, frame, serving, gone.signal)
       }
     } catch (error) {
       logger.warn({ err: error }, 'closed a ttrpc connection that does not keep to the protocol')
@@ -93,15 +104,9 @@ function serve(socket: Socket, routes: Map<string, Route>, logger: Logger): void
   })
 }
 
-async function answer(
-  socket: Socket,
-  frame: TtrpcFrame,
-  routes: Map<string, Route>,
-  signal: AbortSignal,
-  logger: Logger,
-): Promise<void> {
-  const response = await respond(frame, routes, signal, logger)
-  if (!socket.destroyed) socket.write(responseFrame(frame.streamId, response, logger))
+async function answer(socket: Socket, frame: TtrpcFrame, serving: Serving, signal: AbortSignal): Promise<void> {
+  const response = await respond(frame, serving, signal)
+  if (!socket.destroyed) socket.write(responseFrame(frame.streamId, response, serving.logger))
 }
 
 /** An answer too long for ttrpc becomes the error that says so. */
@@ -116,9 +121,8 @@ function responseFrame(streamId: number, response: TtrpcResponse, logger: Logger
 
 async function respond(
   frame: TtrpcFrame,
-  routes: Map<string, Route>,
+  { routes, logger, tracing }: Serving,
   signal: AbortSignal,
-  logger: Logger,
 ): Promise<TtrpcResponse> {
   try {
     const request = decodeRequest(frame.payload)
@@ -126,10 +130,35 @@ async function respond(
     const route = routes.get(name)
     if (!route) throw notImplemented(`ttrpc method ${name}`)
     const { requestType, responseType } = route.method
-    const result = await route.handler(decodedRequest(requestType, request.payload), contextOf(request, signal))
-    return { payload: responseType.encode(responseType.fromPartial(result)).finish() }
+    const context = contextOf(request, signal)
+    const handle = async () => {
+      const result = await route.handler(decodedRequest(requestType, request.payload), context)
+      return { payload: responseType.encode(responseType.fromPartial(result)).finish() }
+    }
+    if (tracing === undefined || !isTraced(tracing, context.header)) return await handle()
+    return await traced(tracing, context, name, handle)
   } catch (error) {
     return { status: statusOf(error, logger), payload: Buffer.alloc(0) }
+  }
+}
+
+/** ttrpc's answers have no metadata: spans only go to a sink of the server's. */
+async function traced<T>(
+  tracing: ServerTracing,
+  { header }: CallContext,
+  rpc: string,
+  handle: () => Promise<T>,
+): Promise<T> {
+  const startNs = monotonicNs()
+  const { traceCall } = await import('./traced-server-call.ts')
+  const call = traceCall(tracing, header, rpc, startNs)
+  try {
+    const answer = await call.run(handle)
+    call.end({ grpc: 0, message: '' })
+    return answer
+  } catch (error) {
+    call.end({ grpc: errorTable.UNKNOWN.grpc, message: messageOf(error) })
+    throw error
   }
 }
 

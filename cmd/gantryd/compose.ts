@@ -44,6 +44,7 @@ import { type Sandboxes, SandboxStore, ShimController, shimForTasks } from '#cor
 import { SnapshotterFronts } from '#core/snapshots/snapshots.ts'
 import type { HostFacts } from '#core/spec/spec.ts'
 import { refreshEtcFiles, shimSocketFolder, type TaskManager, TaskManagerImpl } from '#core/tasks/tasks.ts'
+import { SpanExporter, TraceRing, type Traces } from '#core/traces/traces.ts'
 import { LocalTransfers } from '#core/transfer/transfer.ts'
 import type { Config } from './config.ts'
 import { executableFolder, isBuilt, pluginFolders, publishBinary, shimOverrides } from './installation.ts'
@@ -93,6 +94,9 @@ export const tokens = {
   diffs: token<Diffs>('diffs'),
   remotes: token<Remotes>('remotes'),
   transfers: token<LocalTransfers>('transfers'),
+  traces: token<Traces>('traces'),
+  /** Where spans go beside our own memory; undefined: nowhere. */
+  spanExporter: token<SpanExporter | undefined>('span exporter'),
   launcher: token<Launcher>('launcher'),
   tasks: token<TaskManager>('tasks'),
   restarts: token<RestartMonitor>('restarts'),
@@ -263,6 +267,16 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       order: config.diff.order,
       offered: () => offeredDiffers(supervisor),
       differ: id => differBackend(supervisor, id),
+    })
+  })
+  add(t.spanExporter, () =>
+    config.tracing.endpoint === '' ? undefined : new SpanExporter(config.tracing.endpoint, log('traces')),
+  )
+  add(t.traces, get => {
+    const exporter = get(t.spanExporter)
+    return new TraceRing({
+      service: { name: 'gantryd', pid: process.pid },
+      ...(exporter && { onSpans: spans => exporter.send(spans) }),
     })
   })
   add(t.remotes, () => createRemotes({ hostDir: config.registry.host_directory }))

@@ -66,6 +66,15 @@ export const configSchema = z.strictObject({
         .default(''),
     })
     .prefault({}),
+  tracing: z
+    .strictObject({
+      endpoint: z
+        .string()
+        .regex(/^(|https?:\/\/.+)$/, 'must be a URL such as http://127.0.0.1:4318/v1/traces')
+        .default(''),
+      sample_ratio: z.number().min(0).max(1).default(0),
+    })
+    .prefault({}),
   plugins: z.strictObject(tableOfEachKind).prefault({}),
 })
 
@@ -153,6 +162,13 @@ max_unpacks = 2
 [metrics]
 # host:port of an HTTP server with Prometheus' metrics at /v1/metrics; empty: none. No access control: keep it on loopback.
 address = ""
+
+# A call that brings a sampled W3C traceparent is traced whatever is said here, and gctr trace shows it.
+[tracing]
+# OpenTelemetry collector that gets the spans too (OTLP over HTTP), such as "http://127.0.0.1:4318/v1/traces"; empty: none.
+endpoint = ""
+# Share of the calls without a traceparent that begin a trace: 0 none, 1 all.
+sample_ratio = 0
 
 # A table for each plugin: its own settings, and two of ours: address = "..." (somebody else runs it),
 # disabled = true (as if it were not installed).

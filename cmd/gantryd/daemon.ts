@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { failedPrecondition, messageOf } from '#api/errors/errors.ts'
 import { EventsDefinition } from '#api/gen/containerd/services/events/ttrpc/v1/events.ts'
 import { createLogger, type Logger } from '#api/log/log.ts'
-import { createRpcServer } from '#api/rpc/server.ts'
+import { createRpcServer, type ServerTracing } from '#api/rpc/server.ts'
 import { createTtrpcServer, type TtrpcServer } from '#api/rpc/ttrpc.ts'
 import { openStore } from '#api/store/store.ts'
 import { lockFile } from '#api/sys/sys.ts'
@@ -57,9 +57,10 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   const parts = await compose({ config, instance, address, groupId: group, store, host, logger })
   holdParts(parts, lifetimes)
   await parts.resolve(tokens.pluginAdministration).open()
-  const local = await startTasks(parts, address, logger, lifetimes)
+  const tracing = tracingOf(config, parts)
+  const local = await startTasks(parts, address, { logger, tracing }, lifetimes)
   const health = new DaemonHealth()
-  const server = createRpcServer({ logger })
+  const server = createRpcServer({ logger, tracing })
   addServices([server, local], parts, health)
   await server.listen(address, { mode: 0o600 })
   lifetimes.defer(() => server.shutdown(graceMs))
@@ -94,6 +95,7 @@ async function lock(folder: string): Promise<Disposable> {
 
 /** Lifetimes in the order of dependence: what is used is let go of after its users. */
 function holdParts(parts: Parts, lifetimes: AsyncDisposableStack): void {
+  lifetimes.use(parts.resolve(tokens.spanExporter))
   lifetimes.use(parts.resolve(tokens.remotes))
   lifetimes.defer(() => parts.resolve(tokens.plugins).stop())
   lifetimes.use(parts.resolve(tokens.pluginAdministration))
@@ -106,10 +108,10 @@ function holdParts(parts: Parts, lifetimes: AsyncDisposableStack): void {
 async function startTasks(
   parts: Parts,
   address: string,
-  logger: Logger,
+  { logger, tracing }: { logger: Logger; tracing: ServerTracing },
   lifetimes: AsyncDisposableStack,
 ): Promise<TtrpcServer> {
-  const events = createTtrpcServer({ logger })
+  const events = createTtrpcServer({ logger, tracing })
   events.add(EventsDefinition, ttrpcEventsService(parts.resolve(tokens.exchange)))
   const tasks = parts.resolve(tokens.tasks)
   await events.listen(`${address}.ttrpc`)
@@ -119,6 +121,13 @@ async function startTasks(
   restarts.resume().catch(error => logger.error({ err: error }, 'containers that should run were not all started'))
   parts.resolve(tokens.gc).start()
   return events
+}
+
+/** Calls that bring a trace context are traced always; of the others a share. */
+function tracingOf({ tracing }: Config, parts: Parts): ServerTracing {
+  const share = tracing.sample_ratio
+  const sink = parts.resolve(tokens.traces)
+  return { service: 'gantryd', sink, ...(share > 0 && { sample: () => Math.random() < share }) }
 }
 
 /** Loaded when somebody wants them: the library is not small. */

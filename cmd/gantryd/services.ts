@@ -19,7 +19,9 @@ import { DoctorServiceDefinition } from '#api/gen/gantry/services/doctor/v1/doct
 import { GcServiceDefinition } from '#api/gen/gantry/services/gc/v1/gc.ts'
 import { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
 import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
+import { TraceServiceDefinition } from '#api/gen/gantry/services/trace/v1/trace.ts'
 import { HealthDefinition } from '#api/gen/grpc/health/v1/health.ts'
+import { TraceServiceDefinition as CollectorDefinition } from '#api/gen/opentelemetry/proto/collector/trace/v1/trace_service.ts'
 import type { ServiceDefinition } from '#api/rpc/definition.ts'
 import type { RpcServer, ServiceImpl } from '#api/rpc/server.ts'
 import { hostPlatform } from '#api/types/platform.ts'
@@ -43,6 +45,7 @@ import { sandboxControllerService, sandboxStoreService } from '#core/sandbox/san
 import { snapshotsService } from '#core/snapshots/snapshots.ts'
 import { StreamRegistry, streamingService } from '#core/streaming/streaming.ts'
 import { tasksService } from '#core/tasks/tasks.ts'
+import { tracesCollector, tracesService } from '#core/traces/traces.ts'
 import { transferService } from '#core/transfer/transfer.ts'
 import { apiLevel, sourceRevision, versionService } from '#core/version/version.ts'
 import { type Parts, tokens } from './compose.ts'
@@ -99,6 +102,8 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
     networksService(get(tokens.networks), get(tokens.connections), get(tokens.networkGarbage)),
   )
   serve(PluginsServiceDefinition, pluginsService(plugins, get(tokens.pluginAdministration)))
+  serve(TraceServiceDefinition, tracesService(get(tokens.traces)))
+  serve(CollectorDefinition, tracesCollector(get(tokens.traces)))
   serve(HealthDefinition, healthService(health, names))
 }
 

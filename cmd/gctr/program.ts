@@ -8,6 +8,7 @@ import { networks } from './programs/networks.ts'
 import { plugins } from './programs/plugins.ts'
 import { content, leases, namespaces, snapshots } from './programs/records.ts'
 import { tasks } from './programs/tasks.ts'
+import { trace } from './programs/trace.ts'
 import { defaultAddress } from './session.ts'
 
 /** Builds the branches of the tree, by every name that leads there. */
@@ -28,6 +29,7 @@ const branches: [names: string[], add: (program: Command) => void][] = [
   [['gc'], gc],
   [['doctor'], doctor],
   [['events'], events],
+  [['trace'], trace],
   [['version'], version],
 ]
 

@@ -110,7 +110,7 @@ class Front {
     this.#definition = definition
     this.#address = address
     this.#draining = draining
-    this.#server = createRpcServer({ logger: log })
+    this.#server = createRpcServer({ logger: log, tracing: { service: `${definition.kind}/${definition.id}` } })
   }
 
   /** Answers health checks while it waits; not where somebody is at that address, who may be the one it waits for. */

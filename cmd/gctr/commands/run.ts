@@ -9,6 +9,7 @@ import {
   ContainersServiceDefinition,
   type CreateResponse,
 } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { step } from '#api/trace/spans.ts'
 import { containerConfig } from '../container-config.ts'
 import { forgetStopped } from '../end-task.ts'
 import { Exit, startFailure } from '../exit.ts'
@@ -104,7 +105,8 @@ async function startTask(
   await tasks.create({ containerId: id })
   undo.defer(async () => void (await tasks.delete({ containerId: id }).catch(() => {})))
   signals.check()
-  const attachment = wanted ? await attachTo(socket, { stdin, stdout: true, stderr: true, replay: false }) : undefined
+  const streams = { stdin, stdout: true, stderr: true, replay: false }
+  const attachment = wanted ? await step('attach', () => attachTo(socket, streams)) : undefined
   if (attachment !== undefined) undo.use(attachment)
   signals.check()
   await tasks.start({ containerId: id })
@@ -116,7 +118,7 @@ async function startTask(
 async function follow(session: Session, signals: Signals, id: string, attachment: Attachment, stdin: boolean) {
   await using _ = attachment
   signals.forwardTo(session, { containerId: id })
-  const end = await join(attachment, { stdin, tty: attachment.tty })
+  const end = await step('follow its output', () => join(attachment, { stdin, tty: attachment.tty }))
   if (end === 'detached') return undefined
   if (end !== 'broken') return end.exitCode
   return (await session.client(TasksDefinition).wait({ containerId: id })).exitStatus

@@ -1,0 +1,66 @@
+/** Spans of several processes as one tree, in time. */
+import type { KeyValue } from '#api/gen/opentelemetry/proto/common/v1/common.ts'
+import { type ResourceSpans, Span_SpanKind } from '#api/gen/opentelemetry/proto/trace/v1/trace.ts'
+
+export interface SpanNode {
+  readonly id: string
+  readonly parentId: string
+  readonly name: string
+  /** `gantryd`, `snapshotter/overlayfs`, `shim`... */
+  readonly process: string
+  readonly pid: number
+  readonly kind: 'step' | 'call' | 'answer'
+  /** Nanoseconds since 1970. */
+  readonly startNs: bigint
+  readonly endNs: bigint
+  readonly error: string
+  /** By their beginning. */
+  readonly children: SpanNode[]
+}
+
+/** The roots, by their beginning: spans whose parent is not there count as such. A span that came twice counts once. */
+export function spanTree(all: readonly ResourceSpans[]): SpanNode[] {
+  const nodes = new Map(all.flatMap(nodesOf).map(node => [node.id, node]))
+  const roots: SpanNode[] = []
+  for (const node of nodes.values()) (nodes.get(node.parentId)?.children ?? roots).push(node)
+  for (const { children } of nodes.values()) children.sort(byStart)
+  return roots.sort(byStart)
+}
+
+/** A node and everything below it, parents first. */
+export function* descend(node: SpanNode, depth = 0): Generator<{ node: SpanNode; depth: number }> {
+  yield { node, depth }
+  for (const child of node.children) yield* descend(child, depth + 1)
+}
+
+function nodesOf({ resource, scopeSpans }: ResourceSpans): SpanNode[] {
+  const attributes = resource?.attributes ?? []
+  const process = attributeOf(attributes, 'service.name')?.stringValue ?? 'unknown'
+  const pid = Number(attributeOf(attributes, 'process.pid')?.intValue ?? 0n)
+  return scopeSpans
+    .flatMap(scope => scope.spans)
+    .map(span => ({
+      id: hex(span.spanId),
+      parentId: hex(span.parentSpanId),
+      name: span.name,
+      process,
+      pid,
+      kind: kindOf(span.kind),
+      startNs: span.startTimeUnixNano,
+      endNs: span.endTimeUnixNano,
+      error: span.status?.message ?? '',
+      children: [],
+    }))
+}
+
+function kindOf(kind: Span_SpanKind): SpanNode['kind'] {
+  if (kind === Span_SpanKind.SPAN_KIND_CLIENT) return 'call'
+  return kind === Span_SpanKind.SPAN_KIND_SERVER ? 'answer' : 'step'
+}
+
+function attributeOf(attributes: readonly KeyValue[], name: string) {
+  return attributes.find(({ key }) => key === name)?.value
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+const byStart = (a: SpanNode, b: SpanNode) => Number(a.startNs - b.startNs)

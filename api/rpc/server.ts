@@ -145,8 +145,7 @@ async function serveTraced(route: Route, call: ServerCall, tracing: ServerTracin
   const traced = traceCall(tracing, call.context.header, route.rpc, startNs)
   call.onStatus = status => traced.end(status)
   await traced.run(() => serve(route, call))
-  // When the client left before there was a status to send.
-  traced.end({ grpc: 0, message: '' })
+  if (call.isGone) traced.end({ grpc: errorTable.CANCELED.grpc, message: 'the client left' })
 }
 
 async function serve({ method, handler, logger }: Route, call: ServerCall): Promise<void> {

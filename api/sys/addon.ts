@@ -35,6 +35,8 @@ export interface Addon {
     types: readonly number[] | undefined,
   ): { close(): void }
   openServerSocket(netns: string, protocol: 'tcp' | 'udp', address: string, port: number): Promise<number>
+  sendDatagrams(path: string, datagrams: Uint8Array[]): Promise<void>
+  iptablesTable(family: 4 | 6, table: string): IptablesTable
   applyLayer(request: ApplyLayerRequest, cancel: CancelToken): Promise<ApplyLayerResult>
   createLayer(request: CreateLayerRequest, cancel: CancelToken): Promise<CreateLayerResult>
   CancelToken: new () => CancelToken

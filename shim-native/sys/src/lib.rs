@@ -12,6 +12,7 @@
 
 mod btrfs;
 mod copy_tree;
+mod datagrams;
 mod error;
 mod files;
 mod layer;

@@ -2,6 +2,8 @@
 
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { type LogLine, nanosecondsOf } from '#api/container-log/log-lines.ts'
+import { readLog } from '#api/container-log/log-reader.ts'
 import { multiplexedType, rawType } from '../containers/attach.ts'
 import type { ContainerParts } from '../containers/containers.ts'
 import { isRunning } from '../containers/state.ts'
@@ -10,8 +12,6 @@ import { atLeast } from '../http/api-version.ts'
 import { badRequest, notImplemented } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
 import { pathParameter, type Routes } from '../http/routes.ts'
-import { type LogLine, nanosecondsOf } from './log-lines.ts'
-import { readLog } from './log-reader.ts'
 
 interface LogsWish {
   follow: boolean
@@ -45,9 +45,10 @@ export function logRoutes(parts: ContainerParts): Routes {
       reply.raw.flushHeaders()
       const ended = wish.follow ? endOf(parts, found, gone.signal) : undefined
       const { tail, since, until } = wish
-      for await (const line of readLog(path, { tail, since, until, ended, signal: gone.signal })) {
+      for await (const lines of readLog(path, { tail, since, until, ended, signal: gone.signal })) {
         if (gone.signal.aborted) break
-        if (line.stream === 'stderr' ? wish.stderr : wish.stdout) await send(reply.raw, line, wish, Tty)
+        const asked = lines.filter(line => (line.stream === 'stderr' ? wish.stderr : wish.stdout))
+        await send(reply.raw, Buffer.concat(asked.map(line => frameOf(line, wish, Tty))))
       }
       reply.raw.end()
       return reply
@@ -95,17 +96,19 @@ function pointInTime(text: string): bigint | undefined {
 }
 
 /** Resolves when the client can take more. */
-async function send(response: ServerResponse, line: LogLine, wish: LogsWish, tty: boolean): Promise<void> {
+async function send(response: ServerResponse, bytes: Buffer): Promise<void> {
+  if (bytes.length === 0 || response.write(bytes)) return
+  await Promise.race([once(response, 'drain'), once(response, 'close')])
+}
+
+function frameOf(line: LogLine, wish: LogsWish, tty: boolean): Buffer {
   const details = wish.details ? `${detailsOf(line.attrs ?? {})} ` : ''
   const text = Buffer.from(`${wish.timestamps ? `${line.time} ` : ''}${details}${line.text}`)
-  let bytes = text
-  if (!tty) {
-    const header = Buffer.alloc(8)
-    header[0] = line.stream === 'stderr' ? 2 : 1
-    header.writeUInt32BE(text.length, 4)
-    bytes = Buffer.concat([header, text])
-  }
-  if (!response.write(bytes)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+  if (tty) return text
+  const header = Buffer.alloc(8)
+  header[0] = line.stream === 'stderr' ? 2 : 1
+  header.writeUInt32BE(text.length, 4)
+  return Buffer.concat([header, text])
 }
 
 function detailsOf(attrs: Readonly<Record<string, string>>): string {

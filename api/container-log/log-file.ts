@@ -50,22 +50,25 @@ export async function sinceOffset(file: FileHandle, size: number, since: bigint)
   return low
 }
 
-/** The first whole line that begins at or after `offset`. */
+/** The first whole, undamaged line that begins at or after `offset`. */
 async function lineAfter(
   file: FileHandle,
   offset: number,
   size: number,
 ): Promise<{ offset: number; time: bigint } | undefined> {
   let bytes: Buffer = Buffer.alloc(0)
+  // Where the line that is being looked at begins in `bytes`; of the one that `offset` falls into nothing is wanted.
+  let start = offset === 0 ? 0 : -1
   for (let at = offset; at < size; at += blockBytes) {
     const block = Buffer.alloc(Math.min(blockBytes, size - at))
     const { bytesRead } = await file.read(block, 0, block.length, at)
+    const seen = bytes.length
     bytes = Buffer.concat([bytes, block.subarray(0, bytesRead)])
-    const start = offset === 0 ? 0 : bytes.indexOf(newline) + 1
-    const end = start === 0 && offset !== 0 ? -1 : bytes.indexOf(newline, start)
-    if (end < 0) continue
-    const parsed = parseLogLine(bytes.subarray(start, end))
-    return { offset: offset + start, time: parsed ? nanosecondsOf(parsed.time) : 0n }
+    for (let end = bytes.indexOf(newline, seen); end >= 0; end = bytes.indexOf(newline, end + 1)) {
+      const parsed = start < 0 ? undefined : parseLogLine(bytes.subarray(start, end))
+      if (parsed) return { offset: offset + start, time: nanosecondsOf(parsed.time) }
+      start = end + 1
+    }
   }
   return undefined
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -24,7 +24,8 @@ const all: ReadLog = {
 
 async function numbers(path: string, wish: Partial<ReadLog> = {}): Promise<number[]> {
   const found: number[] = []
-  for await (const { text } of readLog(path, { ...all, ...wish })) found.push(Number(text.split(' ')[1]))
+  for await (const lines of readLog(path, { ...all, ...wish }))
+    found.push(...lines.map(({ text }) => Number(text.split(' ')[1])))
   return found
 }
 
@@ -68,16 +69,43 @@ test('followed over a rotation, to the end', async () => {
   await writeFile(path, lines(0, 2))
   const ended = Promise.withResolvers<void>()
   const seen: number[] = []
-  for await (const { text } of readLog(path, { ...all, ended: ended.promise })) {
-    const number = Number(text.split(' ')[1])
-    seen.push(number)
-    if (number === 1) await appendFile(path, lines(2, 4))
-    if (number === 3) {
-      await appendFile(path, lines(4, 5))
-      await rename(path, `${path}.1`)
-      await writeFile(path, lines(5, 7))
+  for await (const read of readLog(path, { ...all, ended: ended.promise }))
+    for (const { text } of read) {
+      const number = Number(text.split(' ')[1])
+      seen.push(number)
+      if (number === 1) await appendFile(path, lines(2, 4))
+      if (number === 3) {
+        await appendFile(path, lines(4, 5))
+        await rename(path, `${path}.1`)
+        await writeFile(path, lines(5, 7))
+      }
+      if (number === 6) ended.resolve()
     }
-    if (number === 6) ended.resolve()
-  }
   assert.deepEqual(seen, [0, 1, 2, 3, 4, 5, 6])
+})
+
+test('in a log of 10 GB, tail and since read a few blocks', async () => {
+  const path = join(folder, 'huge.log')
+  const strideBytes = 1024 * 1024
+  const count = 10_240
+  {
+    // Between the lines are holes of a megabyte: to a reader, damaged lines.
+    await using file = await open(path, 'w')
+    for (let number = 0; number < count; number++) await file.write(`\n${line(number)}`, (number + 1) * strideBytes)
+  }
+  const bytesRead = async () => Number(/^rchar: (\d+)/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1])
+  const within = async (wish: Partial<ReadLog>, megabytes: number) => {
+    const before = await bytesRead()
+    const found = await numbers(path, wish)
+    assert.ok(
+      (await bytesRead()) - before < megabytes * 1024 * 1024,
+      JSON.stringify(wish, (_, v) => String(v)),
+    )
+    return found
+  }
+  assert.deepEqual(await within({ tail: 1 }, 2), [count - 1])
+  const since = nanosecondsOf(timeOf(count - 2))
+  assert.deepEqual(await within({ since }, 40), [count - 2, count - 1])
+  const at = nanosecondsOf(timeOf(5000))
+  assert.deepEqual(await within({ since: at, until: at }, 40), [5000])
 })

@@ -1,4 +1,6 @@
 /** Builds on a gantryd, as a client of its builder. */
+import assert from 'node:assert/strict'
+import { after, before } from 'node:test'
 import { pack } from 'tar-stream'
 import {
   BuilderServiceDefinition,
@@ -9,6 +11,7 @@ import {
 } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
 import { connect, createClient } from '#api/rpc/client.ts'
+import { Daemon } from '../daemon/daemon.ts'
 
 /** What a build told. */
 export interface BuildReport {
@@ -25,6 +28,44 @@ export type ContextFiles = Readonly<
 export interface BuildListener {
   readonly signal?: AbortSignal
   onStep?(step: Step): void
+}
+
+/** Why the tests of builds cannot run here; false when they can. */
+export const skip = process.getuid?.() === 0 ? false : 'containers need root'
+/** Image that the fixture's gantryd has. */
+export const base = 'test.example/busybox:1'
+
+export interface Building {
+  /** Between the first test of the file and its last. */
+  readonly daemon: Daemon
+  build(dockerfile: string[], files?: ContextFiles, options?: Partial<BuildOptions>): Promise<BuildReport>
+  /** What a command of an image writes. */
+  output(image: string, ...command: string[]): Promise<string>
+}
+
+/** A gantryd with {@link base}, for the tests of one file; they go with {@link skip}. */
+export function building(...options: Parameters<typeof Daemon.start>): Building {
+  let daemon: Daemon
+  before(async () => {
+    if (skip) return
+    daemon = await Daemon.start(...options)
+    await daemon.importBusybox(base)
+  })
+  after(async () => {
+    await daemon?.[Symbol.asyncDispose]()
+  })
+  return {
+    get daemon() {
+      return daemon
+    },
+    build: (dockerfile, files = {}, options = {}) =>
+      build(daemon.address, { ...files, Dockerfile: dockerfile.join('\n') }, options),
+    async output(image, ...command) {
+      const { code, stdout, stderr } = await daemon.run('run', '--rm', '--net', 'none', image, ...command)
+      assert.equal(code, 0, stderr)
+      return stdout
+    },
+  }
 }
 
 /** Where the builder of the gantryd at `address` serves; started when it is not. */
@@ -67,6 +108,12 @@ export async function build(
 
 async function* requests(files: ContextFiles, options: Partial<BuildOptions>): AsyncGenerator<Partial<BuildRequest>> {
   yield { options: BuildOptions.fromPartial(options) }
+  if (options.remote) return
+  for await (const context of archiveOf(files)) yield { context }
+}
+
+/** The files as a tar archive, somebody else's. */
+export function archiveOf(files: ContextFiles): AsyncIterable<Buffer> {
   const tar = pack()
   for (const [name, file] of Object.entries(files)) {
     const {
@@ -78,5 +125,5 @@ async function* requests(files: ContextFiles, options: Partial<BuildOptions>): A
     else tar.entry({ name, type: 'symlink', linkname: link }, '')
   }
   tar.finalize()
-  for await (const chunk of tar as AsyncIterable<Buffer>) yield { context: chunk }
+  return tar as AsyncIterable<Buffer>
 }

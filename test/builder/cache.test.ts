@@ -2,38 +2,24 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { Daemon } from '../daemon/daemon.ts'
-import { build as buildOn, type ContextFiles } from './building.ts'
+import { test } from 'node:test'
+import { base, building, skip } from './building.ts'
 
-const skip = process.getuid?.() === 0 ? false : 'containers need root'
-const base = 'test.example/busybox:1'
-let daemon: Daemon
-
-before(async () => {
-  if (skip) return
-  daemon = await Daemon.start()
-  await daemon.importBusybox(base)
-})
-after(async () => {
-  await daemon?.[Symbol.asyncDispose]()
-})
-
-const build = (dockerfile: string[], files: ContextFiles = {}, options = {}) =>
-  buildOn(daemon.address, { ...files, Dockerfile: dockerfile.join('\n') }, options)
+const own = building()
+const { build } = own
 
 test('gctr build why names the input that missed the cache', { skip }, async () => {
-  const folder = join(daemon.folder, 'why')
+  const folder = join(own.daemon.folder, 'why')
   await mkdir(join(folder, 'src'), { recursive: true })
   const lines = [`FROM ${base}`, 'ARG V', 'ENV KEPT=1', 'COPY src /src', 'RUN echo "$V" > /v']
   await writeFile(join(folder, 'Dockerfile'), `${lines.join('\n')}\n`)
   await writeFile(join(folder, 'src/a.c'), '1')
   await writeFile(join(folder, 'src/b.c'), '1')
   const built = async (v: string) => {
-    const { code, stderr } = await daemon.run('build', '--build-arg', `V=${v}`, folder)
+    const { code, stderr } = await own.daemon.run('build', '--build-arg', `V=${v}`, folder)
     assert.equal(code, 0, stderr)
   }
-  const why = async (...args: string[]) => (await daemon.run('build', 'why', ...args)).stdout
+  const why = async (...args: string[]) => (await own.daemon.run('build', 'why', ...args)).stdout
   await built('1')
   assert.match(await why('COPY'), /never done on what it stands on/)
   await built('1')
@@ -45,7 +31,7 @@ test('gctr build why names the input that missed the cache', { skip }, async () 
   assert.match(await why('4'), /COPY src \/src\n {2}file \/src\/b\.c changed\n/)
   assert.match(await why('run'), /what it stands on changed/)
   assert.match(await why('ENV'), /nothing to cache/)
-  assert.match((await daemon.run('build', 'why', 'nowhere')).stderr, /step "nowhere" in build .*: not found/)
+  assert.match((await own.daemon.run('build', 'why', 'nowhere')).stderr, /step "nowhere" in build .*: not found/)
 })
 
 test('of equal steps at the same time one is done, and the others share it', { skip }, async () => {
@@ -70,11 +56,11 @@ test('SOURCE_DATE_EPOCH: two builds, one digest', { skip }, async () => {
 })
 
 test('build checks warn, or fail where the file wants it; --check builds nothing', { skip }, async () => {
-  const folder = join(daemon.folder, 'checked')
+  const folder = join(own.daemon.folder, 'checked')
   await mkdir(folder, { recursive: true })
   const checked = async (lines: string[], ...flags: string[]) => {
     await writeFile(join(folder, 'Dockerfile'), lines.join('\n'))
-    return await daemon.run('build', ...flags, folder)
+    return await own.daemon.run('build', ...flags, folder)
   }
   const lines = [`FROM ${base} as Odd`, 'ENV A=$NOWHERE B=$PATH', 'CMD true']
   const built = await checked(lines)

@@ -3,26 +3,15 @@ import assert from 'node:assert/strict'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { Daemon } from '../daemon/daemon.ts'
+import { base, building, skip } from './building.ts'
 
-const skip = process.getuid?.() === 0 ? false : 'containers need root'
-const base = 'test.example/busybox:1'
 const secret = 'nobody-else-may-know-4711'
-let daemon: Daemon
-
-before(async () => {
-  if (skip) return
-  daemon = await Daemon.start()
-  await daemon.importBusybox(base)
-})
-after(async () => {
-  await daemon?.[Symbol.asyncDispose]()
-})
+const own = building()
 
 async function folderWith(lines: string[]): Promise<string> {
-  const folder = join(daemon.folder, `context-${crypto.randomUUID()}`)
+  const folder = join(own.daemon.folder, `context-${crypto.randomUUID()}`)
   await mkdir(folder)
   await writeFile(join(folder, 'Dockerfile'), [`FROM ${base}`, ...lines].join('\n'))
   return folder
@@ -39,7 +28,7 @@ async function* everyFile(folder: string): AsyncGenerator<{ path: string; bytes:
 }
 
 test('a secret is a file or a variable of one step, and is found nowhere afterwards', { skip }, async () => {
-  const file = join(daemon.folder, '..', `gt-secret-${process.pid}`)
+  const file = join(own.daemon.folder, '..', `gt-secret-${process.pid}`)
   const context = await folderWith([
     'RUN --mount=type=secret,id=key test "$(cat /run/secrets/key | wc -c)" = 25 && ls -ln /run/secrets/key',
     'RUN --mount=type=secret,id=key,target=/k,mode=0440,uid=5 --mount=type=secret,id=key,env=KEY test "$(cat /k)" = "$KEY"',
@@ -47,10 +36,10 @@ test('a secret is a file or a variable of one step, and is found nowhere afterwa
   ])
   await writeFile(file, secret)
   try {
-    const built = await daemon.run('build', '-t', 'hushed', '--secret', `id=key,src=${file}`, context)
+    const built = await own.daemon.run('build', '-t', 'hushed', '--secret', `id=key,src=${file}`, context)
     assert.equal(built.code, 0, built.stderr)
     assert.match(built.stderr, /-r--------/)
-    for await (const { path, bytes } of everyFile(daemon.folder)) assert.ok(!bytes.includes(secret), path)
+    for await (const { path, bytes } of everyFile(own.daemon.folder)) assert.ok(!bytes.includes(secret), path)
   } finally {
     await rm(file)
   }
@@ -59,26 +48,26 @@ test('a secret is a file or a variable of one step, and is found nowhere afterwa
 test('what is required and not handed over is asked for; what is not, is left out', { skip }, async () => {
   const needed = await folderWith(['RUN --mount=type=secret,id=key,required true'])
   assert.match(
-    (await daemon.run('build', needed)).stderr,
+    (await own.daemon.run('build', needed)).stderr,
     /secret "key", which RUN requires: hand it over with --secret/,
   )
   const optional = await folderWith(['RUN --mount=type=secret,id=key --mount=type=ssh test ! -e /run/secrets/key'])
-  assert.equal((await daemon.run('build', optional)).code, 0)
+  assert.equal((await own.daemon.run('build', optional)).code, 0)
   assert.match(
-    (await daemon.run('build', '--secret', 'id=no,env=NO_SUCH', optional)).stderr,
+    (await own.daemon.run('build', '--secret', 'id=no,env=NO_SUCH', optional)).stderr,
     /environment has no NO_SUCH/,
   )
 })
 
 test('an agent is at the socket that SSH_AUTH_SOCK names', { skip }, async () => {
-  const socket = join(daemon.folder, 'agent.sock')
+  const socket = join(own.daemon.folder, 'agent.sock')
   const server = createServer(connection => connection.end('agent here\n'))
   await new Promise<void>(resolve => void server.listen(socket, resolve))
   try {
     const context = await folderWith(['RUN --mount=type=ssh nc "local:$SSH_AUTH_SOCK" || test -S "$SSH_AUTH_SOCK"'])
-    const built = await daemon.run('build', '--ssh', `default=${socket}`, context)
+    const built = await own.daemon.run('build', '--ssh', `default=${socket}`, context)
     assert.equal(built.code, 0, built.stderr)
-    const missing = await daemon.run('build', '--ssh', 'default=/etc/hostname', '--no-cache', context)
+    const missing = await own.daemon.run('build', '--ssh', 'default=/etc/hostname', '--no-cache', context)
     assert.match(missing.stderr, /"\/etc\/hostname" is not a socket/)
   } finally {
     server.close()

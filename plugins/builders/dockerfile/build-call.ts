@@ -2,19 +2,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyedLock } from '#api/concurrency/keyed-lock.ts'
-import { invalidArgument, notFound } from '#api/errors/errors.ts'
-import type { BuildOptions, BuildRequest, BuildResponse } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { invalidArgument } from '#api/errors/errors.ts'
+import type { BuildRequest, BuildResponse } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { hostPlatform, parsePlatform } from '#api/types/platform.ts'
 import type { BuildLog, LoggedStep } from './cache/build-log.ts'
 import type { StepCache } from './cache/step-cache.ts'
 import { CheckSettings, check } from './checks/checks.ts'
 import { connectCore, holdLease } from './core/clients.ts'
 import { Layers } from './core/layers.ts'
-import { parseIgnore } from './files/ignore.ts'
-import { resolvePath, type SourceTree } from './files/source-tree.ts'
-import { TarSource } from './files/tar-source.ts'
 import type { Dockerfile } from './language/dockerfile.ts'
 import { parseDockerfile } from './language/parse.ts'
+import { asIgnored, dockerfileText, receiveContext } from './receive-context.ts'
 import { BuildEvents } from './solve/build-events.ts'
 import { buildImage } from './solve/build-image.ts'
 
@@ -47,9 +45,9 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   if (options === undefined) throw invalidArgument('the first message of a build holds its options')
   const state = await mkdtemp(join(parts.state, 'build-'))
   undo.defer(() => rm(state, { recursive: true, force: true }))
-  const received = await TarSource.receive(contextBytes(messages), join(state, 'context'))
+  const received = await receiveContext(messages, options, { state, signal })
   const { text, file } = await dockerfileText(received, options)
-  const context = await ignoring(received, file)
+  const context = await asIgnored(received, file)
   const dockerfile = parseDockerfile(text, file)
   const steps: LoggedStep[] = []
   const events = new BuildEvents(noting(steps, tell))
@@ -70,30 +68,6 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
     platform: options.platform === '' ? hostPlatform() : parsePlatform(options.platform),
   })
   tell({ result: { ...result, buildId: id } })
-}
-
-async function* contextBytes(messages: AsyncIterator<BuildRequest>): AsyncGenerator<Uint8Array> {
-  for (let next = await messages.next(); !next.done; next = await messages.next())
-    if (next.value.context !== undefined) yield next.value.context
-}
-
-async function dockerfileText(context: SourceTree, options: BuildOptions): Promise<{ text: string; file: string }> {
-  const file = options.dockerfile || 'Dockerfile'
-  if (options.inlineDockerfile.length > 0) return { text: options.inlineDockerfile.toString(), file }
-  const text = await textOf(context, file)
-  if (text === undefined) throw notFound(`Cannot locate specified Dockerfile: ${file}`, { bare: true })
-  return { text, file }
-}
-
-/** The Dockerfile's own ignore file goes before the context's. */
-async function ignoring(context: TarSource, dockerfile: string): Promise<TarSource> {
-  const text = (await textOf(context, `${dockerfile}.dockerignore`)) ?? (await textOf(context, '.dockerignore'))
-  return text === undefined ? context : context.without(parseIgnore(text))
-}
-
-async function textOf(context: SourceTree, path: string): Promise<string | undefined> {
-  const entry = await context.at(await resolvePath(context, path))
-  return entry?.type === 'file' ? Buffer.concat(await context.read(entry).toArray()).toString() : undefined
 }
 
 /** INVALID_ARGUMENT: the Dockerfile wants its warnings to be errors. */

@@ -12,7 +12,6 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import { invalidArgument, messageOf, resourceExhausted } from '#api/errors/errors.ts'
-import type { Ignore } from './ignore.ts'
 import type { Entry, EntryType, SourceTree } from './source-tree.ts'
 
 export interface TarOptions {
@@ -74,13 +73,6 @@ export class TarSource implements SourceTree {
       throw error
     }
     return new TarSource(file, spool.stored)
-  }
-
-  /** The same without what `ignore` names; directories stay where something below them does. */
-  without(ignore: Ignore): TarSource {
-    const kept = [...this.#stored].filter(([path]) => path === '/' || !ignore(path.slice(1)))
-    const needed = new Set(kept.flatMap(([path]) => ancestors(path)))
-    return new TarSource(this.#file, new Map([...this.#stored].filter(([path]) => needed.has(path))))
   }
 
   async at(path: string): Promise<Entry | undefined> {

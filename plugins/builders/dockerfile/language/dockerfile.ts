@@ -102,7 +102,7 @@ export interface CopyInstruction extends Base {
   /** ADD only: digest a remote file must have. */
   readonly checksum: string | undefined
   /** ADD only: keep `.git` of a repository. */
-  readonly keepGitDir: boolean
+  readonly keepGitDir: boolean | undefined
   /** ADD only: whether archives are unpacked; undefined: local ones are, remote ones are not. */
   readonly unpack: boolean | undefined
 }

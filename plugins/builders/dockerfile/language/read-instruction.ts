@@ -220,7 +220,7 @@ function readCopy(source: Source, keyword: 'COPY' | 'ADD', types: FlagTypes): In
     parents: flags.boolean('parents') ?? false,
     exclude: flags.list('exclude'),
     checksum: flags.value('checksum'),
-    keepGitDir: flags.boolean('keep-git-dir') ?? false,
+    keepGitDir: flags.boolean('keep-git-dir'),
     unpack: flags.boolean('unpack'),
   }
 }

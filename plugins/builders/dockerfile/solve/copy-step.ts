@@ -19,6 +19,7 @@ export async function copyStep(context: StepContext, instruction: CopyInstructio
     build.layers.withView(state.root, async path => {
       const { entries, what } = await planCopy(instruction, {
         ...{ undo, state: build.state, signal: build.signal },
+        ...{ agents: build.options.sshAgents, secrets: build.options.secrets },
         ...{ tree, isForeign, image: new DirectorySource(path), workingDir: runConfig(state).WorkingDir ?? '/' },
         expand: word => expandIn(context, word),
         expandContent: ({ content, expand }) => (expand ? expandHeredoc(content, state) : content),

@@ -1,16 +1,18 @@
-/** What ADD does beyond COPY: files of the web, and archives that are unpacked. */
+/** What ADD does beyond COPY: files of the web, repositories, and archives that are unpacked. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isGantryError, notImplemented } from '#api/errors/errors.ts'
+import { invalidArgument, isGantryError } from '#api/errors/errors.ts'
 import { archiveKind, readable } from '../files/archives.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import { TarSource } from '../files/tar-source.ts'
 import type { CopyInstruction } from '../language/dockerfile.ts'
+import { type GitAddress, gitAddress } from '../remote/git-address.ts'
+import { remoteFile } from '../remote/remote-file.ts'
+import { fetchRepository, type RemoteAccess } from '../remote/repository.ts'
 import { type CopiedEntries, type CopyOptions, copyEntries } from './copy-entries.ts'
-import { remoteFile } from './remote-file.ts'
 import { selectSources } from './select-sources.ts'
 
-export interface AddPlan {
+export interface AddPlan extends RemoteAccess {
   readonly tree: SourceTree
   readonly image: SourceTree
   readonly options: CopyOptions
@@ -19,28 +21,50 @@ export interface AddPlan {
   /** Private folder; what is put there goes with `undo`. */
   readonly state: string
   readonly undo: AsyncDisposableStack
-  readonly signal: AbortSignal
 }
 
-/** Sources and destination are expanded. NOT_IMPLEMENTED: repositories. */
+/** Sources and destination are expanded. INVALID_ARGUMENT: a checksum for what has none; else as the sources fail. */
 export async function planAdd(
-  { keepGitDir, checksum, unpack }: CopyInstruction,
+  instruction: CopyInstruction,
   sources: readonly string[],
   destination: string,
   plan: AddPlan,
 ): Promise<CopiedEntries> {
-  const repository = sources.find(source => /^(?:git|ssh):\/\/|^git@|\.git(?:#|$)/.test(source))
-  if (repository !== undefined || keepGitDir) throw notImplemented(`ADD of the repository "${repository ?? ''}"`)
+  const { checksum, unpack } = instruction
+  if (checksum !== undefined && sources.length > 1)
+    throw invalidArgument('--checksum is for one source: give each an ADD of its own')
   const placed: CopiedEntries[] = []
   for (const source of sources) {
+    const repository = gitAddress(source)
     const isRemote = /^https?:\/\//.test(source)
-    const { tree, name } = isRemote
-      ? await fetched(source, checksum, destination, plan)
-      : { tree: plan.tree, name: source }
-    const unpacks = unpack ?? !isRemote
-    placed.push(await (unpacks ? unpacked : copied)(tree, name, destination, plan))
+    if (repository !== undefined) placed.push(await cloned(repository, instruction, destination, plan))
+    else {
+      if (checksum !== undefined && !isRemote)
+        throw invalidArgument(`--checksum: "${source}" is neither an http:// or https:// address nor a repository`)
+      const { tree, name } = isRemote
+        ? await fetched(source, checksum, destination, plan)
+        : { tree: plan.tree, name: source }
+      placed.push(await ((unpack ?? !isRemote) ? unpacked : copied)(tree, name, destination, plan))
+    }
   }
   return together(placed)
+}
+
+/** A repository's files go into the destination, which is a directory then. */
+async function cloned(
+  address: GitAddress,
+  { keepGitDir, checksum = address.commit }: CopyInstruction,
+  destination: string,
+  plan: AddPlan,
+): Promise<CopiedEntries> {
+  if (checksum !== '' && !/^[0-9a-f]{7,64}$/.test(checksum))
+    throw invalidArgument(`--checksum "${checksum}" is not a commit's id in lower-case hex digits`)
+  const place = join(plan.state, `repository-${crypto.randomUUID()}`)
+  plan.undo.defer(() => rm(place, { recursive: true, force: true }))
+  const wanted = { ...address, commit: checksum, keepGitDir: keepGitDir ?? address.keepGitDir }
+  const { tree } = await fetchRepository(wanted, place, plan)
+  const request = { keyword: 'ADD', sources: ['/'], destination: `${destination}/` } as const
+  return copyEntries(tree, plan.image, request, plan.options)
 }
 
 async function fetched(url: string, checksum: string | undefined, destination: string, plan: AddPlan) {

@@ -6,15 +6,15 @@ import type { SourceTree } from '../files/source-tree.ts'
 import { ownerOf } from '../files/users.ts'
 import type { CopyInstruction } from '../language/dockerfile.ts'
 import type { Heredoc } from '../language/heredoc.ts'
+import type { RemoteAccess } from '../remote/repository.ts'
 import { planAdd } from './add.ts'
 import { type CopiedEntries, type CopyEntry, copyEntries } from './copy-entries.ts'
 import { heredocTree } from './heredoc-tree.ts'
 
-export interface CopyPlan {
+export interface CopyPlan extends RemoteAccess {
   /** Private folder; what is put there goes with `undo`. */
   readonly state: string
   readonly undo: AsyncDisposableStack
-  readonly signal: AbortSignal
   readonly tree: SourceTree
   /** The image's root as it stands. */
   readonly image: DirectorySource
@@ -34,7 +34,7 @@ export interface Copied {
   readonly what: 'file' | 'dir' | 'multi'
 }
 
-/** What the entries are read from stays until `undo`. NOT_IMPLEMENTED: repositories. */
+/** What the entries are read from stays until `undo`. */
 export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Promise<Copied> {
   const { keyword, heredocs } = instruction
   const sources = instruction.sources.map(plan.expand)
@@ -52,7 +52,7 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
     sources.length === 0
       ? nothing
       : keyword === 'ADD'
-        ? await planAdd(instruction, sources, destination, { ...plan, options, chown: owner })
+        ? await planAdd(expanded(instruction, plan), sources, destination, { ...plan, options, chown: owner })
         : await copyEntries(plan.tree, plan.image, { keyword, sources, destination }, options)
   if (heredocs.length === 0) return { entries: copied.entries, what: whatOf(copied.sources) }
   const contents = heredocs.map(heredoc => ({ name: heredoc.name, content: plan.expandContent(heredoc) }))
@@ -67,6 +67,10 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
     entries: [...copied.entries, ...written.entries],
     what: whatOf([...copied.sources, ...written.sources]),
   }
+}
+
+function expanded(instruction: CopyInstruction, { expand }: CopyPlan): CopyInstruction {
+  return { ...instruction, checksum: instruction.checksum && expand(instruction.checksum) }
 }
 
 const nothing: CopiedEntries = { entries: [], sources: [] }

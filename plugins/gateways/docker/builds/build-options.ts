@@ -15,12 +15,14 @@ export type WantedBuild = Pick<
   | 'network'
   | 'extraHosts'
   | 'sequential'
+  | 'remote'
 >
 
 /** 400 for a member that cannot be read, 501 for what is asked for and not there. */
 export function buildOptions(query: Query): WantedBuild {
   refuseUnready(query)
   return {
+    remote: query.text('remote'),
     dockerfile: query.text('dockerfile'),
     target: query.text('target'),
     args: argumentsOf(query),
@@ -54,7 +56,6 @@ const limits = [
 function refuseUnready(query: Query): void {
   if (query.text('version') === '2')
     throw notImplemented('building with BuildKit (version=2): use version=1, DOCKER_BUILDKIT=0')
-  if (query.text('remote') !== '') throw notImplemented('a remote context (remote=): send the context as a tar archive')
   if (query.flag('squash')) throw notImplemented('squash=1')
   const limit = limits.find(name => !['', '0', '-1', '[]', 'null'].includes(query.text(name)))
   if (limit !== undefined) throw notImplemented(`${limit}=${query.text(limit)}: steps of a build cannot be limited`)

@@ -83,5 +83,7 @@ async function* requests(
   body: Readable | undefined,
 ): AsyncGenerator<Partial<BuildRequest>> {
   yield { options: BuildOptions.fromPartial(wanted) }
+  // Docker's clients send an empty archive, or nothing, beside a remote context.
+  if (wanted.remote) return
   for await (const context of body ?? []) yield { context: context as Buffer }
 }

@@ -1,4 +1,4 @@
-/** ADD of an address: a file of the web, as a source tree with that one file. */
+/** A file of the web, as a source tree with that one file. */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { posix } from 'node:path'
@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { fetch } from 'undici'
 import { dataLoss, invalidArgument, messageOf, notFound, resourceExhausted, unavailable } from '#api/errors/errors.ts'
 import type { Entry, SourceTree } from '../files/source-tree.ts'
-import { madeDirectory } from './copy-entries.ts'
+import { madeDirectory } from '../steps/copy-entries.ts'
 
 const maxBytes = 64 * 1024 ** 3
 
@@ -23,13 +23,15 @@ export interface RemoteOptions {
   /** `sha256:…` that the bytes must have. */
   readonly checksum: string | undefined
   /** The destination names a directory, so the address must name the file. */
-  readonly needsName: boolean
+  readonly needsName?: boolean
+  /** In place of the address's last name. */
+  readonly name?: string
   readonly signal: AbortSignal
 }
 
 /** NOT_FOUND: 404 or 410; DATA_LOSS: another checksum; UNAVAILABLE: no answer, or another status. */
 export async function remoteFile(url: string, options: RemoteOptions): Promise<RemoteFile> {
-  const name = posix.basename(new URL(url).pathname)
+  const name = options.name ?? posix.basename(new URL(url).pathname)
   if (name === '' && options.needsName) throw invalidArgument(`cannot determine filename for source "${url}"`)
   const response = await ask(url, options.signal)
   const hash = createHash('sha256')
@@ -54,10 +56,10 @@ export async function remoteFile(url: string, options: RemoteOptions): Promise<R
 
 async function ask(url: string, signal: AbortSignal) {
   const response = await fetch(url, { signal, redirect: 'follow' }).catch(cause => {
-    throw unavailable(`ADD "${url}": ${messageOf(cause)}`, { cause })
+    throw unavailable(`fetching "${url}": ${messageOf(cause)}`, { cause })
   })
   if (response.ok) return response
-  const text = `ADD "${url}": ${response.status} ${response.statusText}`
+  const text = `fetching "${url}": ${response.status} ${response.statusText}`
   throw response.status === 404 || response.status === 410 ? notFound(text) : unavailable(text)
 }
 

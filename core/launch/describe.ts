@@ -1,6 +1,7 @@
 /** What the core tells of a launched container. */
 import type { Process } from '#api/gen/containerd/types/task/task.ts'
 import type { ContainerConfig, RestartState } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { askHealth } from '#api/health/health-socket.ts'
 import type { Container } from '#core/containers/containers.ts'
 import type { Networks } from '#core/networks/networks.ts'
 import type { LastRuns } from './last-runs.ts'
@@ -28,18 +29,27 @@ export async function describe(
   if (!config) return undefined
   const { id, createdAt, extensions, labels } = container
   const [attachments, task] = await Promise.all([parts.networks.attachments(ns, id), parts.taskOf(ns, id)])
+  // Read after the task: one that is gone by now has left its end here.
+  const lastRun = parts.lastRuns.get(ns, id)
   return {
     config,
     paths: streamPaths(parts, ns, config, execId),
     attachments,
-    // Read after the task: one that is gone by now has left its end here.
-    lastRun: parts.lastRuns.get(ns, id),
+    lastRun,
     task,
+    health: lastRun?.health,
     restart: parts.restartOf(ns, id),
     createdAt,
     extensions,
     labels,
   }
+}
+
+/** With what the shim of a running container knows, probes of a moment ago included. */
+export async function withHealthNow(described: Inspection): Promise<Inspection> {
+  const { paths, task } = described
+  if (paths.healthSocket === '' || !task) return described
+  return { ...described, health: (await askHealth(paths.healthSocket)) ?? described.health }
 }
 
 export function streamPaths(
@@ -50,5 +60,6 @@ export function streamPaths(
 ): StreamPaths {
   const places = placesOf(ns, config.id)
   const logged = execId === '' && config.log?.driver !== 'none'
-  return { attachSocket: places.attachSocket(execId), logFile: logged ? places.logFile : '' }
+  const healthSocket = config.healthCheck ? places.healthSocket : ''
+  return { attachSocket: places.attachSocket(execId), logFile: logged ? places.logFile : '', healthSocket }
 }

@@ -4,6 +4,7 @@
  *
  * Stored below `['last-runs', ns, id]`; goes with the container's record.
  */
+import type { Health } from '#api/gen/gantry/health/v1/health.ts'
 import type { LastRun } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import { type Key, type Metadata, now } from '#core/metadata/metadata.ts'
@@ -22,6 +23,7 @@ const never: LastRun = {
   pid: 0,
   oomKilled: false,
   error: '',
+  health: undefined,
 }
 
 export class LastRuns {
@@ -49,6 +51,11 @@ export class LastRuns {
   /** The first report of an end counts. */
   exited(ns: string, id: string, { exitStatus, exitedAt }: RunEnd): void {
     this.#change(ns, id, run => (run?.startedAt && !run.exitedAt ? { ...run, exitStatus, exitedAt } : undefined))
+  }
+
+  /** What its health check found. */
+  healthChanged(ns: string, id: string, health: Health): void {
+    this.#change(ns, id, run => run && { ...run, health })
   }
 
   oomKilled(ns: string, id: string): void {

@@ -10,6 +10,7 @@
  * the container's own snapshot exists, so that the image may be removed in between.
  */
 import type { Process } from '#api/gen/containerd/types/task/task.ts'
+import type { Health } from '#api/gen/gantry/health/v1/health.ts'
 import type { ContainerConfig, LastRun, RestartState } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
@@ -18,6 +19,7 @@ import type { AttachmentRecord } from '#core/networks/networks.ts'
 
 export { ContainerNames } from './container-names.ts'
 export { containerWishes, LaunchedContainerNetworks } from './container-networks.ts'
+export { type ShimHealthCheck, shimHealthCheck } from './health-check.ts'
 export { LastRuns } from './last-runs.ts'
 export { launchConfigOf } from './launch-config.ts'
 export { LaunchedContainers } from './launched-containers.ts'
@@ -31,6 +33,8 @@ export interface StreamPaths {
   attachSocket: string
   /** Empty: no log is kept. */
   logFile: string
+  /** Of the container; empty without a health check. */
+  healthSocket: string
 }
 
 export interface Launched {
@@ -48,6 +52,8 @@ export interface Inspection {
   lastRun: LastRun | undefined
   task: Process | undefined
   restart: RestartState
+  /** Undefined: it has no check of ours, or nothing has been found yet. */
+  health: Health | undefined
   createdAt: Timestamp
   extensions: Readonly<Record<string, Any>>
   labels: Readonly<Record<string, string>>

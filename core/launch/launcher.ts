@@ -26,7 +26,8 @@ import {
 } from '#core/spec/spec.ts'
 import type { UnpackedImage, Unpacker } from '#core/transfer/transfer.ts'
 import type { ContainerNames } from './container-names.ts'
-import { type DescribeParts, describe, streamPaths } from './describe.ts'
+import { type DescribeParts, describe, streamPaths, withHealthNow } from './describe.ts'
+import { shimHealthCheck } from './health-check.ts'
 import { checkPlatform, fittingLabels } from './image-fit.ts'
 import type { Changes, Inspection, Launched, Launcher } from './launch.ts'
 import { launchConfigAny, launchConfigOf } from './launch-config.ts'
@@ -123,7 +124,7 @@ export class LauncherImpl implements Launcher {
     const id = this.#parts.names.find(ns, reference)
     const described = await describe(this.#parts, ns, await this.#parts.containers.get(ns, id), execId)
     if (!described) throw notFound(`container "${id}" of the containers service (another client made it)`)
-    return described
+    return withHealthNow(described)
   }
 
   async list(ns: string): Promise<Inspection[]> {
@@ -215,6 +216,7 @@ export class LauncherImpl implements Launcher {
     const stdin = config.process?.stdin ?? ''
     if (!['', 'none', 'open', 'once'].includes(stdin))
       throw invalidArgument(`process.stdin "${stdin}" is none of "none", "open" and "once"`)
+    shimHealthCheck(config, {}, '')
     await Promise.all(config.mounts.filter(mount => mount.type === '' || mount.type === 'bind').map(requireSource))
   }
 

@@ -13,6 +13,8 @@ export interface Places {
   netns: string
   /** Attach socket of the first process (empty) or of an exec; short enough for sun_path (unix(7)). */
   attachSocket(execId: string): string
+  /** Where its shim tells of its health. */
+  healthSocket: string
 }
 
 export type PlacesOf = (ns: string, id: string) => Places
@@ -29,6 +31,8 @@ export function placesUnder(root: string, state: string): PlacesOf {
       logFile: join(directory, `${id}-json.log`),
       netns: join(state, 'netns', ns, id),
       attachSocket: execId => join(state, 'a', shortName(ns, id, execId)),
+      // No exec has this id: a slash is not allowed in one.
+      healthSocket: join(state, 'a', shortName(ns, id, '/health')),
     }
   }
 }

@@ -10,6 +10,7 @@ import { isGantryError, messageOf, notFound } from '#api/errors/errors.ts'
 import { TaskExit } from '#api/gen/containerd/events/task.ts'
 import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
+import { askHealth } from '#api/health/health-socket.ts'
 import type { Logger } from '#api/log/log.ts'
 import { removeNetns } from '#api/sys/sys.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
@@ -120,12 +121,20 @@ async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask 
       return undefined
     }
     parts.table.set(task)
+    await refreshHealth(parts, bundle)
     if (state.status === Status.STOPPED) tellExit(parts, task, state)
     return task
   } catch (error) {
     connection[Symbol.dispose]()
     throw error
   }
+}
+
+/** Its status may have changed while nobody listened. */
+async function refreshHealth({ lastRuns, placesOf }: AdoptParts, { namespace, id }: Bundle): Promise<void> {
+  const { healthSocket } = placesOf(namespace, id)
+  const health = existsSync(healthSocket) ? await askHealth(healthSocket) : undefined
+  if (health) lastRuns.healthChanged(namespace, id, health)
 }
 
 /** A `start` that the killed daemon had just begun goes on without it, and writes the shim's address in a moment. */

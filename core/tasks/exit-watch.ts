@@ -1,5 +1,6 @@
-/** What the events of shims say of the ends of containers. */
+/** What the events of shims say of the ends and the health of containers. */
 import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
+import { HealthChanged } from '#api/gen/gantry/health/v1/health.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { EventExchange } from '#core/events/events.ts'
 import type { LastRuns } from '#core/launch/launch.ts'
@@ -21,17 +22,22 @@ export interface ExitWatchParts {
  * event. Resolves when `stopped` is aborted.
  */
 export async function watchExits(parts: ExitWatchParts, stopped: AbortSignal): Promise<void> {
-  const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"']
+  const filters = ['topic=="/tasks/exit"', 'topic=="/tasks/oom"', 'topic=="/health/status"']
   for await (const { namespace, topic, event } of parts.exchange.subscribe(filters, stopped)) {
     if (!event) continue
     try {
       if (topic === '/tasks/oom') parts.lastRuns.oomKilled(namespace, TaskOOM.decode(event.value).containerId)
+      else if (topic === '/health/status') healthChanged(parts, namespace, HealthChanged.decode(event.value))
       else ended(parts, namespace, TaskExit.decode(event.value))
     } catch (err) {
       // Clients may publish whatever they like.
       parts.logger.warn({ ns: namespace, topic, err }, 'an event that says nothing was passed over')
     }
   }
+}
+
+function healthChanged({ lastRuns }: ExitWatchParts, namespace: string, { containerId, health }: HealthChanged): void {
+  if (health) lastRuns.healthChanged(namespace, containerId, health)
 }
 
 function ended(

@@ -29,6 +29,7 @@ import { removeEmptyCgroups } from './cgroup-parents.ts'
 import { type CheckpointWish, checkpointTask, unpackCheckpoint } from './checkpoints.ts'
 import { Cleanups } from './cleanups.ts'
 import { watchExits } from './exit-watch.ts'
+import { writeHealthCheck } from './health-check.ts'
 import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
 import { describeTask } from './process-state.ts'
@@ -191,7 +192,9 @@ export class TaskManagerImpl implements TaskManager {
       bundleOf: (ns: string, id: string) => bundleOf(this.#parts.roots, ns, id),
     }
     const prepared = await prepareTask(parts, { ns, container, config, signal }, undo)
-    await writeConfig(bundleOf(this.#parts.roots, ns, request.containerId), prepared.configJson)
+    const bundle = bundleOf(this.#parts.roots, ns, request.containerId)
+    await writeConfig(bundle, prepared.configJson)
+    await writeHealthCheck(bundle, config, prepared.configJson, this.#parts.placesOf(ns, request.containerId))
     return prepared
   }
 

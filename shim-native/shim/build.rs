@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 12] = [
     "containerd/task/v3/task.proto",
     "containerd/events/task.proto",
     "containerd/runc/v1/options.proto",
@@ -12,9 +12,11 @@ const PROTOS: [&str; 10] = [
     "containerd/runtime/sandbox/v1/sandbox.proto",
     "containerd/services/events/ttrpc/v1/events.proto",
     "containerd/types/introspection.proto",
+    "gantry/health/v1/health.proto",
     "google/rpc/status.proto",
     "io/containerd/cgroups/v1/metrics.proto",
     "io/containerd/cgroups/v2/metrics.proto",
+    "opentelemetry/proto/collector/trace/v1/trace_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

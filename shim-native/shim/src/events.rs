@@ -10,6 +10,7 @@ use crate::log;
 use crate::proto::containerd::events as wire;
 use crate::proto::containerd::services::events::ttrpc::v1::ForwardRequest;
 use crate::proto::containerd::types::Envelope;
+use crate::proto::gantry::health::v1::HealthChanged;
 use crate::reaper::Reaper;
 use crate::ttrpc::{KeyValue, Request, client::Client};
 use prost::Message;
@@ -36,7 +37,7 @@ pub struct Publisher {
 /// An event on its way; the ticket keeps the shim alive until it is delivered or given up.
 type Queued = (Envelope, Ticket);
 
-/// A task event: its topic, its message's full name, and its bytes.
+/// An event: its topic, its message's full name, and its bytes.
 pub trait Event: Message {
     const TOPIC: &'static str;
     const TYPE: &'static str;
@@ -59,6 +60,11 @@ events! {
     TaskResumed "TaskResumed" "/tasks/resumed",
     TaskExecAdded "TaskExecAdded" "/tasks/exec-added",
     TaskExecStarted "TaskExecStarted" "/tasks/exec-started",
+}
+
+impl Event for HealthChanged {
+    const TOPIC: &'static str = "/health/status";
+    const TYPE: &'static str = "gantry.health.v1.HealthChanged";
 }
 
 impl Publisher {

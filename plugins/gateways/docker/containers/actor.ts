@@ -1,17 +1,20 @@
 /** A container as an event's actor. */
-import type { EngineEvents } from '../engine/events.ts'
+import type { EngineEvent, EngineEvents } from '../engine/events.ts'
 import type { Found } from './store.ts'
 
 export function publishContainerEvent(
   events: EngineEvents,
-  { id, name, record }: Pick<Found, 'id' | 'name' | 'record'>,
+  container: Pick<Found, 'id' | 'name' | 'record'>,
   action: string,
   attributes: Readonly<Record<string, string>> = {},
 ): void {
+  events.publish({ type: 'container', action, actor: containerActor(container, attributes) })
+}
+
+export function containerActor(
+  { id, name, record }: Pick<Found, 'id' | 'name' | 'record'>,
+  attributes: Readonly<Record<string, string>>,
+): EngineEvent['actor'] {
   const { Image, Labels } = record.config
-  events.publish({
-    type: 'container',
-    action,
-    actor: { id, attributes: { ...Labels, image: Image, name, ...attributes } },
-  })
+  return { id, attributes: { ...Labels, image: Image, name, ...attributes } }
 }

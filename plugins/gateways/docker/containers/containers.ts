@@ -4,6 +4,7 @@ import { CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { Execs } from '../exec/execs.ts'
 import { HealthMonitor } from '../health/health-monitor.ts'
+import { ProbeEvents } from '../health/probe-events.ts'
 import { AttachHub } from './attach-hub.ts'
 import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
 import { EventTeller } from './event-teller.ts'
@@ -41,6 +42,7 @@ export function openContainers(engine: Engine): ContainerParts {
   const health = new HealthMonitor({ engine, store, events })
   return {
     ...{ health, engine, store, hub, events, lifecycle, log },
+  const probes = new ProbeEvents({ engine, store, events })
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
     execs: new Execs({ engine, store, events }),
@@ -48,5 +50,6 @@ export function openContainers(engine: Engine): ContainerParts {
       health[Symbol.dispose]()
       events.close()
     },
+      probes[Symbol.dispose]()
   }
 }

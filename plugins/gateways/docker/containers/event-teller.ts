@@ -49,7 +49,12 @@ export class EventTeller {
       publishContainerEvent(this.#parts.engine.events, known, action, attributes)
     if (kind === 'container-delete') await this.#destroyed(known, publish)
     else if (kind === 'exit') this.#exited(event, known, publish)
+    else if (kind === 'health') this.#healthChanged(event, publish)
     else if (kind in actions) publish(actions[kind as keyof typeof actions])
+  }
+
+  #healthChanged({ status, ended }: CoreEvent & { kind: 'health' }, publish: Publish): void {
+    if (!ended) publish(`health_status: ${status}`)
   }
 
   #exited(event: CoreEvent & { kind: 'exit' }, known: Known, publish: Publish): void {

@@ -15,20 +15,34 @@ import {
   TaskResumed,
   TaskStart,
 } from '#api/gen/containerd/events/task.ts'
+import { HealthChanged } from '#api/gen/gantry/health/v1/health.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { Logger } from '#api/log/log.ts'
 import { type Core, dockerNamespace } from './core.ts'
 
 export type CoreEvent = { timestamp: Timestamp | undefined; containerId: string } & (
-  | { kind: 'container-create' | 'container-delete' | 'task-create' | 'task-start' | 'oom' | 'paused' | 'resumed' }
+  | {
+      kind:
+        | 'container-create'
+        | 'container-update'
+        | 'container-delete'
+        | 'task-create'
+        | 'task-start'
+        | 'oom'
+        | 'paused'
+        | 'resumed'
+    }
   | { kind: 'exit'; execId: string; pid: number; exitStatus: number; exitedAt: Timestamp | undefined }
   | { kind: 'exec-added' | 'exec-started'; execId: string }
+  /** Another status than before, or with `ended` the last one. */
+  | { kind: 'health'; status: string; ended: boolean }
 )
 
 type Kinded = CoreEvent extends infer E ? (E extends unknown ? Omit<E, 'timestamp'> : never) : never
 
 const decoders: Record<string, (value: Buffer) => Kinded> = {
   '/containers/create': value => ({ kind: 'container-create', containerId: ContainerCreate.decode(value).id }),
+  '/containers/update': value => ({ kind: 'container-update', containerId: ContainerUpdate.decode(value).id }),
   '/containers/delete': value => ({ kind: 'container-delete', containerId: ContainerDelete.decode(value).id }),
   '/tasks/create': value => ({ kind: 'task-create', containerId: TaskCreate.decode(value).containerId }),
   '/tasks/start': value => ({ kind: 'task-start', containerId: TaskStart.decode(value).containerId }),
@@ -38,6 +52,10 @@ const decoders: Record<string, (value: Buffer) => Kinded> = {
   '/tasks/exit': value => {
     const { containerId, id, pid, exitStatus, exitedAt } = TaskExit.decode(value)
     return { kind: 'exit', containerId, execId: id === containerId ? '' : id, pid, exitStatus, exitedAt }
+  },
+  '/health/status': value => {
+    const { containerId, health, ended } = HealthChanged.decode(value)
+    return { kind: 'health', containerId, status: health?.status ?? '', ended }
   },
   '/tasks/exec-added': value => ({ kind: 'exec-added', ...TaskExecAdded.decode(value) }),
   '/tasks/exec-started': value => ({ kind: 'exec-started', ...TaskExecStarted.decode(value) }),

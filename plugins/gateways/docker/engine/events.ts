@@ -14,4 +14,8 @@ export interface EngineEvent {
 export interface EngineEvents {
   /** Journals an event and tells everybody who listens. Never throws. */
   publish(event: EngineEvent): void
+  /** Of what happens too often to be written down: tells those who listen now. Never throws. */
+  tell(events: readonly EngineEvent[]): void
+  /** Called when somebody begins to listen for what is only told, and when nobody does any more. */
+  onDemand(callback: (isWanted: boolean) => void): void
 }

@@ -8,9 +8,22 @@ const known = [
   ...['service', 'type', 'volume'],
 ]
 
+export interface EventFilter {
+  fits(event: LoggedEvent): boolean
+  /** Whether what execs do may fit: of health probes that is only told to those who want it. */
+  curious: boolean
+}
+
 /** 400 for a filter nobody knows. */
-export function eventFilter(query: Query): (event: LoggedEvent) => boolean {
+export function eventFilter(query: Query): EventFilter {
   const filters = Filters.read(query, known)
+  const curious =
+    filters.some('type', wanted => wanted === 'container') &&
+    filters.some('event', wanted => wanted.startsWith('exec_'))
+  return { curious, fits: fitting(filters) }
+}
+
+function fitting(filters: Filters): EventFilter['fits'] {
   return event =>
     filters.some('event', wanted => isAction(event, wanted)) &&
     filters.some('type', wanted => event.Type === wanted) &&

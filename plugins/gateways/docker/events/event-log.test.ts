@@ -7,8 +7,8 @@ import { test } from 'node:test'
 import { createLogger } from '#api/log/log.ts'
 import { Query } from '../http/query.ts'
 import { eventFilter } from './event-filter.ts'
+import { eventLine } from './event-json.ts'
 import { EventLog, type LoggedEvent } from './event-log.ts'
-import { eventJson } from './routes.ts'
 import { parseTimestamp } from './timestamps.ts'
 
 const log = createLogger({ name: 'test', level: 'error' })
@@ -65,10 +65,11 @@ test('the newest events stay when a file is full', () =>
     assert.ok(kept.length >= 42 && kept.length < 100, `${kept.length} kept`)
   }))
 
+const filterOf = (filters: object) => eventFilter(new Query({ query: { filters: JSON.stringify(filters) } }))
+
 test('filters choose as docker events does', () => {
   const started = event('container', 'start', 'abcdef', { name: 'web', image: 'busybox:1', tier: 'front' })
-  const fits = (filters: object, what = started) =>
-    eventFilter(new Query({ query: { filters: JSON.stringify(filters) } }))(what)
+  const fits = (filters: object, what = started) => filterOf(filters).fits(what)
   assert.ok(fits({}))
   assert.ok(fits({ container: { web: true } }))
   assert.ok(fits({ container: ['abc'] }))
@@ -81,9 +82,37 @@ test('filters choose as docker events does', () => {
   assert.throws(() => fits({ colour: ['red'] }), /invalid filter 'colour'/)
 })
 
+test('what is only told reaches the curious, and is not kept', () =>
+  inFolder(async root => {
+    const events = new EventLog(root, log)
+    const demands: boolean[] = []
+    events.onDemand(isWanted => demands.push(isWanted))
+    const heard = { curious: [] as string[], other: [] as string[] }
+    const listening = events.listen(({ Action }) => heard.curious.push(Action), filterOf({ event: ['exec_die'] }))
+    using _other = events.listen(({ Action }) => heard.other.push(Action), filterOf({ event: ['start'] }))
+    const actor = { id: 'c', attributes: {} }
+    events.tell([{ type: 'container', action: 'exec_die', actor }])
+    events.publish({ type: 'container', action: 'start', actor })
+    assert.deepEqual(heard, { curious: ['exec_die', 'start'], other: ['start'] })
+    assert.deepEqual(
+      (await events.since(0n)).map(({ Action }) => Action),
+      ['start'],
+    )
+    listening[Symbol.dispose]()
+    assert.deepEqual(demands, [true, false])
+    events.close()
+  }))
+
+test('exec events are wanted unless a filter leaves them out', () => {
+  assert.ok(filterOf({}).curious)
+  assert.ok(filterOf({ type: ['container'], label: ['a=b'] }).curious)
+  assert.ok(!filterOf({ type: ['image'] }).curious)
+  assert.ok(!filterOf({ event: ['health_status'] }).curious)
+})
+
 test('an event has the members of its version', () => {
   const started = event('container', 'start', 'abc', { image: 'busybox' })
-  assert.deepEqual(JSON.parse(eventJson(started, '1.41')), {
+  assert.deepEqual(JSON.parse(eventLine(started, '1.41')), {
     status: 'start',
     id: 'abc',
     from: 'busybox',
@@ -94,7 +123,7 @@ test('an event has the members of its version', () => {
     time: 1,
     timeNano: 1500000001,
   })
-  assert.ok(!('status' in JSON.parse(eventJson(started, '1.52'))))
+  assert.ok(!('status' in JSON.parse(eventLine(started, '1.52'))))
 })
 
 test('times are read as Docker writes them', () => {

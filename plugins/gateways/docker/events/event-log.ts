@@ -28,6 +28,9 @@ export class EventLog implements EngineEvents {
   readonly #folder: string
   readonly #log: Logger
   readonly #listeners = new Set<Listener>()
+  /** Those of them who also want what is only told. */
+  readonly #curious = new Set<Listener>()
+  #onDemand: (isWanted: boolean) => void = () => {}
   #file: number
   #bytes: number
   #lastNano = 0n
@@ -45,16 +48,28 @@ export class EventLog implements EngineEvents {
     return join(this.#folder, `${name}.jsonl`)
   }
 
-  publish({ type, action, actor, timeNano }: EngineEvent): void {
-    const event: LoggedEvent = {
+  publish(published: EngineEvent): void {
+    const event = this.#stamped(published)
+    this.#keep(event)
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  tell(events: readonly EngineEvent[]): void {
+    for (const event of events.map(told => this.#stamped(told))) for (const listener of this.#curious) listener(event)
+  }
+
+  onDemand(callback: (isWanted: boolean) => void): void {
+    this.#onDemand = callback
+  }
+
+  #stamped({ type, action, actor, timeNano }: EngineEvent): LoggedEvent {
+    return {
       Type: type,
       Action: action,
       Actor: { ID: actor.id, Attributes: { ...actor.attributes } },
       scope: 'local',
       timeNano: this.#nextNano(timeNano ?? BigInt(Date.now()) * 1_000_000n),
     }
-    this.#keep(event)
-    for (const listener of this.#listeners) listener(event)
   }
 
   /** Events of one millisecond keep their order. */
@@ -81,10 +96,16 @@ export class EventLog implements EngineEvents {
     this.#bytes = 0
   }
 
-  /** Called with each event from now on, in order, until disposed of. */
-  listen(listener: Listener): Disposable {
+  /** Called with each event from now on, in order, until disposed of; with what is only told too if it is `curious`. */
+  listen(listener: Listener, { curious = false } = {}): Disposable {
     this.#listeners.add(listener)
-    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+    if (curious && this.#curious.add(listener).size === 1) this.#onDemand(true)
+    return {
+      [Symbol.dispose]: () => {
+        this.#listeners.delete(listener)
+        if (this.#curious.delete(listener) && this.#curious.size === 0) this.#onDemand(false)
+      },
+    }
   }
 
   get listenerCount(): number {

@@ -1,10 +1,11 @@
 /** `GET /events`. */
 import type { ServerResponse } from 'node:http'
-import { type ApiVersion, atLeast } from '../http/api-version.ts'
+import type { ApiVersion } from '../http/api-version.ts'
 import { badRequest } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
 import type { App, Reply, Request } from '../http/routes.ts'
 import { eventFilter } from './event-filter.ts'
+import { eventLine } from './event-json.ts'
 import type { EventLog, LoggedEvent } from './event-log.ts'
 import { parseTimestamp } from './timestamps.ts'
 
@@ -17,7 +18,7 @@ export function eventRoutes(log: EventLog): (app: App) => void {
 /** Answers at once, and then whatever happens: clients wait for the head before they do what they want to hear of. */
 async function sendEvents(log: EventLog, request: Request, reply: Reply): Promise<Reply> {
   const query = new Query(request)
-  const fits = eventFilter(query)
+  const { fits, curious } = eventFilter(query)
   const [since, until] = [timeOf(query, 'since'), timeOf(query, 'until')]
   if (since !== undefined && until !== undefined && since > until)
     throw badRequest(`\`since\` time (${query.text('since')}) cannot be after \`until\` time (${query.text('until')})`)
@@ -25,7 +26,7 @@ async function sendEvents(log: EventLog, request: Request, reply: Reply): Promis
   const response = reply.raw
   response.writeHead(200, { ...headersOf(reply), 'Content-Type': 'application/json' })
   response.flushHeaders()
-  await new EventStream(log, response, { fits, since, until, version: request.apiVersion }).run()
+  await new EventStream(log, response, { fits, curious, since, until, version: request.apiVersion }).run()
   return reply
 }
 
@@ -40,6 +41,8 @@ function headersOf(reply: Reply): Record<string, string> {
 
 interface StreamOptions {
   fits: (event: LoggedEvent) => boolean
+  /** It may fit what is only told. */
+  curious: boolean
   since: bigint | undefined
   until: bigint | undefined
   version: ApiVersion
@@ -61,10 +64,10 @@ class EventStream {
 
   /** The past first, then the present: nothing between them is lost or told twice. */
   async run(): Promise<void> {
-    const { since, until } = this.#options
+    const { since, until, curious } = this.#options
     const early: LoggedEvent[] = []
     let tell = (event: LoggedEvent): void => void early.push(event)
-    using _listening = this.#log.listen(event => tell(event))
+    using _listening = this.#log.listen(event => tell(event), { curious })
     let last = 0n
     if (since !== undefined)
       for (const event of await this.#log.since(since)) {
@@ -80,7 +83,7 @@ class EventStream {
   #send(event: LoggedEvent): void {
     const { fits, until, version } = this.#options
     if (!fits(event) || (until !== undefined && event.timeNano > until)) return
-    this.#response.write(`${eventJson(event, version)}\n`)
+    this.#response.write(eventLine(event, version))
     if (this.#response.writableLength > maxWaitingBytes) this.#response.destroy()
   }
 
@@ -95,13 +98,4 @@ class EventStream {
     await promise
     clearTimeout(timer)
   }
-}
-
-/** Nanoseconds do not fit a number of JavaScript, so that member is written by hand. Until 1.51 there were members of an older form. */
-export function eventJson({ timeNano, Type, Action, Actor, scope }: LoggedEvent, version: ApiVersion): string {
-  const hasStatus = !atLeast(version, '1.52') && (Type === 'container' || Type === 'image')
-  const from = Type === 'container' ? { from: Actor.Attributes.image ?? '' } : {}
-  const old = hasStatus ? { status: Action, id: Actor.ID, ...from } : {}
-  const event = { ...old, Type, Action, Actor, scope, time: Number(timeNano / 1_000_000_000n) }
-  return `${JSON.stringify(event).slice(0, -1)},"timeNano":${timeNano}}`
 }

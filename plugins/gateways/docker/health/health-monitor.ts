@@ -1,7 +1,9 @@
 /**
- * Health checks, run by the gateway while it lives: a timer for each running container that has one, and a probe when it
- * fires. A change of status is recorded with the container; the last probes are kept in memory.
+ * Health of containers. Gantry's shim probes its container by itself, and the core knows what came of it. Of containers
+ * under other shims it is the gateway that probes, while it lives: a timer for each running container that has a check, and
+ * an exec when it fires. A change of status is recorded with the container; the last probes are kept in memory.
  */
+import { existsSync } from 'node:fs'
 import { messageOf } from '#api/errors/errors.ts'
 import { publishContainerEvent } from '../containers/actor.ts'
 import type { Health } from '../containers/record.ts'
@@ -9,6 +11,7 @@ import type { ContainerStore, Found } from '../containers/store.ts'
 import { millisecondsOf } from '../containers/times.ts'
 import type { CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
+import { healthJson } from './health-json.ts'
 import { probe, probeCommand } from './probe.ts'
 
 /** Extension of the container's record; its value is JSON. */
@@ -51,7 +54,8 @@ export class HealthMonitor implements Disposable {
   /** As inspect shows it; undefined for a container without a check. */
   healthOf(found: Found): Health | undefined {
     if (probeCommand(found.record) === undefined) return undefined
-    return this.#watches.get(found.id)?.health ?? recorded(found) ?? fresh()
+    const { health } = found.core
+    return this.#watches.get(found.id)?.health ?? (health ? healthJson(health) : (recorded(found) ?? fresh()))
   }
 
   /** Those that ran already when the gateway or the core was started. */
@@ -66,7 +70,7 @@ export class HealthMonitor implements Disposable {
 
   async #begin(id: string, goesOn = false): Promise<void> {
     const found = await this.#parts.store.peek(id)
-    if (!found || this.#closed || probeCommand(found.record) === undefined) return
+    if (!found || this.#closed || probeCommand(found.record) === undefined || isProbedByShim(found)) return
     this.#end(id)
     const health = (goesOn && recorded(found)) || fresh()
     const watch: Watch = { health, timer: undefined, stopped: false, hasPassed: health.Status === 'healthy' }
@@ -122,6 +126,9 @@ export class HealthMonitor implements Disposable {
     for (const id of [...this.#watches.keys()]) this.#end(id)
   }
 }
+
+/** Its socket is there before its start is told. */
+const isProbedByShim = ({ core }: Found) => existsSync(core.paths?.healthSocket ?? '')
 
 const fresh = (): Health => ({ Status: 'starting', FailingStreak: 0, Log: [] })
 

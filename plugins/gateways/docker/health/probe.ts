@@ -17,7 +17,7 @@ const SIGKILL = 9
 const failedCode = -1
 
 /** Undefined: the container has no probe of its own. Of a probe by the engine it is its address alone. */
-export function probeCommand({ config }: Found['record']): string[] | undefined {
+export function probeCommand({ config }: Pick<Found['record'], 'config'>): string[] | undefined {
   const [kind, ...words] = config.Healthcheck?.Test ?? []
   if (kind === 'CMD') return words
   if (kind === 'CMD-SHELL') return [...(config.Shell ?? ['/bin/sh', '-c']), words[0] ?? '']

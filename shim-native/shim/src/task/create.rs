@@ -79,6 +79,7 @@ impl Shim {
             io_owner: io_owner(options),
             checkpoint: checkpoint(request, options),
             checkpointing: tokio::sync::Mutex::default(),
+            health: Mutex::default(),
             shares_pids,
         });
         if task.checkpoint.is_none() {

@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod exec;
 mod freeze;
+mod health;
 mod kill;
 mod lookup;
 mod outcome;
@@ -65,6 +66,8 @@ pub struct Task {
     checkpoint: Option<restore::Checkpoint>,
     /// Held while one is made.
     checkpointing: tokio::sync::Mutex<()>,
+    /// Its health check, while it runs and has one.
+    health: Mutex<Option<health::Watch>>,
     /// Init's end does not end the others: they share a pid namespace with the host or another container.
     shares_pids: bool,
 }

@@ -2,7 +2,7 @@
 
 use super::outcome::{exit_status, log_warnings, status};
 use super::restore::Checkpoint;
-use super::{Exec, Shim, Task, supervise};
+use super::{Exec, Shim, Task, health, supervise};
 use crate::log;
 use crate::proto::containerd::events::{TaskExecStarted, TaskStart};
 use crate::proto::containerd::task::v3::{StartRequest, StartResponse};
@@ -49,10 +49,11 @@ impl Shim {
         Ok(self.started(task))
     }
 
-    fn started(&self, task: &Task) -> i32 {
+    fn started(self: &Arc<Self>, task: &Arc<Task>) -> i32 {
         let pid = task.init.pid();
         if !task.init.is_dead() {
             task.init.set_running();
+            health::begin(self, task);
         }
         self.events.publish(&TaskStart {
             container_id: task.id.clone(),

@@ -1,6 +1,6 @@
 //! What happens by itself: processes end, memory runs out.
 
-use super::{Shim, Task};
+use super::{Shim, Task, health};
 use crate::log;
 use crate::process::{Phase, Process};
 use crate::proto::containerd::events::{TaskExit, TaskOom};
@@ -25,6 +25,7 @@ pub fn init(shim: &Arc<Shim>, task: &Arc<Task>) {
             return;
         };
         task.init.set_reaped();
+        health::end(&shim, &task);
         task.report_oom(&shim);
         task.end_execs().await;
         finish(&shim, &task.init, exit).await;

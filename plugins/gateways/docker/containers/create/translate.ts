@@ -4,6 +4,7 @@ import type { Input } from '#api/rpc/definition.ts'
 import { badRequest } from '../../http/http-error.ts'
 import type { MountPoint } from '../record.ts'
 import type { Config, HostConfig } from './body.ts'
+import { healthCheck } from './health.ts'
 import { resources } from './limits.ts'
 import { logWish, sizeOf } from './logging.ts'
 import { sourceOf } from './mounts.ts'
@@ -85,6 +86,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     releaseOnExit: true,
     restartPolicy: { name: host.RestartPolicy?.Name ?? '', maxRetries: host.RestartPolicy?.MaximumRetryCount ?? 0 },
     stopSignal: config.StopSignal,
+    healthCheck: healthCheck(config),
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '#api/errors/errors.ts'
-import { ContainerCreate, ContainerDelete } from '#api/gen/containerd/events/container.ts'
+import { ContainerCreate, ContainerDelete, ContainerUpdate } from '#api/gen/containerd/events/container.ts'
 import {
   TaskCreate,
   TaskExecAdded,

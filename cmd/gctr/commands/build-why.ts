@@ -1,7 +1,7 @@
 /** `gctr build why`: which input of a step missed the cache. */
 import { notFound } from '#api/errors/errors.ts'
 import type { ExplainedStep } from '#api/gen/gantry/services/builder/v1/builder.ts'
-import { reachBuilder } from '../build/builder-client.ts'
+import { reachBuilder } from '../builds/builder-client.ts'
 import { printJson } from '../output/json.ts'
 import type { Session } from '../session.ts'
 

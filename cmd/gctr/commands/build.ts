@@ -1,12 +1,16 @@
 /** `gctr build`: an image from a Dockerfile. */
+import { randomUUID } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
-import { invalidArgument } from '#api/errors/errors.ts'
+import { internal, invalidArgument } from '#api/errors/errors.ts'
+import { LeasesDefinition } from '#api/gen/containerd/services/leases/v1/leases.ts'
 import type { BuildOptions, BuildRequest, Result } from '#api/gen/gantry/services/builder/v1/builder.ts'
-import { type BuildFlags, optionsOf } from '../build/build-flags.ts'
-import { reachBuilder } from '../build/builder-client.ts'
-import { contextArchive } from '../build/context-archive.ts'
+import { type BuildFlags, optionsOf } from '../builds/build-flags.ts'
+import { reachBuilder } from '../builds/builder-client.ts'
+import { contextArchive } from '../builds/context-archive.ts'
+import { askedOf, outputsOf } from '../builds/outputs.ts'
+import { writeOutputs } from '../builds/write-outputs.ts'
 import { printJson } from '../output/json.ts'
-import { type BuildView, buildView } from '../progress/build/build-view.ts'
+import { type BuildView, buildView } from '../progress/builds/build-view.ts'
 import type { Session } from '../session.ts'
 
 type Builder = Awaited<ReturnType<typeof reachBuilder>>['builder']
@@ -14,11 +18,26 @@ type Builder = Awaited<ReturnType<typeof reachBuilder>>['builder']
 export async function build(session: Session, flags: BuildFlags, folder: string): Promise<void> {
   if (!(await lstat(folder)).isDirectory()) throw invalidArgument(`context "${folder}" is not a directory`)
   const view = await buildView(flags.quiet ? 'quiet' : flags.progress, flags.check ? process.stdout : process.stderr)
+  const outputs = outputsOf(flags)
   using client = await reachBuilder(session)
-  const { warnings, result } = await follow(client.builder, requests(folder, await optionsOf(flags)), view)
-  if (flags.check) checked(warnings)
-  else if (result !== undefined && session.json) printJson(result)
-  else if (result !== undefined) console.log(result.imageId)
+  await using lease = await leaseFor(session)
+  const options = { ...(await optionsOf(flags)), ...askedOf(outputs, flags, lease.id) }
+  const { warnings, result } = await follow(client.builder, requests(folder, options), view)
+  if (flags.check) return checked(warnings)
+  if (result === undefined) throw internal('the builder ended without a result')
+  await writeOutputs(session, outputs, result, { ...flags, silent: flags.quiet === true || session.json })
+  if (outputs.takesStdout) return
+  if (session.json) printJson(result)
+  else if (result.imageId !== '') console.log(result.imageId)
+}
+
+/** Holds what is read after the build's end; for an hour when we die. */
+async function leaseFor(session: Session): Promise<AsyncDisposable & { readonly id: string }> {
+  const leases = session.client(LeasesDefinition)
+  const id = `gctr-build-${randomUUID()}`
+  const expires = new Date(Date.now() + 3600_000).toISOString()
+  await leases.create({ id, labels: { 'containerd.io/gc.expire': expires } })
+  return { id, [Symbol.asyncDispose]: async () => void (await leases.delete({ id })) }
 }
 
 interface Built {

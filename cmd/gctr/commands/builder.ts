@@ -1,6 +1,6 @@
 /** `gctr builder ls|prune`: the cache of builds. */
 import { invalidArgument } from '#api/errors/errors.ts'
-import { reachBuilder } from '../build/builder-client.ts'
+import { reachBuilder } from '../builds/builder-client.ts'
 import { printJson } from '../output/json.ts'
 import { printRecords } from '../output/table.ts'
 import { formatBytes } from '../output/units.ts'

@@ -1,4 +1,5 @@
 /** `images pull|push|import|export`: containerd's Transfer service, with progress. */
+import type { Writable } from 'node:stream'
 import { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/transfer.ts'
 import type { Platform } from '#api/gen/containerd/types/platform.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
@@ -16,7 +17,7 @@ import type { Session } from '../session.ts'
 import { answerCredentials } from '../streams/credentials.ts'
 import { receiveData, sendData } from '../streams/data.ts'
 
-interface RegistryFlags {
+export interface RegistryFlags {
   platform?: string
   user?: string
   plainHttp?: boolean
@@ -45,11 +46,16 @@ export async function pull(session: Session, flags: PullFlags, text: string): Pr
 
 export async function push(session: Session, flags: RegistryFlags, text: string): Promise<void> {
   const reference = imageReference(text)
+  await pushImage(session, flags, reference)
+  report(session, { pushed: reference }, reference)
+}
+
+/** `reference` in full. */
+export async function pushImage(session: Session, flags: RegistryFlags, reference: string): Promise<void> {
   await using registry = await registrySource(session, reference, flags)
   const platforms = flags.platform === undefined ? [] : [wire(parsePlatform(flags.platform))]
   const store = ImageStore.fromPartial({ name: reference, platforms })
   await transfer(session, any('ImageStore', ImageStore, store), registry.any)
-  report(session, { pushed: reference }, reference)
 }
 
 interface ImportFlags {
@@ -78,25 +84,35 @@ export async function importArchive(session: Session, flags: ImportFlags, file: 
   report(session, { imported: [...names] }, [...names].join('\n'))
 }
 
-export async function exportArchive(
-  session: Session,
-  flags: { platform?: string; allPlatforms?: boolean },
-  file: string,
-  text: string,
-): Promise<void> {
+export interface ExportFlags {
+  platform?: string
+  allPlatforms?: boolean
+}
+
+export async function exportArchive(session: Session, flags: ExportFlags, file: string, text: string): Promise<void> {
   const reference = imageReference(text)
   await using archive = await createArchive(file)
-  await using output = await receiveData(session, archive.stream)
+  await exportImage(session, { ...flags, silent: file === '-' }, archive.stream, reference)
+  await archive.keep()
+  if (file !== '-') report(session, { exported: reference, file }, file)
+}
+
+/** `name` of a record; `into` has all of it when it resolves. */
+export async function exportImage(
+  session: Session,
+  flags: ExportFlags & { silent: boolean },
+  into: Writable,
+  name: string,
+): Promise<void> {
+  await using output = await receiveData(session, into)
   const target = ImageExportStream.fromPartial({
     stream: output.id,
     platforms: flags.platform === undefined ? [] : [wire(parsePlatform(flags.platform))],
     allPlatforms: flags.allPlatforms ?? false,
   })
-  const source = any('ImageStore', ImageStore, ImageStore.fromPartial({ name: reference }))
-  await transfer(session, source, any('ImageExportStream', ImageExportStream, target), { silent: file === '-' })
+  const source = any('ImageStore', ImageStore, ImageStore.fromPartial({ name }))
+  await transfer(session, source, any('ImageExportStream', ImageExportStream, target), flags)
   await output.done
-  await archive.keep()
-  if (file !== '-') report(session, { exported: reference, file }, file)
 }
 
 /** An image that was unpacked in a snapshotter of the user's choice is run from there. */

@@ -1,6 +1,6 @@
 /** `build`, and `builder` for its cache. */
 import { type Command, Option } from 'commander'
-import { progressKinds } from '../build/progress-kinds.ts'
+import { progressKinds } from '../builds/progress-kinds.ts'
 import { lazily } from '../session.ts'
 import { many } from './option-forms.ts'
 

@@ -1,31 +1,31 @@
-/** The last stage as an image: a configuration, a manifest, names. */
-
-import { writeStream } from '#api/content/write-blob.ts'
-import { isGantryError } from '#api/errors/errors.ts'
+/** The end of a stage as an image's content: a configuration and a manifest. */
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Core } from '../core/clients.ts'
 import type { StageState } from '../solve/stage-state.ts'
 import type { ImageConfig } from './image-config.ts'
+import { annotated, contentLabels, type JsonDescriptor, storeJson } from './json-blob.ts'
 
 export interface ExportOptions {
-  /** Full names; none: a record that only keeps the image, named as dockerd's containerd store does. */
-  readonly names: readonly string[]
   readonly snapshotter: string
   readonly lease: string
   readonly created: Date
+  /** Media types of Docker's schema 2, for clients that know no others. */
+  readonly docker?: boolean
+  /** Of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>
 }
 
 export interface ExportedImage {
+  /** Digest of the configuration. */
   readonly imageID: string
-  readonly manifestDigest: string
+  readonly manifest: JsonDescriptor
+  /** Bytes of the layers, compressed. */
   readonly sizeBytes: number
-  /** Of its record: the first one. */
-  readonly name: string
 }
 
 /** Durable when it resolves. */
 export async function exportImage(core: Core, state: StageState, options: ExportOptions): Promise<ExportedImage> {
-  const { lease, snapshotter } = options
+  const { lease, snapshotter, docker = false, annotations = {} } = options
   const { layers, chainID } = state.root
   const json: ImageConfig = {
     ...state.image,
@@ -34,45 +34,38 @@ export async function exportImage(core: Core, state: StageState, options: Export
     history: [...state.history],
   }
   const snapshot = chainID === '' ? {} : { [`containerd.io/gc.ref.snapshot.${snapshotter}`]: chainID }
-  const config = await writeStream(core, [Buffer.from(JSON.stringify(json))], {
-    ref: newRef(),
-    lease,
-    labels: snapshot,
-  })
-  const document = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: mediaTypes.ociManifest,
-      config: { mediaType: mediaTypes.ociConfig, digest: config.digest, size: config.sizeBytes },
-      layers: layers.map(({ descriptor: { mediaType, digest, size } }) => ({ mediaType, digest, size: Number(size) })),
-    }),
+  const types = docker ? dockerTypes : ociTypes
+  const config = await storeJson(core, types.config, json, { lease, labels: snapshot })
+  const document = {
+    schemaVersion: 2,
+    mediaType: types.manifest,
+    config,
+    layers: layers.map(({ descriptor: { mediaType, digest, size } }) => ({
+      mediaType: docker ? dockerLayerType(mediaType) : mediaType,
+      digest,
+      size: Number(size),
+    })),
+    ...annotated(annotations),
+  }
+  const children = contentLabels(
+    'l',
+    layers.map(({ descriptor }) => descriptor.digest),
   )
-  const children = layers.map(({ descriptor }, at) => [`containerd.io/gc.ref.content.l.${at}`, descriptor.digest])
-  const labels = { 'containerd.io/gc.ref.content.config': config.digest, ...Object.fromEntries(children) }
-  const manifest = await writeStream(core, [document], { ref: newRef(), lease, labels })
-  const target = {
-    ...{
-      mediaType: mediaTypes.ociManifest,
-      digest: manifest.digest,
-      size: BigInt(manifest.sizeBytes),
-      annotations: {},
-    },
-  }
-  const names = options.names.length > 0 ? options.names : [`moby-dangling@${manifest.digest}`]
-  for (const name of names) await putImage(core, { name, target, labels: {} })
+  const labels = { 'containerd.io/gc.ref.content.config': config.digest, ...children }
+  const manifest = await storeJson(core, types.manifest, document, { lease, labels })
   const sizeBytes = layers.reduce((sum, { descriptor }) => sum + Number(descriptor.size), 0)
-  return { imageID: config.digest, manifestDigest: manifest.digest, sizeBytes, name: names[0] ?? '' }
+  return { imageID: config.digest, manifest, sizeBytes }
 }
 
-type ImageRecord = Required<Parameters<Core['images']['create']>[0]>['image']
+const ociTypes = { manifest: mediaTypes.ociManifest, config: mediaTypes.ociConfig }
+const dockerTypes = { manifest: mediaTypes.dockerManifest, config: mediaTypes.dockerConfig }
 
-async function putImage(core: Core, image: ImageRecord): Promise<void> {
-  try {
-    await core.images.create({ image })
-  } catch (error) {
-    if (!isGantryError(error, 'ALREADY_EXISTS')) throw error
-    await core.images.update({ image })
+/** A layer is the same archive under either name; one compressed with zstd has no name in schema 2 but Docker's later one. */
+function dockerLayerType(mediaType: string): string {
+  const names: Readonly<Record<string, string>> = {
+    [mediaTypes.ociLayer]: mediaTypes.dockerLayer,
+    [mediaTypes.ociLayerGzip]: mediaTypes.dockerLayerGzip,
+    [mediaTypes.ociLayerZstd]: mediaTypes.dockerLayerZstd,
   }
+  return names[mediaType] ?? mediaType
 }
-
-const newRef = () => `build-${crypto.randomUUID()}`

@@ -1,9 +1,9 @@
 /** A whole build: Dockerfile and context in, an image out. */
 import type { Result } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { hostPlatform } from '#api/types/platform.ts'
-import { exportImage } from '../image/export-image.ts'
 import type { Instruction, Stage } from '../language/dockerfile.ts'
 import { expandWord } from '../language/expand.ts'
+import { finishBuild } from '../outputs/finish-build.ts'
 import { platformArgs } from './arguments.ts'
 import type { Build } from './build-request.ts'
 import { neededStages, targetStage } from './graph.ts'
@@ -14,7 +14,7 @@ import { remember } from './step-context.ts'
 
 /** Stages that do not need each other run side by side, unless the client wants them one after the other. */
 export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>> {
-  const { dockerfile, options, core, snapshotter, lease } = build
+  const { dockerfile, options } = build
   const target = targetStage(dockerfile, options.target)
   const { buildArgs, globalArgs, expandGlobal } = readArguments(build)
   const stages = neededStages(dockerfile.stages, target, stage => expandGlobal(stage.base))
@@ -29,14 +29,7 @@ export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>>
   if (options.sequential) for (const stage of stages) await ended(stage)
   await Promise.all(stages.map(ended))
   const state = labelled(build, await ended(target), number.total)
-  const exported = await exportImage(core, state, {
-    names: options.names,
-    snapshotter,
-    lease,
-    created: build.epoch ?? new Date(),
-  })
-  const { imageID, manifestDigest, sizeBytes, name } = exported
-  return { imageId: imageID, manifestDigest, indexDigest: '', name, sizeBytes: BigInt(sizeBytes) }
+  return finishBuild(build, [{ platform: build.platform, state }])
 }
 
 function readArguments({ dockerfile, options, platform }: Build) {

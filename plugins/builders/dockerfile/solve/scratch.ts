@@ -1,6 +1,7 @@
 /** Containers are made from images; a stage from `scratch` has none, so it gets an empty one for as long as a step runs. */
 import { exportImage } from '../image/export-image.ts'
 import { emptyImageConfig } from '../image/image-config.ts'
+import { nameImage } from '../image/name-image.ts'
 import type { Build } from './build-request.ts'
 import type { StageState } from './stage-state.ts'
 
@@ -13,7 +14,8 @@ export async function withScratchImage<T>(
   if (state.baseImage !== '') return body(state.baseImage)
   const name = `gantry.local/build/scratch:${crypto.randomUUID()}`
   const empty = { ...state, root: { chainID: '', layers: [] }, image: emptyImageConfig(platform), history: [] }
-  await exportImage(core, empty, { names: [name], snapshotter, lease, created: new Date() })
+  const { manifest } = await exportImage(core, empty, { snapshotter, lease, created: new Date() })
+  await nameImage(core, [name], manifest)
   try {
     return await body(name)
   } finally {

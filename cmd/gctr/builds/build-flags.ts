@@ -1,0 +1,55 @@
+/** Flags of `gctr build`, and what of them the builder is asked. */
+import { readFile } from 'node:fs/promises'
+import { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import type { OutputFlags } from './outputs.ts'
+import { agentsOf, secretsOf } from './secrets.ts'
+
+export interface BuildFlags extends OutputFlags {
+  file?: string
+  target?: string
+  buildArg: string[]
+  label: string[]
+  platform?: string
+  network?: string
+  addHost: string[]
+  cache: boolean
+  pull?: boolean
+  quiet?: boolean
+  allow: string[]
+  check?: boolean
+  secret: string[]
+  ssh: string[]
+  progress: string
+  user?: string
+  plainHttp?: boolean
+  hostsDir?: string
+}
+
+export async function optionsOf(flags: BuildFlags): Promise<BuildOptions> {
+  const { target = '', platform = '', network = '', file } = flags
+  return BuildOptions.fromPartial({
+    ...{ target, platform, network, noCache: !flags.cache, pull: flags.pull ?? false, extraHosts: flags.addHost },
+    args: { ...epoch(), ...pairs(flags.buildArg, name => process.env[name]) },
+    ...{ entitlements: flags.allow, checkOnly: flags.check ?? false },
+    secrets: await secretsOf(flags.secret),
+    sshAgents: agentsOf(flags.ssh),
+    labels: pairs(flags.label, () => ''),
+    // A Dockerfile from elsewhere goes along by itself; one in the context is found there.
+    ...(file !== undefined && { inlineDockerfile: await readFile(file), dockerfile: file }),
+  })
+}
+
+/** Of the environment, as for every tool that builds (reproducible-builds.org/specs/source-date-epoch). */
+function epoch(): Record<string, string> {
+  const { SOURCE_DATE_EPOCH } = process.env
+  return SOURCE_DATE_EPOCH === undefined ? {} : { SOURCE_DATE_EPOCH }
+}
+
+/** `NAME=VALUE`; `NAME` alone takes what `otherwise` knows, and goes where it knows nothing. */
+function pairs(texts: readonly string[], otherwise: (name: string) => string | undefined): Record<string, string> {
+  const entries = texts.map(text => {
+    const at = text.indexOf('=')
+    return at < 0 ? [text, otherwise(text)] : [text.slice(0, at), text.slice(at + 1)]
+  })
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
+}

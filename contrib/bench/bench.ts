@@ -17,7 +17,7 @@ const quickRounds = 10
 
 async function main(options: Options): Promise<void> {
   const machine = readMachine()
-  await using stage = new Stage({ quick: options.quick })
+  await using stage = new Stage({ small: options.small })
   const groups: GroupReport[] = []
   for (const group of options.groups) groups.push(await playGroup(group, stage, options))
   for (const [name, why] of stage.absent) console.log(`\n${name}: n/a: ${why}`)

@@ -6,6 +6,8 @@ import { groups } from './rows/groups.ts'
 export interface Options {
   /** The short run: rows that are marked so, smaller inputs, fewer rounds; fails where a row loses. */
   readonly quick: boolean
+  /** Smaller inputs, whichever rows: the short run's, or to see that a row works. */
+  readonly small: boolean
   readonly groups: readonly Group[]
   /** Instead of each row's own. */
   readonly rounds?: number
@@ -16,6 +18,7 @@ export interface Options {
 export const usage = `npm run bench [-- OPTIONS]
   --rows A,B     only these groups: ${groups.map(({ id }) => id).join(', ')}
   --quick        the short run: fails where a row is worse than its best peer beyond chance
+  --small        every row, with the small inputs of the short run
   --rounds N     instead of each row's own number
   --output DIR   where bench.md, bench.json and bench.svg go (default: build/bench)
   npm run bench -- --rows networks: networks beside dockerd (contrib/bench/networks.ts)`
@@ -27,6 +30,7 @@ export function parseOptions(argv: readonly string[]): Options {
     options: {
       rows: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      small: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       output: { type: 'string', default: 'build/bench' },
     },
@@ -35,7 +39,8 @@ export function parseOptions(argv: readonly string[]): Options {
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
     throw new Error(`--rounds ${values.rounds}: not a whole number above 0\n${usage}`)
   const wanted = values.rows?.split(',').map(group)
-  const options = { quick: values.quick, groups: wanted ?? groups, output: values.output }
+  const { quick } = values
+  const options = { quick, small: quick || values.small, groups: wanted ?? groups, output: values.output }
   return rounds === undefined ? options : { ...options, rounds }
 }
 

@@ -18,7 +18,8 @@ export interface Memory {
 export class Account implements AsyncDisposable {
   /** Path from the root of the hierarchy, such as `/gantry-bench-77/dockerd`; containers go below it. */
   readonly path: string
-  readonly #others: string[] = []
+  /** Folders that the side makes for itself, and where in them its daemons are. */
+  readonly #others: { root: string; daemons: string }[] = []
 
   constructor(path: string) {
     this.path = path
@@ -35,9 +36,14 @@ export class Account implements AsyncDisposable {
     return `${this.path}/containers`
   }
 
-  /** Counts another cgroup too, one that the side makes for itself. It must exist. */
-  include(path: string): void {
-    this.#others.push(join(hierarchy, path))
+  /**
+   * Counts another cgroup too, one that the side makes for itself; `daemons`: what of it is no container. Something of ours is
+   * put into it: with its removal what was counted would be lost.
+   */
+  include(path: string, daemons: string): void {
+    const root = join(hierarchy, path)
+    mkdirSync(join(root, 'counted'), { recursive: true })
+    this.#others.push({ root, daemons: join(root, daemons) })
   }
 
   /** argv that starts a program in it. */
@@ -46,7 +52,7 @@ export class Account implements AsyncDisposable {
   }
 
   get #roots(): string[] {
-    return [join(hierarchy, this.path), ...this.#others]
+    return [join(hierarchy, this.path), ...this.#others.map(({ root }) => root)]
   }
 
   /** User and system time so far. */
@@ -54,9 +60,9 @@ export class Account implements AsyncDisposable {
     return this.#roots.reduce((sum, root) => sum + usageMs(root), 0)
   }
 
-  /** Processes in it, except those of containers that it was told to put elsewhere. */
+  /** Its processes, containers' left out. */
   pids(): number[] {
-    const daemons = [this.#own, ...this.#others].filter(existsSync)
+    const daemons = [this.#own, ...this.#others.map(other => other.daemons)].filter(existsSync)
     const folders = daemons.flatMap(root => [root, ...globSync(`${root}/**/`)])
     const lines = folders.flatMap(folder => readOrNothing(join(folder, 'cgroup.procs')).split('\n'))
     return [...new Set(lines.filter(line => line !== '' && line !== '0').map(Number))]
@@ -77,8 +83,9 @@ export class Account implements AsyncDisposable {
 
   /** Its folders, in whatever hierarchy runtimes have made them too, when all processes have left. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const folders = globSync(`/sys/fs/cgroup/{,*/}${this.path.slice(1)}{/**/,}`)
-    for (const folder of folders.toSorted((a, b) => b.length - a.length)) await removed(folder)
+    const own = globSync(`/sys/fs/cgroup/{,*/}${this.path.slice(1)}{/**/,}`)
+    const others = this.#others.flatMap(({ root }) => [root, join(root, 'counted')])
+    for (const folder of [...own, ...others].toSorted((a, b) => b.length - a.length)) await removed(folder)
     for (const parent of globSync(`/sys/fs/cgroup/{,*/}${dirname(this.path).slice(1)}`)) rmdirIfEmpty(parent)
   }
 }

@@ -3,9 +3,8 @@ import { existsSync } from 'node:fs'
 import { debian } from '../../../test/interop/ctr.ts'
 import { DebianContainerd } from '../../../test/interop/debian-containerd.ts'
 import { Dockerd, dockerFiles } from '../../../test/interop/dockerd.ts'
-import type { Account } from './account.ts'
 import type { Engine } from './docker-side.ts'
-import type { PrivateHost } from './private-host.ts'
+import type { Place } from './stage.ts'
 
 export class DebianDocker implements Engine {
   readonly #dockerd: Dockerd
@@ -16,7 +15,7 @@ export class DebianDocker implements Engine {
     this.#containerd = containerd
   }
 
-  static async start(host: PrivateHost, account: Account): Promise<DebianDocker> {
+  static async start({ host, account }: Place): Promise<DebianDocker> {
     const missing = [dockerFiles.dockerd, debian.containerd, debian.runcShim, debian.runc].filter(
       path => !existsSync(path),
     )
@@ -38,9 +37,12 @@ export class DebianDocker implements Engine {
     return this.#dockerd.pid
   }
 
-  async restart(): Promise<void> {
-    await this.#dockerd.stop()
-    await this.#dockerd.start()
+  stop(): Promise<void> {
+    return this.#dockerd.stop()
+  }
+
+  start(): Promise<void> {
+    return this.#dockerd.start()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

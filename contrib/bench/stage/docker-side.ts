@@ -17,8 +17,10 @@ export interface Engine extends AsyncDisposable {
   readonly socket: string
   /** Of the daemon that listens. */
   readonly pid: number
-  /** Ends it and starts it again on the same folders; it serves when this resolves. */
-  restart(): Promise<void>
+  /** Ends it; containers go on where the daemon lets them. */
+  stop(): Promise<void>
+  /** Starts it again on the same folders; it serves when this resolves. */
+  start(): Promise<void>
   /** Whether nothing is left of a blob of an image that was removed; absent: it is gone with the answer. */
   forgotten?(digest: string): boolean
 }

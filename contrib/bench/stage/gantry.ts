@@ -1,13 +1,13 @@
 /** Us: gantryd as it is installed (the bundles in build/), with its Docker gateway. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { instanceOf } from '../../../cmd/gantryd/instance.ts'
 import { Daemon } from '../../../test/daemon/daemon.ts'
 import { patience } from '../../../test/daemon/patience.ts'
-import type { Account } from './account.ts'
 import type { Engine } from './docker-side.ts'
-import type { PrivateHost } from './private-host.ts'
+import type { Place } from './stage.ts'
 
 export class Gantry implements Engine {
   readonly daemon: Daemon
@@ -16,7 +16,7 @@ export class Gantry implements Engine {
     this.daemon = daemon
   }
 
-  static async start(host: PrivateHost, account: Account): Promise<Gantry> {
+  static async start({ host, account }: Place): Promise<Gantry> {
     const gantry = new Gantry(
       await Daemon.start({
         built: process.env.GANTRY_BENCH_SOURCES === undefined,
@@ -25,7 +25,7 @@ export class Gantry implements Engine {
       }),
     )
     await gantry.#served()
-    for (const path of cgroupsOf(account.pids())) if (!path.startsWith(account.path)) account.include(path)
+    account.include(`/${instanceOf(gantry.daemon).name}`, 'plugins')
     return gantry
   }
 
@@ -37,8 +37,11 @@ export class Gantry implements Engine {
     return this.daemon.pid
   }
 
-  async restart(): Promise<void> {
-    await this.daemon.stop()
+  stop(): Promise<void> {
+    return this.daemon.stop()
+  }
+
+  async start(): Promise<void> {
     await this.daemon.start()
     await this.#served()
   }
@@ -65,10 +68,4 @@ function pinged(socketPath: string): Promise<boolean> {
   })
   sent.once('error', () => resolve(false)).end()
   return promise
-}
-
-/** The first folder of each version 2 cgroup that the processes are in: proc_pid_cgroup(5). */
-function cgroupsOf(pids: readonly number[]): Set<string> {
-  const paths = pids.map(pid => /^0::(\/[^/\n]*)/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '/')
-  return new Set(paths.filter(path => path !== '/'))
 }

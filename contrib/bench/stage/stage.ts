@@ -13,35 +13,47 @@ import { PrivateHost } from './private-host.ts'
 
 export type DockerName = 'gantry' | 'dockerd'
 
-const engines: Record<DockerName, (host: PrivateHost, account: Account) => Promise<Engine>> = {
-  gantry: (host, account) => Gantry.start(host, account),
-  dockerd: (host, account) => DebianDocker.start(host, account),
+/** Where a side runs. */
+export interface Place {
+  readonly host: PrivateHost
+  readonly account: Account
+}
+
+const engines: Record<DockerName, (place: Place) => Promise<Engine>> = {
+  gantry: Gantry.start,
+  dockerd: DebianDocker.start,
 }
 
 export class Stage implements AsyncDisposable {
   /** For what rows need on disk; gone with the stage. */
   readonly folder = mkdtempSync(join(tmpdir(), 'gantry-bench-'))
-  /** The short run: rows keep their shape and take smaller inputs. */
-  readonly quick: boolean
+  /** Rows keep their shape and take smaller inputs. */
+  readonly small: boolean
   /** Peers that did not come up, and why. */
   readonly absent = new Map<string, string>()
-  readonly #started = new Map<string, Promise<unknown>>()
+  readonly #made = new Map<string, Promise<unknown>>()
   readonly #scope = new AsyncDisposableStack()
+  #places = 0
 
-  constructor(options: { quick?: boolean } = {}) {
-    this.quick = options.quick ?? false
+  constructor(options: { small?: boolean } = {}) {
+    this.small = options.small ?? false
     this.#scope.defer(() => rm(this.folder, { recursive: true, force: true }))
   }
 
   /** Those that came up, in this order, with `busybox` (stage/images.ts) loaded. Throws when we are among those that did not. */
   dockers(...names: DockerName[]): Promise<DockerSide[]> {
-    return this.available(names, name => this.#docker(name))
+    return this.available(names, name => this.once(`docker ${name}`, scope => this.#docker(name, scope)))
+  }
+
+  /** The same daemons anew, with nothing on them that other rows left, until `scope` ends. */
+  freshDockers(scope: AsyncDisposableStack, ...names: DockerName[]): Promise<DockerSide[]> {
+    return this.available(names, name => this.#docker(name, scope))
   }
 
   /** One thing for the whole run: made at the first call, kept by `scope` until the end. */
   once<T>(key: string, make: (scope: AsyncDisposableStack) => Promise<T>): Promise<T> {
-    const made = this.#started.get(key) ?? make(this.#scope)
-    this.#started.set(key, made)
+    const made = this.#made.get(key) ?? make(this.#scope)
+    this.#made.set(key, made)
     return made as Promise<T>
   }
 
@@ -59,21 +71,21 @@ export class Stage implements AsyncDisposable {
   }
 
   /** A network and an account for a side. */
-  place(name: string): Promise<{ host: PrivateHost; account: Account }> {
-    return this.once(`place ${name}`, async scope => ({
-      account: scope.use(new Account(`/gantry-bench-${process.pid}/${name}`)),
-      host: scope.use(await PrivateHost.create()),
-    }))
+  async place(name: string, scope: AsyncDisposableStack): Promise<Place> {
+    const account = scope.use(new Account(`/gantry-bench-${process.pid}/${name}-${this.#places++}`))
+    return { account, host: scope.use(await PrivateHost.create()) }
   }
 
-  #docker(name: DockerName): Promise<DockerSide> {
-    return this.once(`docker ${name}`, async scope => {
-      const { host, account } = await this.place(name)
-      const engine = await engines[name](host, account)
-      const side = scope.use(await DockerSide.over({ name, engine, host, account }))
-      await side.ok('load', '--input', await this.once('busybox archive', () => busyboxArchive(this.folder)))
-      return side
-    })
+  /** Path of a file with the image `busybox`, as `docker save` of old wrote it. */
+  archive(): Promise<string> {
+    return this.once('busybox archive', () => busyboxArchive(this.folder))
+  }
+
+  async #docker(name: DockerName, scope: AsyncDisposableStack): Promise<DockerSide> {
+    const place = await this.place(name, scope)
+    const side = scope.use(await DockerSide.over({ name, engine: await engines[name](place), ...place }))
+    await side.ok('load', '--input', await this.archive())
+    return side
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,8 +4,6 @@
  * no cgroup, folder or socket. GANTRY_CRASH_ALL: also the verbs whose steps are those of others.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,6 +11,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isGantryError } from '#api/errors/errors.ts'
+import { runDyingChild } from '#api/testing/dying-child.ts'
 import { administered } from './testing/administered.ts'
 import { type CrashOrder, name, type Verb, verbs } from './testing/crash-child.ts'
 import { samplePlugin } from './testing/supervised.ts'
@@ -160,16 +159,10 @@ function runningFrom(home: string): string[] {
     })
 }
 
+const childMain = join(import.meta.dirname, 'testing/crash-child.ts')
+
 /** The step of death; undefined when it lived. */
 async function die(order: CrashOrder): Promise<string | undefined> {
-  const main = join(import.meta.dirname, 'testing/crash-child.ts')
-  const child = spawn(process.execPath, [main, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let steps = ''
-  child.stdout.setEncoding('utf8').on('data', chunk => {
-    steps += chunk
-  })
-  const [code, signal] = await once(child, 'close')
-  if (signal === 'SIGKILL') return steps.trim().split('\n').at(-1)
-  assert.equal(code, 0, `${order.verb} failed by itself`)
-  return undefined
+  const { steps, isKilled } = await runDyingChild(childMain, order)
+  return isKilled ? steps.at(-1) : undefined
 }

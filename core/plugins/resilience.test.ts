@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { processAlive, waitProcessExit } from '#api/sys/sys.ts'
+import { snapshotCycle } from './testing/snapshot-cycle.ts'
 import { overlayfs, overlayfsMain, supervise } from './testing/supervised.ts'
 
 const timeout = 60_000
@@ -23,13 +24,7 @@ test('kill -9 under load: every call is answered as if nothing had happened', { 
   const work = async (_: number, worker: number) => {
     for (let cycle = 0; !stopping; cycle++) {
       running[worker] = cycle
-      const key = `ns/${worker}/${cycle}`
-      await snapshotter.prepare(`${key}-active`, '', {})
-      await snapshotter.commit(key, `${key}-active`, { labels: {}, parent: '' })
-      const mounts = await snapshotter.prepare(`${key}-child`, key, {})
-      assert.deepEqual(await snapshotter.mounts(`${key}-child`), mounts)
-      await snapshotter.remove(`${key}-child`)
-      await snapshotter.remove(key)
+      await snapshotCycle(snapshotter, `ns/${worker}/${cycle}`)
     }
   }
   const workers = Promise.all(running.map(work))

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { processAlive, processStartTime } from '#api/sys/sys.ts'
 import type { PluginSpec } from './plugins.ts'
+import { callsOfCycle, snapshotCycle } from './testing/snapshot-cycle.ts'
 import { overlayfs, overlayfsMain, spec, supervise } from './testing/supervised.ts'
 
 const timeout = 3_600_000
@@ -33,14 +34,8 @@ test('no call fails while processes take over from one another', { skip, timeout
   const done = () => swaps >= swapsWanted && operations >= operationsWanted
   const work = async (_: unknown, worker: number) => {
     for (let cycle = 0; !done(); cycle++) {
-      const key = `ns/${worker}/${cycle}`
-      await snapshotter.prepare(`${key}-active`, '', {})
-      await snapshotter.commit(key, `${key}-active`, { labels: {}, parent: '' })
-      const mounts = await snapshotter.prepare(`${key}-child`, key, {})
-      assert.deepEqual(await snapshotter.mounts(`${key}-child`), mounts)
-      await snapshotter.remove(`${key}-child`)
-      await snapshotter.remove(key)
-      operations += 6
+      await snapshotCycle(snapshotter, `ns/${worker}/${cycle}`)
+      operations += callsOfCycle
     }
   }
   /** By pid, with the start time: in a long run the kernel gives numbers again. */

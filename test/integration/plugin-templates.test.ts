@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { callsOfCycle, snapshotCycle } from '#core/plugins/testing/snapshot-cycle.ts'
 import { spec, supervise } from '#core/plugins/testing/supervised.ts'
 import { Daemon } from '../daemon/daemon.ts'
 import { patience } from '../daemon/patience.ts'
@@ -198,14 +199,8 @@ test('another implementation takes over under load: Python, Go, and back', { ski
   const done = () => swaps >= 4 && operations >= 100
   const work = async (_: unknown, worker: number) => {
     for (let cycle = 0; !done(); cycle++) {
-      const key = `ns/${worker}/${cycle}`
-      await snapshotter.prepare(`${key}-active`, '', {})
-      await snapshotter.commit(key, `${key}-active`, { labels: {}, parent: '' })
-      const mounts = await snapshotter.prepare(`${key}-child`, key, {})
-      assert.deepEqual(await snapshotter.mounts(`${key}-child`), mounts)
-      await snapshotter.remove(`${key}-child`)
-      await snapshotter.remove(key)
-      operations += 6
+      await snapshotCycle(snapshotter, `ns/${worker}/${cycle}`)
+      operations += callsOfCycle
     }
   }
   const swapping = async () => {

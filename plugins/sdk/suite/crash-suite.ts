@@ -5,12 +5,11 @@
  *     crashSuite({ module: import.meta.resolve('./native.ts'), plugin: 'native', open: root => openSnapshotter(native, { root }) })
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { isGantryError } from '#api/errors/errors.ts'
+import { runDyingChild } from '#api/testing/dying-child.ts'
 import type { SnapshotInfo } from '../snapshotter.ts'
 import { Bench, type BenchPlace, type SnapshotterFactory } from './bench.ts'
 import { type CrashOrder, type Verb, verbs } from './crash-child.ts'
@@ -94,18 +93,12 @@ async function build(bench: Bench, files: number): Promise<void> {
   await bench.mounted(mounts, place => writeFileSync(join(place, 'changed'), 'by the active one'))
 }
 
+const childMain = join(import.meta.dirname, 'crash-child.ts')
+
 /** The step of death; undefined when it lived. */
 async function die(order: CrashOrder): Promise<string | undefined> {
-  const main = join(import.meta.dirname, 'crash-child.ts')
-  const child = spawn(process.execPath, [main, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let steps = ''
-  child.stdout.setEncoding('utf8').on('data', chunk => {
-    steps += chunk
-  })
-  const [code, signal] = await once(child, 'close')
-  if (signal === 'SIGKILL') return steps.trim().split('\n').at(-1)
-  assert.equal(code, 0, `${order.verb} failed by itself`)
-  return undefined
+  const { steps, isKilled } = await runDyingChild(childMain, order)
+  return isKilled ? steps.at(-1) : undefined
 }
 
 const built = new WeakMap<CrashSubject, Map<string, object>>()

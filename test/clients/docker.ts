@@ -26,7 +26,12 @@ export class Docker implements AsyncDisposable {
     const { config = '' } = options
     const table = config.includes('[plugins.gateways.docker]') ? '' : '[plugins.gateways.docker]\n'
     const docker = new Docker(await Daemon.start({ config: `${config}\n${table}` }))
-    await docker.ready()
+    try {
+      await docker.ready()
+    } catch (error) {
+      await docker.daemon[Symbol.asyncDispose]()
+      throw error
+    }
     return docker
   }
 

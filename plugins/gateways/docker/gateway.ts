@@ -27,8 +27,8 @@ import { metricsRoutes } from './system/metrics.ts'
 import { notServedRoutes } from './system/not-served.ts'
 import { systemRoutes } from './system/routes.ts'
 import { swarmRoutes } from './system/swarm.ts'
+import { openVolumes } from './volumes/open-volumes.ts'
 import { volumeRoutes } from './volumes/routes.ts'
-import { Volumes } from './volumes/volumes.ts'
 
 export interface RunningGateway {
   close(): Promise<void>
@@ -45,16 +45,22 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   engine.containers = containers.store
   const images = openImages(engine, registries)
   engine.images = dockerImages(images)
-  const volumes = new Volumes(engine)
-  await volumes.open()
+  const volumeRoom = await openVolumes(engine)
+  const { volumes, drivers } = volumeRoom
   engine.volumes = volumes
-  const system = { engine, events, catalog: images.catalog, host: readHostFacts() }
+  const system = {
+    engine,
+    events,
+    catalog: images.catalog,
+    host: readHostFacts(),
+    volumeDrivers: () => drivers.names(),
+  }
   const routes: readonly Routes[] = [
     pingRoutes,
     imageRoutes(images),
     registryRoutes(registries),
     eventRoutes(events),
-    volumeRoutes(volumes),
+    volumeRoutes(volumes, drivers),
     networkRoutes,
     buildRoutes((image, name) => tagImage(images, image, name, ''), registries.folders()),
     ...allContainerRoutes(containers),
@@ -77,6 +83,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
       containers.close()
       core.close()
       events.close()
+      await volumeRoom.close()
     },
   }
 }

@@ -1,4 +1,5 @@
 /** The whole file tree of a container, mounts included, as its processes see it. */
+import { randomBytes } from 'node:crypto'
 import { mkdir, rmdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { isSysError, mount, unmount } from '#api/sys/sys.ts'
@@ -17,11 +18,26 @@ export async function withTree<T>(
 ): Promise<T> {
   if (isRunning(found.state)) return body(`/proc/${found.state.pid}/root`)
   return withContainerRoot(engine, found, async root => {
+    await using undo = new AsyncDisposableStack()
     // They go with the root, which is taken away whole.
     for (const point of found.record.mounts)
-      if (point.Type === 'volume' || point.Type === 'bind') await mountPoint(root, point)
-    return body(root)
+      if (point.Type === 'volume' || point.Type === 'bind')
+        await mountPoint(root, await withData(engine.volumes, point, undo))
+    return await body(root)
   })
+}
+
+/** A volume whose data are not there yet is mounted for the moment. */
+async function withData(
+  volumes: Engine['volumes'],
+  point: MountPoint,
+  undo: AsyncDisposableStack,
+): Promise<MountPoint> {
+  const { needsMount, Name = '' } = point
+  if (!needsMount) return point
+  const user = `files-${randomBytes(8).toString('hex')}`
+  undo.defer(() => volumes.unmount(Name, user))
+  return { ...point, Source: await volumes.mount(Name, user) }
 }
 
 /**

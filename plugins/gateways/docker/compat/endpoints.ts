@@ -127,7 +127,7 @@ export const endpointGroups: readonly EndpointGroup[] = [
     title: 'Volumes',
     endpoints: [
       works('GET /volumes'),
-      partial('POST /volumes/create', 'the local driver with type, device and o; no size, no volume plugins yet'),
+      partial('POST /volumes/create', 'the local driver with type, device and o, and volume plugins; no size'),
       works('GET /volumes/{name}'),
       works('PUT /volumes/{name}', `for cluster volumes: ${outside}`),
       works('DELETE /volumes/{name}'),

@@ -19,7 +19,7 @@ export const createOptions: readonly Option[] = [
     'json-file, local (kept as json-file) and none; others are refused with 501',
   ),
   option('HostConfig.SecurityOpt', 'partial', 'seccomp, no-new-privileges, systempaths; apparmor and label warn'),
-  option('HostConfig.VolumeDriver', 'partial', 'local'),
+  option('HostConfig.VolumeDriver', 'works', 'local, and volume plugins'),
   option('HostConfig.DeviceRequests', 'not implemented', '501'),
   option('HostConfig.StorageOpt', 'partial', '`size`, where the snapshotter can limit a root; others are refused'),
   option('HostConfig.ContainerIDFile', 'works', "the client's own: shown"),

@@ -10,6 +10,7 @@ import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
 import { EventTeller } from './event-teller.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { ContainerStore } from './store.ts'
+import { VolumeMounts } from './volume-mounts.ts'
 import { Waiting } from './waiting.ts'
 
 export interface ContainerParts {
@@ -32,24 +33,25 @@ export function openContainers(engine: Engine): ContainerParts {
   const store = new ContainerStore(core)
   const events = new CoreEvents(core, log)
   const hub = new AttachHub()
-  const lifecycle = new Lifecycle({ engine, store, hub })
-  const teller = new EventTeller({ engine, store, lifecycle })
+  const volumes = new VolumeMounts({ engine, store })
+  const lifecycle = new Lifecycle({ engine, store, hub, volumes })
+  const teller = new EventTeller({ engine, store, volumes })
   events.listen(event => {
     // Started by somebody else, such as a restart policy: clients that wait to attach are joined all the same.
     if (event.kind === 'task-create') void hub.created(event.containerId)
     teller.take(event)
   })
   const health = new HealthMonitor({ engine, store, events })
+  const probes = new ProbeEvents({ engine, store, events })
   return {
     ...{ health, engine, store, hub, events, lifecycle, log },
-  const probes = new ProbeEvents({ engine, store, events })
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
     execs: new Execs({ engine, store, events }),
     close() {
       health[Symbol.dispose]()
+      probes[Symbol.dispose]()
       events.close()
     },
-      probes[Symbol.dispose]()
   }
 }

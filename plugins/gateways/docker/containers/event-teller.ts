@@ -2,14 +2,14 @@
 import type { CoreEvent } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { publishContainerEvent } from './actor.ts'
-import type { Lifecycle } from './lifecycle.ts'
 import type { ContainerStore, Found } from './store.ts'
 import { millisecondsOf } from './times.ts'
+import type { VolumeMounts } from './volume-mounts.ts'
 
 export interface TellerParts {
   engine: Pick<Engine, 'events' | 'log'>
   store: ContainerStore
-  lifecycle: Pick<Lifecycle, 'releaseVolumes'>
+  volumes: VolumeMounts
 }
 
 type Known = Pick<Found, 'id' | 'name' | 'record'>
@@ -67,6 +67,7 @@ export class EventTeller {
     const endedMs = exitedAt ? millisecondsOf(exitedAt) : Date.now()
     const execDuration = startedMs === undefined ? 0 : Math.max(0, Math.round((endedMs - startedMs) / 1000))
     publish('die', { exitCode: String(exitStatus), execDuration: String(execDuration) })
+    if (known.record.mounts.some(({ Type }) => Type === 'volume')) void this.#parts.volumes.ended(known.id)
   }
 
   readonly #started = new Map<string, number>()
@@ -77,7 +78,7 @@ export class EventTeller {
     publish('destroy')
     // Of `--rm` the core removes the container, whoever watches; its volumes are ours.
     const { record } = known
-    if (record.hostConfig.AutoRemove) await this.#parts.lifecycle.releaseVolumes(known.id, record, true)
+    if (record.hostConfig.AutoRemove) await this.#parts.volumes.release(known.id, record, true)
   }
 
   async #find(id: string): Promise<Known | undefined> {

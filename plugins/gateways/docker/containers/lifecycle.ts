@@ -10,6 +10,7 @@ import { type DockerRecord, encodeRecord } from './record.ts'
 import { parseSignal, SIGKILL, SIGTERM } from './signals.ts'
 import { isActive, isRunning } from './state.ts'
 import type { ContainerStore, Found } from './store.ts'
+import type { VolumeMounts } from './volume-mounts.ts'
 
 /** Docker's. */
 const defaultStopSeconds = 10
@@ -17,9 +18,10 @@ const defaultStopSeconds = 10
 const killMs = 10_000
 
 export interface LifecycleParts {
-  engine: Pick<Engine, 'core' | 'events' | 'volumes' | 'log'>
+  engine: Pick<Engine, 'core' | 'events' | 'log'>
   store: ContainerStore
   hub: AttachHub
+  volumes: VolumeMounts
 }
 
 export interface StopOptions {
@@ -31,18 +33,24 @@ export interface StopOptions {
 export class Lifecycle {
   readonly #parts: LifecycleParts
   readonly #core: Engine['core']
+  readonly #volumes: VolumeMounts
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts
     this.#core = parts.engine.core
+    this.#volumes = parts.volumes
   }
 
   /** 304 when it runs. What cannot be executed is 400 with the runtime's words, by which the CLI chooses its exit code. */
   async start(found: Found): Promise<void> {
     if (found.state.name === 'paused') throw conflict('cannot start a paused container, try unpause instead')
     if (isRunning(found.state)) throw notModified()
+    await this.#volumes.around(found, () => this.#startTask(found))
+    if (found.record.failure) await this.#note(await this.#parts.store.get(found.id), undefined)
+  }
+
+  async #startTask(found: Found): Promise<void> {
     const { id } = found
-    await this.#mountVolumes(found)
     try {
       await this.#createTask(found)
       await this.#parts.hub.created(id)
@@ -54,11 +62,12 @@ export class Lifecycle {
       else await this.#noteFailure(found, messageOf(error))
       throw startFailure(error)
     }
-    if (found.record.failure) await this.#note(found, undefined)
   }
 
   async #noteFailure(found: Found, error: string): Promise<void> {
-    await this.#note(found, { error, exitCode: exitCodeOf(error) }).catch(cause => {
+    // Its record may have been written anew by the mounting of volumes.
+    const latest = (await this.#parts.store.peek(found.id)) ?? found
+    await this.#note(latest, { error, exitCode: exitCodeOf(error) }).catch(cause => {
       this.#parts.engine.log.warn({ id: found.id, err: cause }, 'why a container did not start could not be kept')
     })
   }
@@ -66,11 +75,6 @@ export class Lifecycle {
   async #note({ id, record }: Found, failure: DockerRecord['failure']): Promise<void> {
     const { failure: _, ...rest } = record
     await this.#core.containers.update({ id, extensions: encodeRecord({ ...rest, ...(failure && { failure }) }) })
-  }
-
-  async #mountVolumes({ id, record }: Found): Promise<void> {
-    for (const { Type, Name } of record.mounts)
-      if (Type === 'volume' && Name) await this.#parts.engine.volumes.mount(Name, id)
   }
 
   /** A task that was created and never started (a gateway died in between) is used; one that has stopped goes first. */
@@ -167,7 +171,7 @@ export class Lifecycle {
     }
     await this.#forgetTask(id)
     await this.#deleteRecord(id)
-    await this.releaseVolumes(id, record, volumes || record.hostConfig.AutoRemove)
+    await this.#volumes.release(id, record, volumes || record.hostConfig.AutoRemove)
   }
 
   /** Somebody may remove it at the same time, or a stopped task may just be on its way out. */
@@ -181,18 +185,6 @@ export class Lifecycle {
         if (!isGantryError(error, 'FAILED_PRECONDITION') || attempt > 5) throw error
         await this.#forgetTask(id)
       }
-    }
-  }
-
-  async releaseVolumes(id: string, record: Found['record'], removeAnonymous: boolean): Promise<void> {
-    const { volumes, log } = this.#parts.engine
-    const used = record.mounts.filter(({ Type, Name }) => Type === 'volume' && Name)
-    try {
-      for (const { Name = '' } of used) await volumes.unmount(Name, id)
-      const anonymous = used.flatMap(({ Name = '', anonymous: isAnonymous }) => (isAnonymous ? [Name] : []))
-      if (removeAnonymous && anonymous.length > 0) await volumes.removeAnonymous(anonymous)
-    } catch (error) {
-      log.warn({ id, err: error }, 'volumes of a removed container')
     }
   }
 }

@@ -1,5 +1,6 @@
 /** `[plugins.gateways.docker]` of gantryd's configuration, and where the gateway lives. */
 import * as z from 'zod'
+import { defaultPluginFolders } from '#sdk/docker-plugins/discover.ts'
 import { type ApiVersion, newestVersion } from '../http/api-version.ts'
 
 export const settingsSchema = z.strictObject({
@@ -23,6 +24,10 @@ export const settingsSchema = z.strictObject({
   tls_ca: z.string().default('').describe('PEM file: who signed the certificates of clients; needed for tcp_address'),
   tls_certificate: z.string().default('').describe('PEM file: our certificate'),
   tls_key: z.string().default('').describe('PEM file: its key'),
+  docker_plugin_folders: z
+    .array(z.string())
+    .default([...defaultPluginFolders])
+    .describe("where Docker's plugins say how they are reached: NAME.sock, NAME.spec or NAME.json"),
   insecure_registries: z.array(z.string()).default([]).describe('hosts that may be spoken to without TLS'),
 })
 

@@ -13,8 +13,10 @@ export interface VolumeWish {
 export interface ReadyVolume {
   name: string
   driver: string
-  /** Directory on the host that holds its data; made when this answers. */
+  /** Directory on the host that holds its data; of a plugin's volume empty until it is mounted, and another each time. */
   mountpoint: string
+  /** Its data are there only between `mount` and `unmount`. */
+  needsMount: boolean
   isAnonymous: boolean
 }
 
@@ -25,7 +27,7 @@ export interface EngineVolumes {
   find(name: string): Promise<ReadyVolume | undefined>
   /** Mounts what its driver has to mount (tmpfs, nfs, a plugin's); idempotent. Answers the mountpoint. */
   mount(name: string, containerId: string): Promise<string>
-  /** The container does not use it any more; unmounts when it was the last. Idempotent. */
+  /** The container does not have it mounted any more; unmounts when it was the last. Idempotent. */
   unmount(name: string, containerId: string): Promise<void>
   /**
    * An empty volume gets what the container's image has at `path`, with owners and modes; one that holds something is left as

@@ -6,8 +6,8 @@ import { Query } from '../http/query.ts'
 import type { App, Request } from '../http/routes.ts'
 import { listImages } from '../images/list.ts'
 import type { ImageRoom } from '../images/room.ts'
+import { describeVolume } from '../volumes/describe.ts'
 import { sizeOf } from '../volumes/prune.ts'
-import { describe } from '../volumes/routes.ts'
 import type { Volumes } from '../volumes/volumes.ts'
 import { summaries } from './disk-summaries.ts'
 
@@ -64,7 +64,7 @@ async function volumesOf(volumes: Volumes): Promise<object[]> {
     records.map(async record => {
       const users = await volumes.usersOf(record.name)
       return {
-        ...describe(volumes, record),
+        ...(await describeVolume(volumes, record)),
         UsageData: { RefCount: users.length, Size: await sizeOf(volumes, record) },
       }
     }),

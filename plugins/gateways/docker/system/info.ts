@@ -11,16 +11,19 @@ export interface SystemRoom {
   readonly catalog: Catalog
   readonly events: EventLog
   readonly host: HostFacts
+  /** Names of the drivers of volumes that answer. */
+  volumeDrivers(): Promise<string[]>
 }
 
 const defaultRuntime = 'io.containerd.gantry.v1'
 
-export async function describeEngine({ engine, catalog, events, host }: SystemRoom): Promise<object> {
+export async function describeEngine({ engine, catalog, events, host, volumeDrivers }: SystemRoom): Promise<object> {
   const { settings, core } = engine
-  const [containers, images, plugins] = await Promise.all([
+  const [containers, images, plugins, drivers] = await Promise.all([
     engine.containers.list(),
     catalog.all(),
     core.plugins.list({}),
+    volumeDrivers(),
   ])
   const inState = (...states: string[]) => containers.filter(({ state }) => states.includes(state)).length
   const running = inState('running', 'restarting')
@@ -37,7 +40,7 @@ export async function describeEngine({ engine, catalog, events, host }: SystemRo
     Driver: ids('snapshotter').includes('overlayfs') ? 'overlayfs' : (ids('snapshotter')[0] ?? ''),
     DriverStatus: [['driver-type', 'io.containerd.snapshotter.v1']],
     Plugins: {
-      Volume: ['local'],
+      Volume: drivers,
       Network: ids('network').map(id => (id === 'none' ? 'null' : id)),
       Authorization: null,
       Log: ['json-file', 'none'],

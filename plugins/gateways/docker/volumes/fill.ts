@@ -19,6 +19,22 @@ export async function fillVolume(folder: string, rootfs: string, path: string): 
   await rename(aside, data)
 }
 
+/** Where a mounted volume's new content waits: what is mounted cannot be put in place as a whole. */
+const asideName = '.gantry-filling'
+
+/** As {@link fillVolume}, of what is mounted at `data`: a crash in between leaves nothing but what is filled anew. */
+export async function fillMounted(data: string, rootfs: string, path: string): Promise<void> {
+  if ((await readdir(data)).some(name => name !== asideName)) return
+  const source = await resolveInRoot(rootfs, path)
+  if (source === undefined || !(await stat(source)).isDirectory()) return
+  const aside = join(data, asideName)
+  await rm(aside, { recursive: true, force: true })
+  await copyTree(source, aside)
+  for (const name of await readdir(aside)) await rename(join(aside, name), join(data, name))
+  await rm(aside, { recursive: true })
+  await takeModes(source, data)
+}
+
 async function takeModes(source: string, data: string): Promise<void> {
   const { mode, uid, gid } = await stat(source)
   await chown(data, uid, gid)

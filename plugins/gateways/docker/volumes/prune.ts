@@ -36,10 +36,12 @@ function isWanted({ driver, labels, options }: VolumeRecord, filters: Filters, a
   return filters.every('label', wanted => hasLabel(labels ?? {}, wanted))
 }
 
-/** Bytes on disk; of something mounted (a share, a directory elsewhere) none are freed. */
+/** Bytes on disk; of something mounted (a share, a directory elsewhere) none are freed. -1: only its plugin knows. */
 export async function sizeOf(volumes: Volumes, record: VolumeRecord): Promise<number> {
+  if (record.driver !== 'local') return -1
   if (record.options?.device) return 0
-  return (await statUsage(volumes.mountpointOf(record))).bytes
+  const { mountpoint = '' } = (await volumes.describe(record)) ?? {}
+  return (await statUsage(mountpoint)).bytes
 }
 
 /** A container may have taken it meanwhile. */

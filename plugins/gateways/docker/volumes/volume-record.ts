@@ -1,6 +1,7 @@
 /**
  * Volumes on disk, as Docker lays them out: `<root>/volumes/<name>/_data` holds the data, and people know it. Beside it
- * lies `volume.json`, which is what makes the directory a volume: written last, and taken away first.
+ * lies `volume.json`, which is what makes the directory a volume: written last, and taken away first. Of a plugin's volume there
+ * is nothing but the record.
  */
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -54,7 +55,7 @@ export class VolumeStore {
     // Docker's modes: what is in a volume is the container's business, who gets this far is root's.
     await mkdir(this.#folder, { recursive: true, mode: 0o701 })
     await mkdir(folder, { recursive: true, mode: 0o701 })
-    await mkdir(this.dataOf(record.name), { recursive: true, mode: 0o755 })
+    if (record.driver === 'local') await mkdir(this.dataOf(record.name), { recursive: true, mode: 0o755 })
     const aside = join(folder, `.${recordFile}`)
     await writeFile(aside, `${JSON.stringify(record)}\n`, { mode: 0o600, flush: true })
     await rename(aside, join(folder, recordFile))

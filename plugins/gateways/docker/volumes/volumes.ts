@@ -1,36 +1,42 @@
 /**
- * Volumes of the `local` driver. The record is a file beside the data (volume-record.ts), who uses a volume is asked of
- * the containers, and what is mounted of the kernel: nothing here is lost when the process is killed.
+ * Volumes, whoever keeps their data (driver.ts). The record is a file (volume-record.ts), who uses a volume is asked of the
+ * containers, and who has it mounted is a folder of files (volume-users.ts): nothing here is lost when the process is killed.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
-import { messageOf } from '#api/errors/errors.ts'
-import { mount, unmount } from '#api/sys/sys.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { EngineVolumes, ReadyVolume, VolumeWish } from '../engine/volumes.ts'
-import { badRequest, conflict, HttpError, notFound, serverError } from '../http/http-error.ts'
-import { fillVolume } from './fill.ts'
-import { checkOptions, mountOf, needsMount, withoutPasswords } from './local-options.ts'
-import { type VolumeRecord, VolumeStore } from './volume-record.ts'
+import { conflict, HttpError, notFound } from '../http/http-error.ts'
+import type { DriverVolume, VolumeDriver } from './driver.ts'
+import type { VolumeDrivers } from './drivers.ts'
+import { fillMounted, fillVolume, resolveInRoot } from './fill.ts'
+import { checkName, isVolumeName } from './volume-name.ts'
+import type { VolumeRecord, VolumeStore } from './volume-record.ts'
+import type { VolumeUsers } from './volume-users.ts'
 
 /** Docker's mark of a volume that nobody gave a name. */
 export const anonymousLabel = 'com.docker.volume.anonymous'
 
-const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
+export interface VolumeParts {
+  engine: Pick<Engine, 'containers' | 'events' | 'log'>
+  store: VolumeStore
+  users: VolumeUsers
+  drivers: VolumeDrivers
+}
 
 export class Volumes implements EngineVolumes {
-  readonly #engine: Engine
+  readonly #engine: VolumeParts['engine']
   readonly #store: VolumeStore
-  readonly #users: string
+  readonly #users: VolumeUsers
+  readonly #drivers: VolumeDrivers
   /** By volume. */
   readonly #lock = new KeyedLock()
 
-  constructor(engine: Engine) {
+  constructor({ engine, store, users, drivers }: VolumeParts) {
     this.#engine = engine
-    this.#store = new VolumeStore(engine.settings.root)
-    this.#users = join(engine.settings.state, 'volume-users')
+    this.#store = store
+    this.#users = users
+    this.#drivers = drivers
   }
 
   /** Clears what a crash left half-made. */
@@ -43,22 +49,35 @@ export class Volumes implements EngineVolumes {
 
   /** The container went while no gateway was there to see it. */
   async #removeOrphans(): Promise<void> {
-    const bound = (await this.#store.list()).filter(({ goesWith }) => goesWith !== undefined)
-    if (bound.length === 0) return
+    const [bound, mounted] = [
+      (await this.#store.list()).filter(({ goesWith }) => goesWith !== undefined),
+      await this.#users.all(),
+    ]
+    if (bound.length === 0 && mounted.length === 0) return
     const containers = new Set((await this.#engine.containers.list()).map(({ id }) => id))
+    for (const { volume, user } of mounted) if (!containers.has(user)) await this.unmount(volume, user)
     await this.removeAnonymous(bound.flatMap(({ name, goesWith = '' }) => (containers.has(goesWith) ? [] : [name])))
   }
 
+  /** Those that have a record; what else plugins have, `drivers.listed` tells. */
   list(): Promise<VolumeRecord[]> {
     return this.#store.list()
   }
 
-  mountpointOf({ name }: VolumeRecord): string {
-    return this.#store.dataOf(name)
+  /** Undefined: neither has it a record, nor does a plugin know it. */
+  async get(name: string): Promise<VolumeRecord | undefined> {
+    if (!isVolumeName(name)) return undefined
+    const record = await this.#store.get(name)
+    if (record !== undefined) return record
+    const found = await this.#drivers.findUnknown(name)
+    return found && recordOf(found.volume, found.driver.name)
   }
 
-  async get(name: string): Promise<VolumeRecord | undefined> {
-    return namePattern.test(name) ? this.#store.get(name) : undefined
+  /** What its driver says of it. Undefined: the driver has lost it. 404, 500: the driver cannot be asked. */
+  async describe({ name, driver }: VolumeRecord): Promise<(DriverVolume & { scope: string }) | undefined> {
+    const keeper = await this.#drivers.get(driver)
+    const volume = await keeper.describe({ name })
+    return volume && { ...volume, scope: await keeper.scope() }
   }
 
   /** Docker's 400 for names and options, 404 for drivers, 409 when the name belongs to another driver. */
@@ -74,29 +93,39 @@ export class Volumes implements EngineVolumes {
   }
 
   async #createLocked(name: string, wish: VolumeWish): Promise<VolumeRecord> {
-    const driver = wish.driver || 'local'
+    const isNamed = wish.name !== ''
     checkName(name)
-    const existing = await this.#store.get(name)
-    if (existing !== undefined && existing.driver !== driver && wish.driver)
+    const existing = isNamed ? await this.#existing(name, wish.driver) : undefined
+    if (existing !== undefined && existing.driver !== wish.driver && wish.driver)
       throw conflict(`conflict: volume name must be unique: it exists with driver "${existing.driver}"`)
     if (existing !== undefined) return existing
-    if (driver !== 'local') throw notFound(`error looking up volume plugin ${driver}: plugin "${driver}" not found`)
-    checkOptions(wish.options ?? {})
-    const labels = wish.name === '' ? { ...wish.labels, [anonymousLabel]: '' } : wish.labels
+    const driver = await this.#drivers.get(wish.driver || 'local')
+    const options = wish.options ?? {}
+    driver.checkOptions(options)
+    await driver.create(name, options)
     const record = {
       name,
-      driver,
-      options: nullIfEmpty(wish.options),
-      labels: nullIfEmpty(labels),
-      ...(wish.name === '' && wish.goesWith && { goesWith: wish.goesWith }),
+      driver: driver.name,
+      options: nullIfEmpty(options),
+      labels: nullIfEmpty(isNamed ? wish.labels : { ...wish.labels, [anonymousLabel]: '' }),
+      ...(!isNamed && wish.goesWith && { goesWith: wish.goesWith }),
       createdAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
     }
     await this.#store.put(record)
-    this.#tell('create', name, { driver })
+    this.#tell('create', name, { driver: driver.name })
     return record
   }
 
-  /** Docker's 404 and, while containers use it, 409. */
+  /** One that only a plugin knows becomes ours: it has been asked for by name. */
+  async #existing(name: string, driver: string | undefined): Promise<VolumeRecord | undefined> {
+    const record = await this.#store.get(name)
+    if (record !== undefined || driver === 'local') return record
+    const found = await this.get(name)
+    if (found !== undefined) await this.#store.put(found)
+    return found
+  }
+
+  /** Docker's 404 and, while containers use it, 409. By force a volume goes whose driver cannot be asked. */
   async remove(name: string, force: boolean): Promise<void> {
     await this.#lock.run(name, async () => {
       const record = await this.get(name)
@@ -106,15 +135,22 @@ export class Volumes implements EngineVolumes {
       }
       const users = await this.usersOf(name)
       if (users.length > 0) throw conflict(`remove ${name}: volume is in use - [${users.join(', ')}]`)
-      await this.#removeLocked(record)
+      await this.#removeLocked(record, force)
     })
   }
 
-  async #removeLocked({ name, driver, options }: VolumeRecord): Promise<void> {
-    if (needsMount(options)) await unmount(this.#store.dataOf(name))
+  async #removeLocked(record: VolumeRecord, force: boolean): Promise<void> {
+    const { name } = record
+    try {
+      await (await this.#drivers.get(record.driver)).remove(record)
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error
+      if (!force) throw new HttpError(error.status, `remove ${name}: ${error.message}`, { cause: error })
+      this.#engine.log.warn({ err: error, volume: name }, 'a volume is forgotten; its driver could not remove it')
+    }
     await this.#store.remove(name)
-    await rm(join(this.#users, name), { recursive: true, force: true })
-    this.#tell('destroy', name, { driver })
+    await this.#users.removeAll(name)
+    this.#tell('destroy', name, { driver: record.driver })
   }
 
   /** Ids of containers that have it among their mounts, running or not. */
@@ -133,17 +169,18 @@ export class Volumes implements EngineVolumes {
     return record && this.#ready(record)
   }
 
-  #ready(record: VolumeRecord): ReadyVolume {
-    const { name, driver, labels } = record
-    return { name, driver, mountpoint: this.mountpointOf(record), isAnonymous: labels?.[anonymousLabel] !== undefined }
+  async #ready(record: VolumeRecord): Promise<ReadyVolume> {
+    const { name, labels } = record
+    const driver = await this.#drivers.get(record.driver)
+    const { mountpoint = '' } = (await driver.describe({ name })) ?? {}
+    const isAnonymous = labels?.[anonymousLabel] !== undefined
+    return { name, driver: driver.name, mountpoint, isAnonymous, needsMount: driver.needsMount(record) }
   }
 
   mount(name: string, containerId: string): Promise<string> {
     return this.#lock.run(name, async () => {
-      const record = await this.get(name)
-      if (record === undefined) throw notFound(`get ${name}: no such volume`)
-      const data = this.#store.dataOf(name)
-      if (needsMount(record.options)) await this.#mountOnce(record, containerId)
+      const { record, driver } = await this.#withDriver(name)
+      const data = await this.#mountFor(record, driver, containerId)
       this.#tell('mount', name, {
         container: containerId,
         destination: await this.#destination(name, containerId),
@@ -155,35 +192,39 @@ export class Volumes implements EngineVolumes {
     })
   }
 
-  /** The first user mounts; that it uses it is written down before. */
-  async #mountOnce({ name, options }: VolumeRecord, containerId: string): Promise<void> {
-    const users = join(this.#users, name)
-    const others = await readdir(users).catch(() => [])
-    await mkdir(users, { recursive: true, mode: 0o700 })
-    await writeFile(join(users, containerId), '')
-    if (others.some(other => other !== containerId)) return
-    const data = this.#store.dataOf(name)
-    // One that a killed process left is mounted anew: it may be half done.
-    await unmount(data)
+  async #withDriver(name: string): Promise<{ record: VolumeRecord; driver: VolumeDriver }> {
+    const record = await this.get(name)
+    if (record === undefined) throw notFound(`get ${name}: no such volume`)
+    return { record, driver: await this.#drivers.get(record.driver) }
+  }
+
+  /** That somebody has it mounted is written down before. */
+  async #mountFor(record: VolumeRecord, driver: VolumeDriver, id: string): Promise<string> {
+    const others = (await this.#users.of(record.name)).filter(other => other !== id)
+    await this.#users.add(record.name, id)
     try {
-      await mount([await mountOf(options ?? {})], data)
-    } catch (cause) {
-      await rm(join(users, containerId), { force: true })
-      const reason = withoutPasswords(messageOf(cause))
-      throw serverError(`error while mounting volume '${data}': failed to mount local volume: ${reason}`, { cause })
+      return await driver.mount(record, { id, alone: others.length === 0 })
+    } catch (error) {
+      await this.#users.remove(record.name, id)
+      throw error
     }
   }
 
   unmount(name: string, containerId: string): Promise<void> {
     return this.#lock.run(name, async () => {
+      const users = await this.#users.of(name)
+      if (!users.includes(containerId)) return
       const record = await this.get(name)
-      const users = join(this.#users, name)
-      await rm(join(users, containerId), { force: true })
-      const left = await readdir(users).catch(() => [])
-      if (record !== undefined && needsMount(record.options) && left.length === 0)
-        await unmount(this.#store.dataOf(name))
+      if (record !== undefined) await this.#unmountFor(record, containerId, users)
+      else await this.#users.remove(name, containerId)
       if (record !== undefined) this.#tell('unmount', name, { container: containerId, driver: record.driver })
     })
+  }
+
+  async #unmountFor(record: VolumeRecord, id: string, users: readonly string[]): Promise<void> {
+    const driver = await this.#drivers.get(record.driver)
+    await driver.unmount(record, { id, alone: !users.some(other => other !== id) })
+    await this.#users.remove(record.name, id)
   }
 
   async #destination(name: string, containerId: string): Promise<string> {
@@ -194,18 +235,26 @@ export class Volumes implements EngineVolumes {
 
   fill(name: string, rootfs: string, path: string): Promise<void> {
     return this.#lock.run(name, async () => {
-      const record = await this.get(name)
-      if (record !== undefined && !needsMount(record.options))
-        await fillVolume(this.#store.folderOf(name), rootfs, path)
+      const { record, driver } = await this.#withDriver(name)
+      if (!driver.needsMount(record)) return fillVolume(this.#store.folderOf(name), rootfs, path)
+      // Nothing is mounted for nothing.
+      if ((await resolveInRoot(rootfs, path)) === undefined) return
+      const user = `fill-${randomBytes(8).toString('hex')}`
+      const data = await this.#mountFor(record, driver, user)
+      try {
+        await fillMounted(data, rootfs, path)
+      } finally {
+        await this.#unmountFor(record, user, await this.#users.of(name))
+      }
     })
   }
 
   async removeAnonymous(names: readonly string[]): Promise<void> {
     for (const name of names) {
       await this.#lock.run(name, async () => {
-        const record = await this.get(name)
+        const record = await this.#store.get(name)
         if (record?.labels?.[anonymousLabel] === undefined || (await this.usersOf(name)).length > 0) return
-        await this.#removeLocked(record)
+        await this.#removeLocked(record, false)
       })
     }
   }
@@ -220,13 +269,9 @@ export class Volumes implements EngineVolumes {
   }
 }
 
-function checkName(name: string): void {
-  if (name.length === 1)
-    throw badRequest('volume name is too short, names should be at least two alphanumeric characters')
-  if (!namePattern.test(name) || Buffer.byteLength(name) > 255)
-    throw badRequest(
-      `"${name}" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-    )
+/** Of a volume that somebody else has made. */
+export function recordOf({ name, createdAt }: DriverVolume, driver: string): VolumeRecord {
+  return { name, driver, options: null, labels: null, createdAt }
 }
 
 function nullIfEmpty(map: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> | null {

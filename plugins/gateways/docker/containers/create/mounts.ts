@@ -115,6 +115,7 @@ async function fromVolume(parts: MountParts, wish: VolumeWish, use: VolumeUse): 
     ...(wish.name === '' && { anonymous: true }),
     ...(noCopy && { noCopy }),
     ...(subpath !== '' && { subpath }),
+    ...(volume.needsMount && { needsMount: true }),
     options: ['rbind', 'rprivate', readOnly ? 'ro' : 'rw'],
   }
 }
@@ -191,7 +192,7 @@ function tmpfsPoint(destination: string, mode: string, options: string[], writab
   return { Type: 'tmpfs', Source: '', Destination: destination, Mode: mode, RW: writable, Propagation: '', options }
 }
 
-/** Where the data of a mount point is on the host. */
-export function sourceOf({ Source, subpath }: MountPoint): string {
-  return subpath ? join(Source, subpath) : Source
+/** Where the data of a mount point is on the host. What a plugin has not mounted is a path that says so, and is nowhere. */
+export function sourceOf({ Name = '', Source, subpath = '' }: MountPoint): string {
+  return join(Source || `/volume ${Name} is not mounted`, subpath)
 }

@@ -21,14 +21,18 @@ export class ImageFiller implements VolumeFiller {
 
   async fill(found: Found): Promise<void> {
     const volumes: MountPoint[] = []
-    for (const point of found.record.mounts)
-      if (point.Type === 'volume' && point.Name && !point.noCopy && !point.subpath && (await isEmpty(sourceOf(point))))
-        volumes.push(point)
+    for (const point of found.record.mounts) if (await mayBeFilled(point)) volumes.push(point)
     if (volumes.length === 0) return
     await withImageRoot(this.#engine, found, async root => {
       for (const { Name = '', Destination } of volumes) await this.#engine.volumes.fill(Name, root, Destination)
     })
   }
+}
+
+/** Whether a volume that has to be mounted is empty is seen when it is. */
+async function mayBeFilled(point: MountPoint): Promise<boolean> {
+  if (point.Type !== 'volume' || !point.Name || point.noCopy || point.subpath) return false
+  return point.needsMount === true || isEmpty(sourceOf(point))
 }
 
 async function isEmpty(directory: string): Promise<boolean> {

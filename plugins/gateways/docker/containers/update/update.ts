@@ -9,9 +9,7 @@ import { publishContainerEvent } from '../actor.ts'
 import type { ContainerParts } from '../containers.ts'
 import { type HostConfig, hostConfigSchema, resourceShape, restartPolicySchema } from '../create/body.ts'
 import { checkLimits, checkRestart } from '../create/check.ts'
-import { modeOf } from '../create/networks.ts'
-import { translate } from '../create/translate.ts'
-import { encodeRecord } from '../record.ts'
+import { rewrite } from '../rewrite.ts'
 import { isRunning } from '../state.ts'
 import type { Found } from '../store.ts'
 import { checkConflicts } from './conflicts.ts'
@@ -30,20 +28,7 @@ export async function updateContainer(parts: ContainerParts, reference: string, 
   checkRestart(wish.RestartPolicy, found.record.hostConfig.AutoRemove)
   const { core, events } = parts.engine
   if (isRunning(found.state)) await updateTask(parts, found, hostConfig)
-  const record = { ...found.record, hostConfig }
-  const config = translate({
-    ...{ id: found.id, name: found.name, config: record.config, host: hostConfig, mounts: record.mounts },
-    image: found.core.config?.image ?? '',
-    platform: found.core.config?.platform ?? '',
-    networks: { mode: modeOf(hostConfig), endpoints: record.endpoints },
-  })
-  // Networks may have changed by connect and disconnect since it was created.
-  const networks = found.core.config?.networks ?? []
-  const { warnings } = await core.containers.update({
-    id: found.id,
-    config: { ...config, networks },
-    extensions: encodeRecord(record),
-  })
+  const warnings = await rewrite(core, found, { ...found.record, hostConfig })
   publishContainerEvent(events, found, 'update')
   return { Warnings: warnings.length === 0 ? null : warnings }
 }

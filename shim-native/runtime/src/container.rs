@@ -14,6 +14,7 @@ use crate::seccomp::Filter;
 use crate::spawn::{Request, Spawned, spawn};
 use crate::state::{StateFile, run_poststop, wait_for_end};
 use crate::stats::{OomSource, Stats};
+use crate::trace;
 use crate::user_mapping::IdMaps;
 use oci_spec::runtime::{Hook, LinuxResources, Process, Spec};
 use rustix::io::Errno;
@@ -93,7 +94,9 @@ impl Container {
             other => other?,
         }
         let mut warnings = Vec::new();
+        let executing = trace::step("execute the program");
         self.await_execution(&channel, self.init_pid, &mut warnings)?;
+        drop(executing);
         warnings.extend(self.run_poststart());
         Ok(warnings)
     }
@@ -139,7 +142,10 @@ impl Container {
     /// `execve` succeeded. On failure nothing is left to reap.
     pub fn exec(&self, process: &Process, options: ExecOptions) -> Result<ExecProcess, Error> {
         let mut warnings = Vec::new();
+        let planning = trace::step("plan");
         let plan = self.plan_exec(process, options, &mut warnings)?;
+        drop(planning);
+        let joining = trace::step("join the container");
         let init = self.init()?;
         let enter = || exec::enter_namespaces(init, self.namespaces, &plan);
         let request = Request {
@@ -149,6 +155,8 @@ impl Container {
         };
         let spawned = spawn(&request, |channel| exec::run(&plan, init, channel))?;
         drop(plan.streams);
+        drop(joining);
+        let _step = trace::step("set up and execute the program");
         match self.attend_exec(&plan.process, &spawned, &mut warnings) {
             Ok(console) => Ok(ExecProcess {
                 pid: spawned.pid,
@@ -319,8 +327,11 @@ impl Container {
             wait_for_end(init);
         }
         self.restoration = None;
+        let removing = trace::step("kill what is left, remove the cgroup");
         self.state.cgroup.kill_all()?;
         self.state.cgroup.remove()?;
+        drop(removing);
+        let _step = trace::step("hooks, remove the state file");
         let warnings = run_poststop(&self.state);
         StateFile::remove(&self.state.state.bundle)?;
         self.deleted = true;

@@ -14,6 +14,7 @@ use crate::protocol::{Channel, Message};
 use crate::stdio::Streams;
 use crate::sysctl;
 use crate::terminal::{self, Console};
+use crate::trace;
 use oci_spec::runtime::Hook;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -65,7 +66,8 @@ pub(crate) fn run(plan: &InitPlan, channel: &Channel) -> Error {
 }
 
 fn set_up(plan: &InitPlan, channel: &Channel) -> Result<std::convert::Infallible, Error> {
-    enter(plan, channel)?;
+    trace::traced("enter cgroup and namespaces", || enter(plan, channel))?;
+    let attaching = trace::step("attach the root, name the host");
     let proc = open_host(Path::new("/proc")).map_err(|e| Error::system(Step::Namespaces, "/proc", e))?;
     let own_pid = own_host_pid(proc.as_fd());
     attach_root(plan)?;
@@ -73,16 +75,27 @@ fn set_up(plan: &InitPlan, channel: &Channel) -> Result<std::convert::Infallible
     sysctl::apply(&plan.sysctls, proc.as_fd())?;
     drop(proc);
     let root = open_root(plan)?;
-    furnish(plan, channel, &root)?;
+    drop(attaching);
+    trace::traced("mount, make devices", || furnish(plan, channel, &root))?;
+    let isolating = trace::step("hooks, hide paths, switch the root");
     let console = make_console(plan, channel, &root)?;
     run_creation_hooks(plan, channel, own_pid)?;
     hidden_paths::make_read_only(&root, &plan.read_only)?;
     hidden_paths::mask(&root, &plan.masked)?;
     switch_root(plan, &root)?;
     drop(root);
+    drop(isolating);
     connect_streams(plan, console.as_ref())?;
     drop(console);
     finish(plan, channel, own_pid)
+}
+
+/// Nothing is said when nobody asked.
+fn tell_steps(channel: &Channel) -> Result<(), Error> {
+    if trace::is_on() {
+        channel.send(&Message::Steps(trace::take()))?;
+    }
+    Ok(())
 }
 
 /// Cgroup, score, namespaces, identity: what makes the process the container's.
@@ -236,12 +249,15 @@ fn connect_streams(plan: &InitPlan, console: Option<&Console>) -> Result<(), Err
 }
 
 fn finish(plan: &InitPlan, channel: &Channel, pid: Option<i32>) -> Result<std::convert::Infallible, Error> {
+    let settling = trace::step("user, limits, capabilities, close files");
     let settled = plan
         .process
         .settle(&mut |warning| channel.send(&Message::Warning(warning)))?;
     // Everything of the caller goes, also what its other threads opened: nobody may find it in here, and
     // no pipe's end may stay open through a process that waits.
     kernel::close_all_but(channel.fd()).map_err(|errno| Error::system(Step::Stdio, "close_range", errno))?;
+    drop(settling);
+    tell_steps(channel)?;
     channel.send(&Message::Ready)?;
     channel.expect(Message::Start)?;
     if !plan.start_container.is_empty() {

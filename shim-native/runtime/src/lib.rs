@@ -44,6 +44,7 @@ mod stats;
 mod stdio;
 mod sysctl;
 mod terminal;
+pub mod trace;
 mod user_mapping;
 
 pub use container::{Container, Created};

@@ -24,6 +24,7 @@ mod start;
 mod stdio;
 mod task;
 mod teardown;
+mod trace;
 mod ttrpc;
 
 use args::{Action, Args};

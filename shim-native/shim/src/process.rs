@@ -2,6 +2,8 @@
 
 use crate::reaper::Exit;
 use crate::stdio::ProcessIo;
+use crate::trace::{self, SpanContext};
+use gantry_runtime::trace::{Step, now_ns};
 use rustix::process::Signal;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -40,6 +42,40 @@ struct State {
     pidfd: Option<OwnedFd>,
     /// Dead, though perhaps not [`Phase::Stopped`] yet.
     reaped: bool,
+    times: Times,
+}
+
+/// For the trace in which it was started, if there is one; nanoseconds of the monotonic clock.
+#[derive(Debug, Default)]
+struct Times {
+    started_in: Option<SpanContext>,
+    running_ns: u64,
+    reaped_ns: u64,
+}
+
+impl State {
+    /// That it ran, and how long it took to pass its output on.
+    fn tell_trace(&self) {
+        let Times {
+            started_in: Some(parent),
+            running_ns,
+            reaped_ns,
+        } = self.times
+        else {
+            return;
+        };
+        let step = |name: &'static str, start_ns, end_ns, pid| Step {
+            name: name.into(),
+            start_ns,
+            end_ns,
+            pid,
+        };
+        trace::tell(parent, step("run the program", running_ns, reaped_ns, self.pid));
+        trace::tell(
+            parent,
+            step("pass its output and its exit on", reaped_ns, now_ns(), 0),
+        );
+    }
 }
 
 impl Process {
@@ -49,6 +85,7 @@ impl Process {
             pid: 0,
             pidfd: None,
             reaped: false,
+            times: Times::default(),
         };
         Process {
             task_id: task_id.to_owned(),
@@ -113,12 +150,17 @@ impl Process {
     }
 
     pub fn set_running(&self) {
-        self.state.lock().unwrap().phase = Phase::Running;
+        let mut state = self.state.lock().unwrap();
+        state.phase = Phase::Running;
+        state.times.started_in = trace::current();
+        state.times.running_ns = now_ns();
     }
 
     /// It died. Its output may still be under way.
     pub fn set_reaped(&self) {
-        self.state.lock().unwrap().reaped = true;
+        let mut state = self.state.lock().unwrap();
+        state.reaped = true;
+        state.times.reaped_ns = now_ns();
     }
 
     /// It is over before it was a process.
@@ -132,6 +174,7 @@ impl Process {
     pub fn set_stopped(&self, exit: Exit) {
         let mut state = self.state.lock().unwrap();
         (state.phase, state.reaped) = (Phase::Stopped, true);
+        state.tell_trace();
         drop(state);
         self.exit.send_replace(Some(exit));
     }

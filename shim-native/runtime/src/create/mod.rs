@@ -16,6 +16,7 @@ use crate::protocol::{Message, unexpected};
 use crate::seccomp::Filter;
 use crate::spawn::{Request, Spawned, spawn};
 use crate::state::{InitIdentity, StateFile, run_poststop};
+use crate::trace;
 use crate::user_mapping::IdMaps;
 use oci_spec::runtime::{Hook, LinuxTimeOffset, Spec};
 use std::collections::HashMap;
@@ -36,10 +37,14 @@ pub(crate) struct Made {
 pub(crate) fn create(spec: Spec, options: CreateOptions<'_>) -> Result<Made, Error> {
     check_id(options.id)?;
     let mut warnings = Vec::new();
+    let planning = trace::step("plan");
     let (mut plan, outer) = prepare(spec, options, &mut warnings)?;
+    drop(planning);
+    let claiming = trace::step("claim the cgroup, write the state file");
     // Before anything is written down as ours: undo and clean-up kill what is in the group.
     outer.state.cgroup.require_free()?;
     outer.state.save(&outer.bundle)?;
+    drop(claiming);
     match make(&mut plan, &outer, &mut warnings) {
         Ok((spawned, console, state)) => Ok(Made {
             spawned,
@@ -71,15 +76,18 @@ type Waiting = (Spawned, Option<OwnedFd>, StateFile);
 fn make(plan: &mut InitPlan, outer: &Outer, warnings: &mut Vec<Warning>) -> Result<Waiting, Error> {
     let by_systemd = outer.state.cgroup.unit.is_some();
     if !by_systemd {
+        let _step = trace::step("make the cgroup");
         outer.state.cgroup.create()?;
         warnings.extend(outer.state.cgroup.apply(&outer.resources, true)?);
         plan.attachment = outer.state.cgroup.attachment()?;
     }
     let spawned = spawn_init(plan, outer)?;
+    let closing = trace::step("close the child's files");
     // The child has its own copies; held here they would keep pipes and mounts open.
     plan.streams = None;
     plan.mounts.clear();
     plan.attachment = Attachment::default();
+    drop(closing);
     match attend(plan, outer, &spawned, warnings) {
         Ok((console, state)) => Ok((spawned, console, state)),
         Err(error) => {
@@ -100,7 +108,11 @@ fn spawn_init(plan: &InitPlan, outer: &Outer) -> Result<Spawned, Error> {
         cgroup: plan.attachment.v2(),
         prepare: if plan.joined_by_helper { Some(&enter) } else { None },
     };
-    spawn(&request, |channel| init::run(plan, channel))
+    let cloning = trace::now_ns();
+    spawn(&request, |channel| {
+        trace::begin_child(cloning);
+        init::run(plan, channel)
+    })
 }
 
 /// time_namespaces(7): offsets can be set until the first process is in.
@@ -152,6 +164,7 @@ fn attend(
         match spawned.channel.receive()? {
             Some((Message::Ready, _)) => break,
             Some((Message::Warning(warning), _)) => warnings.push(warning),
+            Some((Message::Steps(steps), _)) => trace::add_childs(steps, pid),
             Some((Message::Console, fd)) => console = fd,
             Some((Message::RunHooks, _)) => {
                 run_runtime_hooks(outer, pid).inspect_err(|_| warnings.extend(run_poststop(&outer.state)))?;
@@ -167,6 +180,7 @@ fn attend(
             }
         }
     }
+    let _step = trace::step("write the state file");
     let state = StateFile {
         init: Some(InitIdentity::of(pid)?),
         ..outer.state.clone()

@@ -12,6 +12,7 @@ use crate::process::{Extras, ProcessPlan};
 use crate::seccomp;
 use crate::state::{StateFile, absolute};
 use crate::stdio::{Streams, above_standard};
+use crate::trace;
 use crate::user_mapping::IdMaps;
 use crate::{devices, sysctl};
 use oci_spec::runtime::{Hook, Linux, LinuxResources, LinuxTimeOffset, Spec};
@@ -100,7 +101,9 @@ pub(crate) fn prepare(
     let plan = InitPlan {
         joined_by_helper: needs_helper(&namespaces),
         attachment: Attachment::default(),
-        rootfs: rootfs::build(options.rootfs_mounts, &root_path)?,
+        rootfs: trace::traced("assemble the root", || {
+            rootfs::build(options.rootfs_mounts, &root_path)
+        })?,
         root_path,
         root_read_only: root.readonly().unwrap_or(false),
         propagation: propagation(&linux)?,

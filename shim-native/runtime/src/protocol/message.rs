@@ -1,6 +1,7 @@
 //! The messages and their bytes.
 
 use crate::error::{Error, Step, Warning};
+use crate::trace;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ pub(crate) enum Message {
     /// Id maps are written and, with systemd, the group is made.
     Proceed,
     Warning(Warning),
+    /// What the child has done by now, for who traces the call.
+    Steps(Vec<trace::Step>),
     RunHooks,
     HooksDone,
     Console,
@@ -56,6 +59,7 @@ impl Message {
         match self {
             Message::Proceed => "Proceed",
             Message::Warning(_) => "Warning",
+            Message::Steps(_) => "Steps",
             Message::RunHooks => "RunHooks",
             Message::HooksDone => "HooksDone",
             Message::Console => "Console",
@@ -91,6 +95,10 @@ impl Message {
                 out.byte(10);
                 out.number(*pid);
             }
+            Message::Steps(steps) => {
+                out.byte(11);
+                encode_steps(steps, &mut out);
+            }
             Message::Failed(failure) => {
                 out.byte(9);
                 failure.encode(&mut out);
@@ -119,9 +127,37 @@ impl Message {
             8 => Message::ListenerSent,
             9 => Message::Failed(Failure::decode(&mut input)?),
             10 => Message::Pid(input.number()?),
+            11 => Message::Steps(decode_steps(&mut input)?),
             _ => return None,
         })
     }
+}
+
+/// As many as fit a packet: the texts are names out of this crate's source.
+const MAX_STEPS: usize = 64;
+
+fn encode_steps(steps: &[trace::Step], out: &mut Writer) {
+    let steps = &steps[..steps.len().min(MAX_STEPS)];
+    out.byte(steps.len() as u8);
+    for step in steps {
+        out.text(&step.name);
+        out.number(step.pid);
+        out.time(step.start_ns);
+        out.time(step.end_ns);
+    }
+}
+
+fn decode_steps(input: &mut Reader<'_>) -> Option<Vec<trace::Step>> {
+    (0..input.byte()?)
+        .map(|_| {
+            Some(trace::Step {
+                name: input.text()?.into(),
+                pid: input.number()?,
+                start_ns: input.time()?,
+                end_ns: input.time()?,
+            })
+        })
+        .collect()
 }
 
 impl Failure {
@@ -277,6 +313,10 @@ impl Writer {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
+    fn time(&mut self, nanoseconds: u64) {
+        self.0.extend_from_slice(&nanoseconds.to_le_bytes());
+    }
+
     /// Long texts are cut: a packet must fit the reader's buffer.
     fn text(&mut self, value: &str) {
         let bytes = &value.as_bytes()[..value.len().min(MAX_TEXT)];
@@ -298,6 +338,12 @@ impl Reader<'_> {
         let (bytes, rest) = self.0.split_first_chunk::<4>()?;
         self.0 = rest;
         Some(i32::from_le_bytes(*bytes))
+    }
+
+    fn time(&mut self) -> Option<u64> {
+        let (bytes, rest) = self.0.split_first_chunk::<8>()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*bytes))
     }
 
     fn text(&mut self) -> Option<String> {
@@ -361,6 +407,14 @@ mod tests {
             Message::Warning(warning)
         );
         assert_eq!(travel(Message::Listener(7)), Message::Listener(7));
+        let step = trace::Step {
+            name: "mount".into(),
+            start_ns: 5,
+            end_ns: u64::MAX,
+            pid: 77,
+        };
+        let steps = vec![step; MAX_STEPS];
+        assert_eq!(travel(Message::Steps(steps.clone())), Message::Steps(steps));
         for plain in [
             Message::Proceed,
             Message::RunHooks,

@@ -6,6 +6,7 @@
 //! caller                                       child (cloned into its namespaces)
 //!   ── Proceed ─────────────────────────────▶    only with a new user namespace, or with systemd
 //!   ◀──────────────────── Warning* ────────     any number, at any time
+//!   ◀──────────────────── Steps ───────────     before Ready, only when the caller records
 //!   ◀──────────────────── RunHooks ────────     only with prestart or createRuntime hooks
 //!   ── HooksDone ──────────────────────────▶
 //!   ◀──────────────────── Console + fd ────     only with a terminal

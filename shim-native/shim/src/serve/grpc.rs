@@ -6,6 +6,7 @@ use crate::proto::containerd::runtime::sandbox::v1::*;
 use crate::proto::containerd::task::v3::task_server::{Task, TaskServer};
 use crate::proto::containerd::task::v3::*;
 use crate::task::Shim;
+use crate::trace;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -26,18 +27,25 @@ const SANDBOX: &str = "/containerd.runtime.sandbox.v1.Sandbox/";
 struct Face(Arc<Shim>);
 
 macro_rules! implement {
-    ($service:ident: $($function:ident $name:literal $request:ident => $response:ty,)*) => {
+    ($service:ident $full:literal: $($function:ident $name:literal $request:ident => $response:ty,)*) => {
         #[tonic::async_trait]
         impl $service for Face {
             $(async fn $function(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
-                self.0.$function(request.into_inner()).await.map(Response::new)
+                let call = |request: Request<$request>| self.0.$function(request.into_inner());
+                match trace::asked_for(request.metadata()) {
+                    None => call(request).await.map(Response::new),
+                    Some(parent) => {
+                        let name = concat!($full, "/", $name);
+                        trace::traced(parent, name, call(request)).await
+                    }
+                }
             })*
         }
     };
 }
 
-macro_rules! implement_task { ($($row:tt)*) => { implement!(Task: $($row)*); } }
-macro_rules! implement_sandbox { ($($row:tt)*) => { implement!(Sandbox: $($row)*); } }
+macro_rules! implement_task { ($($row:tt)*) => { implement!(Task "containerd.task.v3.Task": $($row)*); } }
+macro_rules! implement_sandbox { ($($row:tt)*) => { implement!(Sandbox "containerd.runtime.sandbox.v1.Sandbox": $($row)*); } }
 
 for_each_method!(implement_task);
 for_each_sandbox_method!(implement_sandbox);

@@ -16,31 +16,40 @@ export interface PodmanOptions {
   binaries: readonly string[]
   /** CNI's configuration lists, by name. */
   lists: Readonly<Record<string, object>>
+  /** Storage driver; default `vfs`, which works on any file system. */
+  storage?: string
 }
 
 export class Podman implements AsyncDisposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'pm-'))
-  readonly #env: Record<string, string>
+  readonly env: Readonly<Record<string, string>>
+  readonly #storage: string
 
-  constructor({ binaries, lists }: PodmanOptions) {
+  constructor({ binaries, lists, storage = 'vfs' }: PodmanOptions) {
+    this.#storage = storage
     mkdirSync(this.#at('net.d'))
     for (const [name, list] of Object.entries(lists))
       writeFileSync(join(this.#at('net.d'), `${name}.conflist`), JSON.stringify(list))
     writeFileSync(this.#at('containers.conf'), configuration(this.folder, binaries))
     writeFileSync(this.#at('policy.json'), '{"default":[{"type":"insecureAcceptAnything"}]}')
-    this.#env = { CONTAINERS_CONF: this.#at('containers.conf'), HOME: this.folder, TMPDIR: this.folder }
+    this.env = { CONTAINERS_CONF: this.#at('containers.conf'), HOME: this.folder, TMPDIR: this.folder }
   }
 
   #at(name: string): string {
     return join(this.folder, name)
   }
 
-  /** `podman` on the private folders; never throws for an exit code. */
-  outcome(...args: string[]): Promise<CommandOutcome> {
+  /** `podman` on the private folders; it wants `env`. */
+  argv(...args: string[]): string[] {
     const places = ['--root', this.#at('root'), '--runroot', this.#at('run'), '--tmpdir', this.#at('tmp')]
-    const argv = ['--storage-driver', 'vfs', '--network-config-dir', this.#at('net.d'), ...places, ...args]
-    const limited = ['timeout', '--foreground', '--signal=KILL', `${60 * patience}`, podmanFiles.podman, ...argv]
-    return runCommand(limited, { env: this.#env })
+    const storage = ['--storage-driver', this.#storage, '--network-config-dir', this.#at('net.d')]
+    return [podmanFiles.podman, ...storage, ...places, ...args]
+  }
+
+  /** Never throws for an exit code. */
+  outcome(...args: string[]): Promise<CommandOutcome> {
+    const limit = ['timeout', '--foreground', '--signal=KILL', `${60 * patience}`]
+    return runCommand([...limit, ...this.argv(...args)], { env: this.env })
   }
 
   /** Its standard output, trimmed; throws for an exit code that is not 0. */

@@ -24,13 +24,15 @@ export interface RegistryOptions {
   /** Bearer tokens (distribution's token authentication): realm, service, issuer, and the issuer's certificate. */
   token?: { realm: string; service: string; issuer: string; rootcertbundle: string }
   tls?: { certificate: string; key: string }
+  /** A folder for its storage that stays; default: one of its own. */
+  storage?: string
 }
 
 /** Starts one; it answers when this resolves. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'gantry-registry-'))
   const port = await freePort()
-  const storage = join(folder, 'storage')
+  const storage = options.storage ?? join(folder, 'storage')
   const config = join(folder, 'config.yml')
   await writeFile(config, configuration(folder, storage, port, options))
   if (options.user) await writeFile(join(folder, 'htpasswd'), htpasswd(options.user.name, options.user.password))

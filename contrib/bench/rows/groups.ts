@@ -1,8 +1,13 @@
 /** All groups, in the order of the report. */
 import type { Group } from '../row.ts'
+import { ctr } from './ctr.ts'
 import { exec } from './exec.ts'
 import { idle } from './idle.ts'
+import { images } from './images.ts'
+import { logs } from './logs.ts'
 import { many } from './many.ts'
+import { podman } from './podman.ts'
 import { start } from './start.ts'
+import { thousand } from './thousand.ts'
 
-export const groups: readonly Group[] = [start, exec, many, idle]
+export const groups: readonly Group[] = [start, ctr, podman, exec, many, thousand, idle, images, logs]

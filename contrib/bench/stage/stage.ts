@@ -72,8 +72,11 @@ export class Stage implements AsyncDisposable {
 
   /** A network and an account for a side. */
   async place(name: string, scope: AsyncDisposableStack): Promise<Place> {
-    const account = scope.use(new Account(`/gantry-bench-${process.pid}/${name}-${this.#places++}`))
-    return { account, host: scope.use(await PrivateHost.create()) }
+    return { account: this.account(name, scope), host: scope.use(await PrivateHost.create()) }
+  }
+
+  account(name: string, scope: AsyncDisposableStack): Account {
+    return scope.use(new Account(`/gantry-bench-${process.pid}/${name}-${this.#places++}`))
   }
 
   /** Path of a file with the image `busybox`, as `docker save` of old wrote it. */

@@ -92,15 +92,14 @@ async function* read(
   armSignal(options.signal, stop, ending)
   armDeadline(options.deadlineMs, `${path} on ${channel.peer}`, stop, ending)
   const status = statusOf(stream)
+  if (options.onMetadata !== undefined) tellMetadata(stream, options.onMetadata)
   const reader = new FrameReader(defaultMaxMessageBytes)
   try {
     for await (const chunk of stream) yield* reader.push(chunk)
   } catch (cause) {
     throw cause instanceof GantryError ? cause : lost(channel, path, cause)
   }
-  const trailers = await status
-  options.onTrailers?.(trailers)
-  const failure = toError(trailers, channel, path)
+  const failure = toError(await status, channel, path)
   if (failure !== undefined) throw failure
 }
 
@@ -130,6 +129,12 @@ function armDeadline(
 
 function cancelUnlessDone(stream: ClientHttp2Stream): void {
   if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
+}
+
+/** Before the answer and after it: a server may send metadata with either. */
+function tellMetadata(stream: ClientHttp2Stream, tell: (metadata: IncomingHttpHeaders) => void): void {
+  stream.once('response', tell)
+  stream.once('trailers', tell)
 }
 
 /** The trailers; for a call that failed at once they are the headers. */

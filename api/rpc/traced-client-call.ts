@@ -5,8 +5,8 @@ import type { CallOptions } from './definition.ts'
 
 /** What a call is made with, beside what its caller says. */
 export interface TracedOptions extends CallOptions {
-  /** Gets the metadata that the answer ends with. */
-  onTrailers?: (trailers: Readonly<Record<string, unknown>>) => void
+  /** Gets the metadata that comes before the answer, and that after it. */
+  onMetadata?: (metadata: Readonly<Record<string, unknown>>) => void
 }
 
 /** A call with one answer. */
@@ -42,7 +42,7 @@ export async function* tracedStream<T>(
 
 function inScope(scope: Scope, options: CallOptions): TracedOptions {
   const headers = { ...options.headers, [traceparentHeader]: traceparentOf(scope), [wantSpansHeader]: '1' }
-  return { ...options, headers, onTrailers: trailers => takeSpans(scope, trailers[spansTrailer]) }
+  return { ...options, headers, onMetadata: metadata => takeSpans(scope, metadata[spansTrailer]) }
 }
 
 function takeSpans({ sink }: Scope, value: unknown): void {

@@ -11,6 +11,7 @@
 import { mkdirSync, statfsSync } from 'node:fs'
 import { type Database, open } from 'lmdb'
 import { invalidArgument, resourceExhausted } from '../errors/errors.ts'
+import { step } from '../trace/spans.ts'
 
 export type Key = readonly (string | number)[]
 
@@ -69,7 +70,7 @@ export function openStore(folder: string, { mapSizeBytes = 16 * 1024 ** 3 }: Sto
   const transaction = transactionOver(database)
   return {
     read: body => body(transaction),
-    write: body => writeThrough(database, folder, () => body(transaction)),
+    write: body => step('commit to the store', () => writeThrough(database, folder, () => body(transaction))),
     close: () => database.close(),
   }
 }

@@ -4,8 +4,9 @@ import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { alreadyExists, invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
 import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
-import { checkLogOptions } from '#api/log-drivers/drivers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
+import { checkLogOptions } from '#api/log-drivers/drivers.ts'
+import { step } from '#api/trace/spans.ts'
 import { type Digest, parseDigest } from '#api/types/digest.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
 import { snapshotterLabel } from '#api/types/image-labels.ts'
@@ -78,14 +79,16 @@ export class LauncherImpl implements Launcher {
     extensions: Readonly<Record<string, Any>> = {},
     signal?: AbortSignal,
   ): Promise<Launched> {
-    const completed = await this.#complete(ns, wish)
+    const completed = await step('complete the wish', () => this.#complete(ns, wish))
     const { id } = completed
-    await this.#refuseTakenId(ns, id)
+    await step('look for the id', () => this.#refuseTakenId(ns, id))
     using _ = this.#parts.names.reserve(ns, completed.name, id)
     try {
       const { record, config, warnings } = await this.#compose(ns, completed, signal)
       const own = launchConfigAny(config)
-      await this.#parts.containers.create(ns, { ...record, extensions: { ...extensions, [own.typeUrl]: own } })
+      await step('record the container', () =>
+        this.#parts.containers.create(ns, { ...record, extensions: { ...extensions, [own.typeUrl]: own } }),
+      )
       return { id, paths: streamPaths(this.#parts, ns, config, ''), warnings }
     } catch (error) {
       this.#parts.names.release(ns, completed.name, id)
@@ -96,14 +99,16 @@ export class LauncherImpl implements Launcher {
   /** All that a record holds of a configuration. */
   async #compose(ns: string, completed: ContainerConfig, signal?: AbortSignal): Promise<Composed> {
     const { id } = completed
-    await this.#checkReferences(ns, completed)
-    const unpacked = await this.#unpack(ns, completed, signal)
-    const image = await this.#imageConfig(ns, completed.image, unpacked)
+    await step('check what it refers to', () => this.#checkReferences(ns, completed))
+    const unpacked = await step('find the image unpacked', () => this.#unpack(ns, completed, signal))
+    const image = await step('read the image', () => this.#imageConfig(ns, completed.image, unpacked))
     const platformWarnings = checkPlatform(completed, image)
     const { imageLabels, labelWarnings } = fittingLabels(image)
     const config = withImageUser(completed, image)
     const places = this.#parts.placesOf(ns, id)
-    const { spec, warnings } = await composeSpec({ namespace: ns, id, config, image, files: places }, this.#parts.host)
+    const { spec, warnings } = await step('compose the spec', () =>
+      composeSpec({ namespace: ns, id, config, image, files: places }, this.#parts.host),
+    )
     const record = {
       id,
       image: config.image,

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { deadlineExceeded, GantryError, isGantryError } from '#api/errors/errors.ts'
 import type { Channel } from '#api/rpc/client.ts'
+import { step } from '#api/trace/spans.ts'
 import type { Breaker } from './breaker.ts'
 import { type CallClass, classOf, defaultDeadlines } from './call-classes.ts'
 import type { CallGate } from './call-gate.ts'
@@ -56,7 +57,7 @@ export class PluginCalls {
   async #admitted<T>(method: string, perform: Perform<T>, again: Perform<T>): Promise<T> {
     const { breaker, gate } = this.#options
     breaker.check()
-    await gate.enter()
+    await step('enter the gate', () => gate.enter())
     try {
       return await this.#twice(method, perform, again)
     } finally {
@@ -65,7 +66,7 @@ export class PluginCalls {
   }
 
   async #twice<T>(method: string, perform: Perform<T>, again: Perform<T>): Promise<T> {
-    const channel = await this.#options.channel()
+    const channel = await step('reach the plugin', () => this.#options.channel())
     try {
       return await this.#once(method, channel, perform)
     } catch (error) {

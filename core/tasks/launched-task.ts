@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { isGantryError } from '#api/errors/errors.ts'
 import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { createNetns, removeNetns } from '#api/sys/sys.ts'
+import { step } from '#api/trace/spans.ts'
 import type { Container } from '#core/containers/containers.ts'
 import { containerWishes, type Launcher, type PlacesOf } from '#core/launch/launch.ts'
 import type { AttachmentRecord, Networks } from '#core/networks/networks.ts'
@@ -56,15 +57,17 @@ export async function prepareTask(
   undo: UndoSteps,
 ): Promise<PreparedTask> {
   const [root, netnsPath] = await sideBySide(prepareRoot(parts, task), prepareNetwork(parts, task, undo))
-  const spec = await completeSpec(decodeSpecJson(task.container.spec.value) as Spec, {
-    user: root.user,
-    netnsPath,
-    namespaceOf: (id, type) => parts.namespaceOf(task.ns, id, type),
-    shmOf: async id => {
-      const bundle = parts.bundleOf(task.ns, id || task.container.id)
-      return id === '' ? makeShm(bundle, task.config.shmSizeBytes) : joinShm(bundle)
-    },
-  })
+  const spec = await step('complete the spec', () =>
+    completeSpec(decodeSpecJson(task.container.spec.value) as Spec, {
+      user: root.user,
+      netnsPath,
+      namespaceOf: (id, type) => parts.namespaceOf(task.ns, id, type),
+      shmOf: async id => {
+        const bundle = parts.bundleOf(task.ns, id || task.container.id)
+        return id === '' ? makeShm(bundle, task.config.shmSizeBytes) : joinShm(bundle)
+      },
+    }),
+  )
   return { rootfs: root.mounts, configJson: encodeSpecJson(spec) }
 }
 
@@ -80,7 +83,10 @@ async function prepareRoot(
     return snapshotter.prepare(ns, container.snapshotKey, await parent(), { signal })
   })
   const { user = '', additionalGroups = [] } = config.process ?? {}
-  return { mounts, user: resolveUser(user, additionalGroups, await readAccountFiles(mounts)) }
+  return {
+    mounts,
+    user: resolveUser(user, additionalGroups, await step('read the accounts', () => readAccountFiles(mounts))),
+  }
 }
 
 /** Answers the pinned namespace; undefined where the container has none of its own. */
@@ -103,14 +109,16 @@ async function prepareNetwork(
   if (!sharesHost) await pinNetns(places.netns, undo)
   const attachments = await attach(parts.networks, task, sharesHost ? '' : places.netns, undo)
   const links = await linkHosts(parts.networks, ns, attachments)
-  await writeEtcFiles(places, { config, hostname, sharesHost, attachments, links })
+  await step('write hosts, resolv.conf', () =>
+    writeEtcFiles(places, { config, hostname, sharesHost, attachments, links }),
+  )
   return sharesHost ? undefined : places.netns
 }
 
 async function pinNetns(path: string, undo: UndoSteps): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o711 })
   undo.defer(() => removeNetns(path))
-  await createNetns(path)
+  await step('make the network namespace', () => createNetns(path))
 }
 
 async function attach(

@@ -3,6 +3,7 @@ import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Logger } from '#api/log/log.ts'
+import { currentScope, resume, type Scope, step } from '#api/trace/spans.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import type { ContentStore } from '#core/content/content.ts'
 import type { EventExchange } from '#core/events/events.ts'
@@ -111,24 +112,28 @@ export class TaskManagerImpl implements TaskManager {
 
   async create(ns: string, request: CreateTask, signal?: AbortSignal): Promise<Task> {
     const id = request.containerId
-    const record = await this.#parts.containers.get(ns, id)
+    const record = await step('read the record', () => this.#parts.containers.get(ns, id))
     const { name, options = request.options } = record.runtime
     const served = servingRuntime(name, options, this.#parts.shims)
     const runtime = request.runtimePath || served
-    const { path: shimPath, options: defaults } = await resolveShim(runtime, this.#parts.shims)
+    const { path: shimPath, options: defaults } = await step('find the runtime', () =>
+      resolveShim(runtime, this.#parts.shims),
+    )
     const container = withDefaults(record, defaults)
     await using undo = new UndoSteps(this.#parts.logger)
     this.#table.reserve(ns, id)
     undo.defer(() => this.#table.release(ns, id))
-    await this.#cleanups.settled(ns, id)
     const bundle = bundleOf(this.#parts.roots, ns, id)
-    await claimBundle(bundle)
+    await step('claim the bundle', async () => {
+      await this.#cleanups.settled(ns, id)
+      await claimBundle(bundle)
+    })
     undo.defer(() => this.#dropBundle(bundle))
     const configJson = container.spec.value
-    await fillBundle(bundle, configJson, shimPath)
+    await step('write the bundle', () => fillBundle(bundle, configJson, shimPath))
     const wish = { shimPath, options: runtimeOptions(request, container), configJson }
     if (request.checkpoint) await unpackCheckpoint(this.#parts.content, ns, request.checkpoint, restoreFolder(bundle))
-    const log = await followShimLog(bundle, this.#parts.logger)
+    const log = await step('open the log', () => followShimLog(bundle, this.#parts.logger))
     undo.defer(() => log[Symbol.dispose]())
     const [connection, prepared] = await sideBySide(
       container.sandbox === ''
@@ -138,6 +143,7 @@ export class TaskManagerImpl implements TaskManager {
     )
     const { pid } = await this.#createInShim(connection, bundle, container, request, prepared)
     const task = this.#newTask({
+      scope: currentScope(),
       bundle,
       shimPath,
       connection,
@@ -163,7 +169,7 @@ export class TaskManagerImpl implements TaskManager {
   async start(ns: string, id: string, execId: string): Promise<{ pid: number }> {
     const task = this.#table.get(ns, id)
     if (execId !== '' || !task.launched) return task.shim.start({ id, execId })
-    const before = this.#parts.lastRuns.started(ns, id, task.pid)
+    const before = step('record the start', () => this.#parts.lastRuns.started(ns, id, task.pid))
     try {
       return await task.shim.start({ id, execId })
     } catch (error) {
@@ -193,7 +199,7 @@ export class TaskManagerImpl implements TaskManager {
     }
     const prepared = await prepareTask(parts, { ns, container, config, signal }, undo)
     const bundle = bundleOf(this.#parts.roots, ns, request.containerId)
-    await writeConfig(bundle, prepared.configJson)
+    await step('write config.json', () => writeConfig(bundle, prepared.configJson))
     await writeHealthCheck(bundle, config, prepared.configJson, this.#parts.placesOf(ns, request.containerId))
     return prepared
   }
@@ -230,6 +236,7 @@ export class TaskManagerImpl implements TaskManager {
   }
 
   #newTask(parts: {
+    scope?: Scope | undefined
     bundle: Bundle
     shimPath: string
     connection: ShimConnection
@@ -258,7 +265,7 @@ export class TaskManagerImpl implements TaskManager {
     const exit = await this.#deleteInShim(task)
     if (!exit) return task.lost
     task.stage = 'closing'
-    this.#parts.lastRuns.exited(task.namespace, task.id, exit)
+    step('record the exit', () => this.#parts.lastRuns.exited(task.namespace, task.id, exit))
     await this.#teardown.release(task)
     task.markLost(exit)
     return exit
@@ -282,7 +289,10 @@ export class TaskManagerImpl implements TaskManager {
 
   #ended(task: RunningTask): void {
     const { namespace, id } = task
-    if (task.launched) void afterExit(this.#parts, namespace, id, () => this.delete(namespace, id))
+    if (!task.launched) return
+    void resume(task.scope, () =>
+      step('what follows the exit', () => afterExit(this.#parts, namespace, id, () => this.delete(namespace, id))),
+    )
   }
 
   describeRuntime(question: Any): Promise<Any> {

@@ -1,3 +1,4 @@
+import type { Scope } from '#api/trace/spans.ts'
 import { type Bundle, isSandboxed } from './bundle.ts'
 import type { ShimApi, ShimConnection } from './shim-connection.ts'
 import type { ExecWish, Exit, Task } from './tasks.ts'
@@ -11,6 +12,7 @@ export interface RunningTaskParts {
   /** The core made its root, networks and files. */
   launched: boolean
   prepareExec: (wish: ExecWish) => Promise<ExecWish>
+  scope?: Scope | undefined
 }
 
 /** One created task: the bundle, and the way to its shim. */
@@ -24,6 +26,8 @@ export class RunningTask implements Task {
   /** Its shim is a sandbox's, and serves others. */
   readonly sandboxed: boolean
   readonly log: Disposable
+  /** The request that made it, when that is traced: its end belongs there too. */
+  readonly scope: Scope | undefined
   readonly prepareExec: (wish: ExecWish) => Promise<ExecWish>
   readonly lost: Promise<Exit>
   readonly markLost: (exit: Exit) => void
@@ -41,6 +45,7 @@ export class RunningTask implements Task {
     this.bundle = parts.bundle
     this.shimPath = parts.shimPath
     this.pid = parts.pid
+    this.scope = parts.scope
     this.launched = parts.launched
     this.sandboxed = isSandboxed(parts.bundle)
     this.log = parts.log

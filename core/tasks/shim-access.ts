@@ -2,6 +2,7 @@
 import { messageOf } from '#api/errors/errors.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Logger } from '#api/log/log.ts'
+import { step } from '#api/trace/spans.ts'
 import { type Bootstrap, type Bundle, markSandboxed, writeBootstrap } from './bundle.ts'
 import { connectShim, type ShimConnection } from './shim-connection.ts'
 import { canBePooled, type ShimPool } from './shim-pool.ts'
@@ -45,9 +46,9 @@ export class ShimAccess {
     undo.defer(() => this.#parts.teardown.destroyShim(bundle, wish.shimPath, connection))
     const bootstrap =
       (await this.#waiting(bundle, wish)) ??
-      (await startShim(wish.shimPath, bundle, wish.options, this.#parts.surroundings))
+      (await step('start a shim', () => startShim(wish.shimPath, bundle, wish.options, this.#parts.surroundings)))
     connection = this.connect(bundle, bootstrap)
-    await writeBootstrap(bundle, bootstrap)
+    await step('record the shim', () => writeBootstrap(bundle, bootstrap))
     return connection
   }
 
@@ -99,7 +100,7 @@ export class ShimAccess {
   async #waiting(bundle: Bundle, { shimPath, options, configJson }: ShimWish): Promise<Bootstrap | undefined> {
     if (!canBePooled(shimPath, options, configJson)) return undefined
     try {
-      return await this.#parts.pool.take(shimPath, bundle)
+      return await step('take a waiting shim', () => this.#parts.pool.take(shimPath, bundle))
     } catch (error) {
       this.#parts.logger.warn({ ns: bundle.namespace, id: bundle.id, err: error }, 'a shim is started instead')
       return undefined

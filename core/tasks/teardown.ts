@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import { TaskDelete, TaskExit } from '#api/gen/containerd/events/task.ts'
 import type { Logger } from '#api/log/log.ts'
 import { removeNetns } from '#api/sys/sys.ts'
+import { step } from '#api/trace/spans.ts'
 import { type EventExchange, eventAny } from '#core/events/events.ts'
 import type { PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
@@ -43,15 +44,20 @@ export class Teardown {
    */
   async release(task: RunningTask): Promise<void> {
     const { namespace: ns, id } = task
-    const hidden = await hideBundle(task.bundle)
-    if (task.launched) await this.#leaveNetworks(ns, id)
+    const hidden = await step('hide the bundle', () => hideBundle(task.bundle))
+    if (task.launched) await step('leave the networks', () => this.#leaveNetworks(ns, id))
     this.#parts.table.release(ns, id)
     const places = this.#parts.placesOf(ns, id)
     this.#parts.cleanups.run(ns, id, [
       () => (task.sandboxed ? task.connection[Symbol.dispose]() : shutDown(task.connection, id)),
       () => task.log[Symbol.dispose](),
-      ...(task.launched ? [() => removeNetns(places.netns), () => rm(places.attachSocket(''), { force: true })] : []),
-      () => hidden && removeBundle(hidden, task.bundle.workPath),
+      ...(task.launched
+        ? [
+            () => step('remove the network namespace', () => removeNetns(places.netns)),
+            () => rm(places.attachSocket(''), { force: true }),
+          ]
+        : []),
+      () => hidden && step('remove the bundle', () => removeBundle(hidden, task.bundle.workPath)),
     ])
   }
 

@@ -1,5 +1,6 @@
 /** The verbs of a snapshotter over its records and its storage; see snapshot-storage.ts for the order that crashes respect. */
 import { isGantryError, notImplemented, resourceExhausted } from '#api/errors/errors.ts'
+import { step } from '#api/trace/spans.ts'
 import type { CreateRequest, MetaStore, SnapshotNode } from './meta-store.ts'
 import { selectSnapshots } from './select-snapshots.ts'
 import { hasChild } from './snapshot-rows.ts'
@@ -39,7 +40,7 @@ export class StoredSnapshotter implements Snapshotter {
     this.#making.set(planned.id, planned.parentIds[0])
     try {
       this.#step('planned')
-      await this.#storage.make(planned)
+      await step('make the snapshot', () => this.#storage.make(planned))
       this.#step('made')
       this.#meta.record(planned)
     } catch (error) {

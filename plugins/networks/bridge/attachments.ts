@@ -2,6 +2,7 @@
 import { failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import { isSysError } from '#api/sys/sys.ts'
+import { step } from '#api/trace/spans.ts'
 import type { NetworkEnv } from '#sdk/define-network.ts'
 import { type Firewall, singlePorts } from '#sdk/iptables-wrapper/firewall.ts'
 import type { AddRequest, CheckRequest, Result, UpdateRequest } from '#sdk/network.ts'
@@ -81,16 +82,16 @@ export class Attachments {
     using namespace = openNamespace(request.netnsPath)
     const known = this.#ledger.attachment(request)
     if (known) refuseChange(known, request)
-    const row = known ?? (await this.#admission.admit(request, network))
+    const row = known ?? (await step('admit, take addresses and ports', () => this.#admission.admit(request, network)))
     try {
       const plan = endpointPlan(row, network)
-      await this.#guards.apply(row)
+      await step('set the guards', () => this.#guards.apply(row))
       // The firewall's side, the link's and the names' have nothing to do with each other.
       const [bridge] = await all(
-        this.#plug(plan, namespace),
-        this.#firewall.publish(row.ports).then(() => this.#step('ports opened')),
+        step('plug in the link', () => this.#plug(plan, namespace)),
+        step('open the ports', () => this.#firewall.publish(row.ports)).then(() => this.#step('ports opened')),
         this.#relay.open(row.ports).then(() => this.#step('relay opened')),
-        this.#listener.attached(row).then(() => this.#step('names served')),
+        step('serve the names', () => this.#listener.attached(row)).then(() => this.#step('names served')),
       )
       this.#step('attached')
       return resultOf(plan, bridge)
@@ -105,7 +106,7 @@ export class Attachments {
     this.#listener.detached(row)
     this.#relay.close(row.ports)
     this.#step('names withdrawn')
-    await this.#firewall.unpublish(row.ports)
+    await step('close the ports', () => this.#firewall.unpublish(row.ports))
     this.#step('ports closed')
     this.#hostPorts.release(row.ports)
     const departure = this.#ledger.detach(row)

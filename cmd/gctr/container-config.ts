@@ -41,6 +41,7 @@ export function containerConfig(image: string, args: readonly string[], flags: C
     dropCapabilities: flags.capDrop,
     seccompProfile: security.find(option => option.seccomp !== undefined)?.seccomp ?? '',
     noNewPrivileges: security.some(option => option.noNewPrivileges),
+    apparmorProfile: security.find(option => option.apparmor !== undefined)?.apparmor ?? '',
     pidMode: flags.pid ?? '',
     ipcMode: flags.ipc ?? '',
     utsMode: flags.uts ?? '',
@@ -186,13 +187,14 @@ function ulimitOption(text: string): Ulimit {
   return { name, soft: BigInt(soft), hard: BigInt(hard) }
 }
 
-function securityOption(text: string): { seccomp?: string; noNewPrivileges?: boolean } {
+function securityOption(text: string): { seccomp?: string; noNewPrivileges?: boolean; apparmor?: string } {
   const [, key = text, value = ''] = /^([\w-]+)[=:](.*)$/.exec(text) ?? []
   if (key === 'no-new-privileges') return { noNewPrivileges: value !== 'false' }
+  if (key === 'apparmor') return { apparmor: value }
   if (key === 'seccomp')
     return { seccomp: value === 'unconfined' ? value : readFlagFile(value, '--security-opt seccomp') }
   throw invalidArgument(
-    `--security-opt "${text}" is not known; use seccomp=unconfined, seccomp=FILE or no-new-privileges`,
+    `--security-opt "${text}" is not known; use seccomp=unconfined, seccomp=FILE, apparmor=PROFILE or no-new-privileges`,
   )
 }
 

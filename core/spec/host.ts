@@ -21,6 +21,8 @@ export interface HostFacts {
   cgroups: CgroupLayout
   /** What no process of a container may exceed; undefined: no ceiling (CAP_SYS_RESOURCE). */
   hardLimits?: HardLimits | undefined
+  /** Whether the kernel confines by AppArmor profiles. */
+  hasApparmor: boolean
   /** A static init program; undefined when there is none. */
   initPath: string | undefined
 }
@@ -29,15 +31,18 @@ export interface HostFacts {
 const CGROUP2_SUPER_MAGIC = 0x6367_7270
 
 export async function readHostFacts(): Promise<HostFacts> {
-  const [status, limits, root] = await Promise.all([
+  const [status, limits, apparmor, root] = await Promise.all([
     readFile('/proc/self/status', 'utf8'),
     readFile('/proc/self/limits', 'utf8'),
+    // No such file: no such module.
+    readFile('/sys/module/apparmor/parameters/enabled', 'utf8').catch(() => 'N'),
     statfs('/sys/fs/cgroup'),
   ])
   const mask = /^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'
   const capabilities = capabilitiesOfMask(BigInt(`0x${mask}`))
   return {
     hardLimits: capabilities.includes('CAP_SYS_RESOURCE') ? undefined : parseHardLimits(limits),
+    hasApparmor: apparmor.startsWith('Y'),
     architecture: hostPlatform().architecture,
     kernelRelease: release(),
     cpus: availableParallelism(),

@@ -9,6 +9,7 @@ const host: SpecHost = {
   kernelRelease: '6.1.0-18-amd64',
   cpus: 4,
   capabilities: ['CAP_CHOWN', 'CAP_NET_ADMIN', 'CAP_SYS_ADMIN'],
+  hasApparmor: true,
   cgroups: 'v2',
   initPath: '/usr/bin/tini-static',
   cgroup: { name: 'gantry-0badcafe', driver: 'cgroupfs' },
@@ -29,8 +30,9 @@ const image = parseImageConfig(
 const files = { hosts: '/f/hosts', resolvConf: '/f/resolv.conf', hostname: '/f/hostname' }
 const id = '0123456789abcdef'
 
-function compose(config: Parameters<typeof ContainerConfig.fromPartial>[0]) {
-  return composeSpec({ namespace: 'default', id, config: ContainerConfig.fromPartial(config), image, files }, host)
+function compose(config: Parameters<typeof ContainerConfig.fromPartial>[0], facts: Partial<SpecHost> = {}) {
+  const request = { namespace: 'default', id, config: ContainerConfig.fromPartial(config), image, files }
+  return composeSpec(request, { ...host, ...facts })
 }
 
 async function refused(config: Parameters<typeof ContainerConfig.fromPartial>[0], message: RegExp) {
@@ -203,4 +205,14 @@ test('an init goes before the command, unless another process reaps already', as
     composeSpec({ namespace: 'default', id, config, image, files }, { ...host, initPath: undefined }),
     { code: 'FAILED_PRECONDITION', message: /tini/ },
   )
+})
+
+test('an AppArmor profile is for hosts that have AppArmor', async () => {
+  const wished = await compose({ apparmorProfile: 'mine' })
+  assert.deepEqual([wished.spec.process.apparmorProfile, wished.warnings], ['mine', []])
+  const unconfined = await compose({ apparmorProfile: 'unconfined' })
+  assert.equal(unconfined.spec.process.apparmorProfile, undefined)
+  const elsewhere = await compose({ apparmorProfile: 'mine' }, { hasApparmor: false })
+  assert.equal(elsewhere.spec.process.apparmorProfile, undefined)
+  assert.deepEqual(elsewhere.warnings, ['this host has no AppArmor: profile "mine" has no effect'])
 })

@@ -10,6 +10,7 @@
 import { hostname as hostName } from 'node:os'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { ContainerConfig, Process } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { chooseApparmorProfile } from './apparmor.ts'
 import { composeBlockIo } from './block-io.ts'
 import { capabilitySets, chooseCapabilities } from './capabilities.ts'
 import { type CgroupNaming, composeCgroupsPath } from './cgroups.ts'
@@ -80,6 +81,7 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
     { cpus: host.cpus, unified: host.cgroups === 'v2' },
   )
   const blockIO = await composeBlockIo(config.resources)
+  const apparmor = chooseApparmorProfile(config, host)
   const limits = composeRlimits(config.ulimits, host.hardLimits)
   const seccomp =
     config.privileged && !config.seccompProfile ? undefined : composeSeccomp(config.seccompProfile, capabilities, host)
@@ -89,6 +91,7 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
     process: {
       ...composeProcess(request, modes, capabilities),
       ...(limits.rlimits.length > 0 && { rlimits: limits.rlimits }),
+      ...(apparmor.profile && { apparmorProfile: apparmor.profile }),
     },
     ...(modes.uts.kind === 'private' && { hostname: hostnameOf(request, modes.uts) }),
     ...(modes.uts.kind === 'private' && config.domainname && { domainname: config.domainname }),
@@ -112,7 +115,7 @@ export async function composeSpec(request: SpecRequest, host: SpecHost): Promise
       ...(seccomp && { seccomp }),
     },
   }
-  return { spec, warnings: [...warnings, ...limits.warnings] }
+  return { spec, warnings: [...warnings, ...limits.warnings, ...apparmor.warnings] }
 }
 
 /** Where the container's network comes from: `host` and `container:ID` are no networks of the core. INVALID_ARGUMENT when mixed. */

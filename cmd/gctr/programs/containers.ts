@@ -85,7 +85,7 @@ export function containerOptions(command: Command): Command {
     .addOption(many('--dns <address>', 'name server'))
     .addOption(many('--dns-search <domain>', 'search domain'))
     .addOption(many('--dns-option <option>', 'option of resolv.conf(5), such as ndots:2'))
-    .addOption(many('--security-opt <option>', 'seccomp=unconfined|FILE, no-new-privileges'))
+    .addOption(many('--security-opt <option>', 'seccomp=unconfined|FILE, apparmor=PROFILE, no-new-privileges'))
     .option('--entrypoint <program>', "replace the image's entrypoint")
     .option('-w, --workdir <path>', 'working directory')
     .option('-u, --user <user[:group]>', 'user')

@@ -18,7 +18,7 @@ export const createOptions: readonly Option[] = [
     'partial',
     'json-file, local (kept as json-file) and none; others are refused with 501',
   ),
-  option('HostConfig.SecurityOpt', 'partial', 'seccomp, no-new-privileges, systempaths; apparmor and label warn'),
+  option('HostConfig.SecurityOpt', 'partial', 'seccomp, apparmor, no-new-privileges, systempaths; no default AppArmor profile; label warns'),
   option('HostConfig.VolumeDriver', 'works', 'local, and volume plugins'),
   option('HostConfig.DeviceRequests', 'not implemented', '501'),
   option('HostConfig.StorageOpt', 'partial', '`size`, where the snapshotter can limit a root; others are refused'),

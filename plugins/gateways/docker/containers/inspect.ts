@@ -50,7 +50,7 @@ export function inspectJson(found: Found, context: InspectContext): object {
     }),
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: core.config?.apparmorProfile ?? '',
     ExecIDs: context.execIds.length === 0 ? null : context.execIds,
     HostConfig: hostConfigJson(hostConfig, context.version),
     GraphDriver: { Data: null, Name: core.config?.snapshotter ?? '' },

@@ -55,6 +55,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     dropCapabilities: host.CapDrop ?? [],
     seccompProfile: security.seccompProfile,
     noNewPrivileges: security.noNewPrivileges,
+    apparmorProfile: security.apparmorProfile,
     pidMode: host.PidMode,
     ipcMode: host.IpcMode,
     utsMode: host.UTSMode,

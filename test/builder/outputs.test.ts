@@ -33,7 +33,7 @@ after(async () => {
 })
 
 async function build(...flags: string[]): Promise<string> {
-  const { code, stdout, stderr } = await daemon.run('build', ...flags, folder)
+  const { code, stdout, stderr } = await daemon.run('build', '--network', 'none', ...flags, folder)
   assert.equal(code, 0, stderr)
   return stdout.trim()
 }
@@ -58,7 +58,7 @@ test('tar: all of it, with owners; to a file and to standard output', { skip }, 
   const listed = execFileSync('tar', ['--numeric-owner', '-tvf', file]).toString()
   assert.match(listed, /^-rwsr-x--- 5\/6 .* dir\/one$/m)
   assert.match(listed, /^crw.* 1,3 .* null$/m)
-  const [node = '', ...argv] = daemon.gctr('build', '--quiet', '-o', '-', folder)
+  const [node = '', ...argv] = daemon.gctr('build', '--network', 'none', '--quiet', '-o', '-', folder)
   const piped = execFileSync(node, argv)
   assert.match(execFileSync('tar', ['-tf', '-'], { input: piped }).toString(), /^dir\/one$/m)
 })

@@ -1,10 +1,11 @@
 /** Flags of `gctr build`, and what of them the builder is asked. */
 import { readFile } from 'node:fs/promises'
 import { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { type AttestationFlags, attestationsOf } from './attestation-flags.ts'
 import type { OutputFlags } from './outputs.ts'
 import { agentsOf, secretsOf } from './secrets.ts'
 
-export interface BuildFlags extends OutputFlags {
+export interface BuildFlags extends OutputFlags, AttestationFlags {
   file?: string
   target?: string
   buildArg: string[]
@@ -31,6 +32,7 @@ export async function optionsOf(flags: BuildFlags): Promise<BuildOptions> {
     ...{ target, platform, network, noCache: !flags.cache, pull: flags.pull ?? false, extraHosts: flags.addHost },
     args: { ...epoch(), ...pairs(flags.buildArg, name => process.env[name]) },
     ...{ entitlements: flags.allow, checkOnly: flags.check ?? false },
+    ...attestationsOf(flags),
     secrets: await secretsOf(flags.secret),
     sshAgents: agentsOf(flags.ssh),
     labels: pairs(flags.label, () => ''),

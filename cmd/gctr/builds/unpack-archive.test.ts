@@ -7,10 +7,9 @@ import { test } from 'node:test'
 import { type Header, pack } from 'tar-stream'
 import { unpackArchive } from './unpack-archive.ts'
 
-async function unpacked(
-  entries: readonly (Partial<Header> & { name: string } & { body?: string })[],
-  body: (folder: string) => Promise<void>,
-) {
+type TarEntry = Partial<Header> & { name: string; body?: string }
+
+async function unpacked(entries: readonly TarEntry[], body: (folder: string) => Promise<void>) {
   const outer = await mkdtemp(join(tmpdir(), 'gantry-unpack-'))
   try {
     const tar = pack()
@@ -29,7 +28,7 @@ const nothing = async () => {}
 
 test('modes, times and links are as in the archive', async () => {
   const mtime = new Date(1_600_000_000_000)
-  const entries: (Partial<Header> & { name: string } & { body?: string })[] = [
+  const entries: TarEntry[] = [
     { name: 'a', mode: 0o4751, mtime, body: 'A' },
     { name: 'b', type: 'link', linkname: 'a' },
     { name: 'up', type: 'symlink', linkname: '../../etc' },
@@ -49,7 +48,7 @@ test('modes, times and links are as in the archive', async () => {
 })
 
 test('an entry that would get out of the folder is refused', async () => {
-  const hostile: Partial<Header> & { name: string }[][] = [
+  const hostile: TarEntry[][] = [
     [{ name: '../out' }],
     [{ name: '/tmp/out' }],
     [{ name: 'dir/../../out' }],

@@ -1,22 +1,7 @@
 /** Checks of single instructions, and of those that should be there once. */
 import type { CommandForm, Dockerfile, Instruction } from '../language/dockerfile.ts'
 import type { Finding, Rule } from './checks.ts'
-
-/** Last words of names that mean something nobody else should know. */
-const secretWords = [
-  'apikey',
-  'auth',
-  'credential',
-  'credentials',
-  'key',
-  'password',
-  'pword',
-  'passwd',
-  'secret',
-  'token',
-]
-/** …and words that say it is no secret after all. */
-const publicWords = ['public', 'file', 'path', 'url', 'name', 'id']
+import { isSecretName } from './secret-names.ts'
 
 /** The kind of instruction that has this keyword, alone or with others. */
 type Having<K extends Instruction['keyword'], I = Instruction> = I extends { keyword: infer J }
@@ -55,9 +40,9 @@ export const instructionRules: readonly Rule[] = [
       legacy ? ['"LABEL key=value" should be used instead of legacy "LABEL key value" format'] : [],
   }),
   rule('SecretsUsedInArgOrEnv', 'Sensitive data should not be used in the ARG or ENV commands', {
-    ARG: ({ args }) => args.filter(({ name }) => isSecret(name)).map(({ name }) => sensitive('ARG', name)),
+    ARG: ({ args }) => args.filter(({ name }) => isSecretName(name)).map(({ name }) => sensitive('ARG', name)),
     ENV: ({ keyword, pairs }) =>
-      keyword === 'ENV' ? pairs.filter(({ key }) => isSecret(key)).map(({ key }) => sensitive('ENV', key)) : [],
+      keyword === 'ENV' ? pairs.filter(({ key }) => isSecretName(key)).map(({ key }) => sensitive('ENV', key)) : [],
   }),
   rule('ExposeProtoCasing', 'Protocol in EXPOSE instruction should be lowercase', {
     EXPOSE: ({ words }) =>
@@ -127,11 +112,6 @@ function* repeated({ stages }: Dockerfile): Generator<Finding> {
           message: `Multiple ${keyword} instructions should not be used in the same stage because only the last one will be used`,
           location,
         }
-}
-
-function isSecret(name: string): boolean {
-  const words = name.toLowerCase().split(/[_-]/)
-  return words.some(word => secretWords.includes(word)) && !words.some(word => publicWords.includes(word))
 }
 
 function sensitive(keyword: string, name: string): string {

@@ -15,6 +15,8 @@ import { chain } from './layers.ts'
 export interface BaseImage {
   /** Name of its record. */
   readonly name: string
+  /** What its name points to: a manifest or an index. */
+  readonly digest: string
   readonly configDigest: string
   readonly config: ImageConfig
   readonly root: Root
@@ -46,7 +48,7 @@ export async function baseImage(core: Core, text: string, options: BaseOptions):
     diffID: config.rootfs.diff_ids[at] ?? '',
   }))
   const chainID = config.rootfs.diff_ids.reduce(chain, '')
-  return { name, configDigest: manifest.config.digest, config, root: { chainID, layers } }
+  return { name, digest: target.digest, configDigest: manifest.config.digest, config, root: { chainID, layers } }
 }
 
 async function isHere({ images }: Core, name: string): Promise<boolean> {

@@ -5,7 +5,7 @@ import { timestampOf } from '#api/types/clock.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import { formatPlatform } from '#api/types/platform.ts'
 import type { Build } from '../solve/build-request.ts'
-import type { BuiltStage } from './finish-build.ts'
+import type { BuiltStage } from './built-stage.ts'
 
 /** A blob that `lease` holds; the same root gives the same bytes where the build has an epoch. */
 export async function storeRootArchive(

@@ -15,6 +15,7 @@ export interface RunningStep {
 }
 
 export class BuildEvents {
+  readonly startedAt = new Date()
   readonly #tell: Tell
   #lastId = 0
 

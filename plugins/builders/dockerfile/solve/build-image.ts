@@ -8,12 +8,14 @@ import { platformArgs } from './arguments.ts'
 import type { Build } from './build-request.ts'
 import { neededStages, targetStage } from './graph.ts'
 import { historyLine } from './history.ts'
+import { Materials } from './materials.ts'
 import { StageBuilder } from './stage-builder.ts'
 import { runConfig, type StageState, withConfig } from './stage-state.ts'
 import { remember } from './step-context.ts'
 
 /** Stages that do not need each other run side by side, unless the client wants them one after the other. */
-export async function buildImage(build: Build): Promise<Omit<Result, 'buildId'>> {
+export async function buildImage(request: Omit<Build, 'materials'>): Promise<Omit<Result, 'buildId'>> {
+  const build: Build = { ...request, materials: new Materials() }
   const { dockerfile, options } = build
   const target = targetStage(dockerfile, options.target)
   const { buildArgs, globalArgs, expandGlobal } = readArguments(build)

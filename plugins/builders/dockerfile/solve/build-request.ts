@@ -8,6 +8,7 @@ import type { Layers } from '../core/layers.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import type { Dockerfile } from '../language/dockerfile.ts'
 import type { BuildEvents } from './build-events.ts'
+import type { Materials } from './materials.ts'
 
 export interface Build {
   readonly core: Core
@@ -16,6 +17,7 @@ export interface Build {
   readonly inProgress: KeyedLock
   readonly layers: Layers
   readonly events: BuildEvents
+  readonly materials: Materials
   readonly options: BuildOptions
   readonly dockerfile: Dockerfile
   readonly context: SourceTree

@@ -1,6 +1,7 @@
 /** One stage, instruction by instruction: from its base to its state at the end. */
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { type Platform, parsePlatform } from '#api/types/platform.ts'
+import { imagePurl } from '../attestations/image-purl.ts'
 import { CheckSettings, undefinedVariable } from '../checks/checks.ts'
 import { undefinedVariables } from '../checks/undefined-variables.ts'
 import { baseImage } from '../core/base-images.ts'
@@ -113,10 +114,12 @@ export class StageBuilder {
     return chosen === '' ? build.platform : parsePlatform(chosen)
   }
 
-  #image(reference: string, pull: boolean, platform: Platform) {
-    const { core, snapshotter, lease, signal, options } = this.#context.build
+  async #image(reference: string, pull: boolean, platform: Platform) {
+    const { core, snapshotter, lease, signal, options, materials } = this.#context.build
     const hostsFolders = options.registryHostDirectories
-    return baseImage(core, reference, { platform, snapshotter, pull, hostsFolders, lease, signal })
+    const base = await baseImage(core, reference, { platform, snapshotter, pull, hostsFolders, lease, signal })
+    materials.add({ uri: imagePurl(base.name, platform), digest: base.digest })
+    return base
   }
 
   async #follow(state: StageState, instruction: Instruction, step: RunningStep, outcome: Outcome) {

@@ -1,6 +1,7 @@
 /** `--mount`, `--volume` and `--tmpfs`, in Docker's syntax. */
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Mount } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Input } from '#api/rpc/definition.ts'
 
 /** Key of `--mount`, or another name of it → the key. */
 const mountKeys: Record<string, string> = {
@@ -20,7 +21,7 @@ const mountKeys: Record<string, string> = {
 }
 
 /** `type=bind,src=/a,dst=/b,ro`. INVALID_ARGUMENT quotes it. */
-export function mountOption(text: string): Mount {
+export function mountOption(text: string): Input<Mount> {
   const words = mountWords(text)
   const type = words.get('type') ?? 'bind'
   const [source, target] = [words.get('src'), words.get('dst')]
@@ -50,7 +51,7 @@ function mountWords(text: string): Map<string, string> {
 }
 
 /** `/source:/target[:options]`. INVALID_ARGUMENT quotes it. */
-export function volumeOption(text: string): Mount {
+export function volumeOption(text: string): Input<Mount> {
   const [source = '', target, options = ''] = text.split(':')
   if (target === undefined || !source.startsWith('/') || !target.startsWith('/'))
     throw invalidArgument(`--volume "${text}" is not of the form /source:/target[:ro]`)
@@ -60,7 +61,7 @@ export function volumeOption(text: string): Mount {
 }
 
 /** `/target[:options]`. */
-export function tmpfsOption(text: string): Mount {
+export function tmpfsOption(text: string): Input<Mount> {
   const [target = '', options = ''] = text.split(':')
   return {
     type: 'tmpfs',

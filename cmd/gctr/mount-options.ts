@@ -1,7 +1,9 @@
 /** `--mount`, `--volume` and `--tmpfs`, in Docker's syntax. */
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Mount } from '#api/gen/gantry/services/containers/v1/containers.ts'
-import type { Input } from '#api/rpc/definition.ts'
+
+/** What can be said of a mount; all else is the core's to decide. */
+type MountFlag = Pick<Mount, 'type' | 'source' | 'target' | 'options'>
 
 /** Key of `--mount`, or another name of it → the key. */
 const mountKeys: Record<string, string> = {
@@ -21,7 +23,7 @@ const mountKeys: Record<string, string> = {
 }
 
 /** `type=bind,src=/a,dst=/b,ro`. INVALID_ARGUMENT quotes it. */
-export function mountOption(text: string): Input<Mount> {
+export function mountOption(text: string): MountFlag {
   const words = mountWords(text)
   const type = words.get('type') ?? 'bind'
   const [source, target] = [words.get('src'), words.get('dst')]
@@ -51,7 +53,7 @@ function mountWords(text: string): Map<string, string> {
 }
 
 /** `/source:/target[:options]`. INVALID_ARGUMENT quotes it. */
-export function volumeOption(text: string): Input<Mount> {
+export function volumeOption(text: string): MountFlag {
   const [source = '', target, options = ''] = text.split(':')
   if (target === undefined || !source.startsWith('/') || !target.startsWith('/'))
     throw invalidArgument(`--volume "${text}" is not of the form /source:/target[:ro]`)
@@ -61,7 +63,7 @@ export function volumeOption(text: string): Input<Mount> {
 }
 
 /** `/target[:options]`. */
-export function tmpfsOption(text: string): Input<Mount> {
+export function tmpfsOption(text: string): MountFlag {
   const [target = '', options = ''] = text.split(':')
   return {
     type: 'tmpfs',

@@ -83,7 +83,7 @@ test('a failed call is told as failed, and its spans come back too', async () =>
   await using server = await served({ service: 'plugin/test' })
   using channel = connect(server.path)
   const client = createClient(
-    { ...VersionDefinition, fullName: 'no.such.Service' } as typeof VersionDefinition,
+    { ...VersionDefinition, fullName: 'no.such.Service' } as unknown as typeof VersionDefinition,
     channel,
   )
   const sink = new CollectedSpans()

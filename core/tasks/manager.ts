@@ -255,7 +255,8 @@ export class TaskManagerImpl implements TaskManager {
   async delete(ns: string, id: string): Promise<Exit> {
     const task = this.#table.get(ns, id)
     if (task.stage === 'closing') return task.lost
-    task.deletion ??= this.#delete(task).finally(() => {
+    if (task.deletion !== undefined) return step('wait for its deletion', () => task.deletion as Promise<Exit>)
+    task.deletion = this.#delete(task).finally(() => {
       task.deletion = undefined
     })
     return task.deletion

@@ -118,7 +118,7 @@ async function startTask(
 async function follow(session: Session, signals: Signals, id: string, attachment: Attachment, stdin: boolean) {
   await using _ = attachment
   signals.forwardTo(session, { containerId: id })
-  const end = await step('follow its output', () => join(attachment, { stdin, tty: attachment.tty }))
+  const end = await step('wait for its end', () => join(attachment, { stdin, tty: attachment.tty }))
   if (end === 'detached') return undefined
   if (end !== 'broken') return end.exitCode
   return (await session.client(TasksDefinition).wait({ containerId: id })).exitStatus

@@ -40,11 +40,9 @@ export function coverageOf(root: SpanNode): Coverage {
   return { wallNs, namedNs, wireNs: namedNs - lengthOf(work), share, gaps }
 }
 
-/** Names nothing: whoever follows an output waits for what others do, which is told by them. */
-export const waitingSteps: ReadonlySet<string> = new Set(['follow its output'])
-
+/** Names nothing: whoever waits waits for what others do, which is told by them. */
 function isWaiting({ name }: SpanNode): boolean {
-  return waitingSteps.has(name)
+  return name.startsWith('wait for ')
 }
 
 /** Before and after the callee's part of a call. */

@@ -31,7 +31,8 @@ export class RecordedTrace {
   /** Ends the root; the spans of this process as an OTLP message. */
   end(): Buffer {
     this.#request.end()
-    return exportRequest({ name: 'gctr', pid: process.pid }, this.#spans.take().own)
+    const { own, foreign } = this.#spans.take()
+    return Buffer.concat([exportRequest({ name: 'gctr', pid: process.pid }, own), ...foreign])
   }
 }
 

@@ -15,6 +15,7 @@ import { listenOnTcp } from './http/listen.ts'
 import { pingRoutes } from './http/ping.ts'
 import type { Routes } from './http/routes.ts'
 import { createHttpServer } from './http/server.ts'
+import { traceRoutes } from './http/traced-routes.ts'
 import { dockerImages } from './images/docker-images.ts'
 import { openImages } from './images/open-images.ts'
 import { imageRoutes } from './images/routes.ts'
@@ -70,6 +71,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
     metricsRoutes(system),
   ]
   const app = createHttpServer({ apiVersion: settings.apiVersion, version: settings.version, log })
+  traceRoutes(app, core.channel, log)
   for (const add of routes) add(app, engine)
   await rm(settings.socket, { force: true })
   await app.listen({ path: settings.socket })

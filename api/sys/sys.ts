@@ -228,10 +228,6 @@ export function peerCredentials(fd: number): PeerCredentials {
 }
 
 /**
- * Runs a short-lived program, such as a shim's `start`, and resolves when it has ended, with what it printed.
- * It is started as by vfork(2): the cost does not grow with our memory. It gets a process group of its own, default signal handling and
- * no file descriptor but 0, 1 and 2. A descendant that keeps stdout open does not delay the answer.
-/**
  * Sends datagrams to a unix socket, in order. A receiver whose queue is full is waited for, five seconds for each, then
  * EAGAIN; nobody there: ECONNREFUSED or ENOENT. Those before the one that failed have been sent.
  */
@@ -239,6 +235,10 @@ export function sendDatagrams(path: string, datagrams: Uint8Array[]): Promise<vo
   return addon().sendDatagrams(path, datagrams)
 }
 
+/**
+ * Runs a short-lived program, such as a shim's `start`, and resolves when it has ended, with what it printed.
+ * It is started as by vfork(2): the cost does not grow with our memory. It gets a process group of its own, default signal handling and
+ * no file descriptor but 0, 1 and 2. A descendant that keeps stdout open does not delay the answer.
  * A program that cannot be started: the errno of execve (ENOENT, EACCES), `path` is `argv[0]`.
  */
 export function spawnDetached(request: SpawnRequest): Promise<SpawnResult> {

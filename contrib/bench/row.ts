@@ -34,7 +34,7 @@ export interface Side {
 }
 
 export interface Contestant {
-  /** `gantry` is us, `floor` the kernel's own cost, everyone else a peer. */
+  /** `gantry` is us (`gantry …`: us in another way, shown beside), `floor` the kernel's own cost, everyone else a peer. */
   readonly name: string
   /** Whose processor time and memory are counted; absent: nobody's. */
   readonly side?: Side

@@ -23,7 +23,7 @@ export function judge(outcome: Outcome): Verdict {
   if (ours === undefined) return { loses: false }
   const sign = row.better === 'more' ? -1 : 1
   const [peer] = scores
-    .filter(({ name }) => name !== 'gantry' && name !== 'floor')
+    .filter(({ name }) => !name.startsWith('gantry') && name !== 'floor')
     .toSorted((a, b) => sign * (a.figures.median - b.figures.median))
   const ratio = peer === undefined ? undefined : timesBetter(ours.figures.median, peer.figures.median, row.better)
   return {

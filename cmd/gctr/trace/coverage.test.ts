@@ -71,6 +71,6 @@ test('a drawing has a line for each span, its process where that changes, and sa
   assert.match(text, /^ {2}\[gantryd\] Tasks\/Create .* ! no such thing$/m)
   assert.match(text, /^ {2}\[gctr\] s +0\.00 +50\.00 █+$/m)
   assert.match(text, /named: 50\.0% of 100\.00 ms/)
-  assert.match(text, /without a name: 50\.00 ms in root/)
+  assert.match(text, /without a name: 50\.00 ms at 50\.00 in root/)
   assert.ok(!text.includes('\u001b'))
 })

@@ -45,14 +45,14 @@ function drawRoot(root: SpanNode, options: DrawOptions): string {
       rows.map(({ node }) => node),
       paint,
     ),
-    ...drawCoverage(coverageOf(root)),
+    ...drawCoverage(root, coverageOf(root)),
   ].join('\n')
 }
 
 /** Method names are told by their services in the long form; the last part is what people know. */
 function shortName({ name, kind }: SpanNode): string {
-  const [, service = '', method = ''] = /([^./]+)\/([^/]+)$/.exec(name) ?? []
-  if (method === '' || kind === 'step') return name
+  const [, service = '', method = ''] = /^[\w.]+\.(\w+)\/(\w+)$/.exec(name) ?? []
+  if (method === '') return name
   return `${kind === 'call' ? 'call ' : ''}${service}/${method}`
 }
 
@@ -88,8 +88,10 @@ function drawProcesses(nodes: readonly SpanNode[], paint: Painter): string[] {
 
 const gapsShown = 3
 
-function drawCoverage({ share, wallNs, wireNs, gaps }: Coverage): string[] {
-  const told = gaps.slice(0, gapsShown).map(gap => `${ms(gap.endNs - gap.startNs)} ms in ${gap.within.name}`)
+function drawCoverage(root: SpanNode, { share, wallNs, wireNs, gaps }: Coverage): string[] {
+  const told = gaps
+    .slice(0, gapsShown)
+    .map(gap => `${ms(gap.endNs - gap.startNs)} ms at ${ms(gap.startNs - root.startNs)} in ${shortName(gap.within)}`)
   return [
     `named: ${(share * 100).toFixed(1)}% of ${ms(wallNs)} ms (between processes: ${ms(wireNs)} ms)`,
     ...(told.length === 0 ? [] : [`without a name: ${told.join(', ')}`]),

@@ -9,6 +9,7 @@ import type {
   CopyResult,
   CreateLayerRequest,
   CreateLayerResult,
+  IptablesTable,
   Mount,
   NetlinkOptions,
   PeerCredentials,

@@ -467,6 +467,15 @@ describe('files', () => {
   })
 })
 
+test('a table of iptables that cannot be', { skip }, () => {
+  assert.throws(() => sys.iptablesTable(4, 'x'.repeat(32)), { code: 'EINVAL', message: /too long for a table's name/ })
+  assert.throws(
+    () => sys.iptablesTable(4, 'nowhere'),
+    ({ code }) => code === 'ENOENT' || code === 'ENOPROTOOPT',
+  )
+  assert.throws(() => sys.iptablesTable(5 as 4, 'nat'), { code: 'EINVAL', message: /family 5 is not 4 or 6/ })
+})
+
 describe('processes', () => {
   test('alive means this very process', async () => {
     assert.equal(sys.processAlive(process.pid), true)

@@ -14,6 +14,7 @@ import type {
   ApplyLayerResult,
   CreateLayerRequest,
   CreateLayerResult,
+  IptablesTable,
   Mount,
   NetlinkOptions,
   PeerCredentials,
@@ -92,6 +93,14 @@ export function netlinkSubscribe(
   const handle = addon().netlinkSubscribe(protocol, groups, onMessages, options.netns, options.types)
   const close = () => handle.close()
   return { close, [Symbol.dispose]: close }
+}
+
+/**
+ * How large a table of legacy iptables (4) or ip6tables (6) is, in this process' network namespace; some microseconds.
+ * Loads the table's module, if its family has any table yet. ENOENT: no such table; ENOPROTOOPT: none of the family.
+ */
+export function iptablesTable(family: 4 | 6, table: string): IptablesTable {
+  return addon().iptablesTable(family, table)
 }
 
 /**

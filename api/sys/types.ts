@@ -23,6 +23,13 @@ export interface NetlinkOptions {
   timeoutMs?: number
 }
 
+/** Of legacy iptables: what `iptables -F` and most other changes of a table alter. */
+export interface IptablesTable {
+  /** Rules, and ends of chains. */
+  entries: number
+  sizeBytes: number
+}
+
 /** Bounds on one archive. Crossing one fails with code `ELIMIT_ARCHIVE`, naming the limit and the entry. */
 export interface LayerLimits {
   /** Entries in the archive; default 4 000 000. */

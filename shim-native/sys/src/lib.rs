@@ -15,6 +15,7 @@ mod copy_tree;
 mod datagrams;
 mod error;
 mod files;
+mod iptables;
 mod layer;
 mod lock;
 mod mount;

@@ -11,6 +11,7 @@ import {
   type PublishedPort,
   singlePorts,
 } from '../firewall.ts'
+import { RuleWatch } from './rule-watch.ts'
 import {
   chainName,
   type Hook,
@@ -29,9 +30,6 @@ export interface IptablesOptions {
   readonly state: () => FirewallState
   readonly log: Logger
 }
-
-/** iptables tells nobody of changes: so often we look for ourselves. */
-const watchMs = 2000
 
 export class Iptables implements Firewall {
   readonly #instance: string
@@ -91,8 +89,8 @@ export class Iptables implements Firewall {
   }
 
   watch(): Disposable {
-    const timer = setInterval(() => void this.#lock.run('rules', () => this.#look()), watchMs).unref()
-    return { [Symbol.dispose]: () => clearInterval(timer) }
+    const look = () => this.#lock.run('rules', () => this.#look())
+    return new RuleWatch({ hasRules: () => this.#expected.size > 0, look })
   }
 
   async leftovers(): Promise<Leftover[]> {
@@ -169,7 +167,7 @@ export class Iptables implements Firewall {
 
   #ownLines(lines: readonly string[]): string[] {
     return lines
-      .filter(line => line.includes(`GANTRY-${this.#instance}-`))
+      .filter(line => line.includes(chainName(this.#instance, '-')))
       .map(line => line.replace(/ \[\d+:\d+\]$/, ''))
   }
 }

@@ -13,6 +13,11 @@ export function hasIptables(): boolean {
   return families.every(family => find(`${prefixOf(family)}-restore`) !== undefined)
 }
 
+/** The commands change the tables of old rather than nf_tables': `iptables v1.8.9 (legacy)`, `iptables v1.6.1`. */
+export async function isLegacy(): Promise<boolean> {
+  return !(await run('iptables', ['-V'], {})).includes('(nf_tables)')
+}
+
 /** Loads lines as iptables-save(8) writes them; chains that are not named stay. UNAVAILABLE: refused, and nothing is changed. */
 export async function restoreRules(family: Family, text: string, netns?: string): Promise<void> {
   await run(`${prefixOf(family)}-restore`, ['--noflush', '-w', lockSeconds], { stdin: text, netns })

@@ -3,7 +3,7 @@
  * npm's `netlink` frames messages and attributes; it does not know this family.
  */
 import { parseAttributes, parseMessage, putString } from 'netlink/dist/structs.js'
-import { isSysError, netlinkRequest, netlinkSubscribe, type Subscription } from '#api/sys/sys.ts'
+import { isSysError, netlinkRequest } from '#api/sys/sys.ts'
 import {
   attributes,
   frame,
@@ -14,7 +14,8 @@ import {
   sendBatch,
 } from './messages.ts'
 
-const MSG = {
+/** enum nf_tables_msg_types. */
+export const MSG = {
   getTable: 1,
   deleteTable: 2,
   getChain: 4,
@@ -27,8 +28,6 @@ const MSG = {
   getElements: 13,
   deleteElements: 14,
 } as const
-/** Multicast group of changes: enum nfnetlink_groups. */
-const NFNLGRP_NFTABLES = 7
 const NLM_F = { request: 0x1, ack: 0x4, dump: 0x300, create: 0x400 } as const
 
 const TABLE_NAME = 1
@@ -137,25 +136,6 @@ export async function listParts(table: string): Promise<TableParts> {
     rules: await names(MSG.getRule, RULE_CHAIN),
     sets: await names(MSG.getSet, SET_NAME),
   }
-}
-
-/** What somebody took away from one of our tables: the table itself or parts of it, or elements of sets. */
-export type Loss = 'parts' | 'elements'
-
-/** Calls back for what anybody, this process included, deletes from a table. Lost messages count as lost parts. */
-export function subscribeToLosses(table: string, onLoss: (loss: Loss) => void): Subscription {
-  const parts: readonly number[] = [MSG.deleteTable, MSG.deleteChain, MSG.deleteRule, MSG.deleteSet]
-  const types = [...parts, MSG.deleteElements].map(type => (NFNL_SUBSYS_NFTABLES << 8) | type)
-  const take = (messages: Buffer[], lost: boolean) => {
-    if (lost) onLoss('parts')
-    for (const message of messages) {
-      const type = message.readUInt16LE(4) & 255
-      // The table's name is the first attribute of all of these; only its text is looked for.
-      if (!message.subarray(20, 160).includes(`${table}\0`)) continue
-      onLoss(type === MSG.deleteElements ? 'elements' : 'parts')
-    }
-  }
-  return netlinkSubscribe(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], take, { types })
 }
 
 async function request(type: number, flags: number, body: Buffer, family = NFPROTO_INET): Promise<Buffer[]> {

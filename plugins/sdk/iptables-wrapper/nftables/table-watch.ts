@@ -7,7 +7,8 @@ import { messageOf } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { FirewallState } from '../firewall.ts'
 import { setNames, stateElements } from './elements.ts'
-import { type Loss, listElements, listParts, subscribeToLosses, type TableParts } from './nfnetlink.ts'
+import { type Loss, subscribeToLosses } from './losses.ts'
+import { listElements, listParts, type TableParts } from './nfnetlink.ts'
 
 /** Whoever flushes does more within a moment: look when it is quiet. */
 const quietMs = 20

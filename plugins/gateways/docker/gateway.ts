@@ -49,6 +49,7 @@ export async function openGateway(settings: EngineSettings, log: Logger): Promis
   const volumeRoom = await openVolumes(engine)
   const { volumes, drivers } = volumeRoom
   engine.volumes = volumes
+  await containers.open()
   const system = {
     engine,
     events,

@@ -54,6 +54,12 @@ export class Folder implements Disposable {
   }
 }
 
+/** Whatever lies at a path, links followed within `root`, for as long as it is held: `path` names it wherever it is moved to. */
+export async function openEntry(root: string, path: string): Promise<Disposable & { path: string }> {
+  const fd = await openInRoot(root, path === '' ? '.' : path, O_PATH)
+  return { path: `/proc/self/fd/${fd}`, [Symbol.dispose]: () => closeSync(fd) }
+}
+
 /** Something in the container, by its own name: the last part of the path is not followed, unless a slash or dot ends it. */
 export interface Entry extends Disposable {
   folder: Folder

@@ -18,7 +18,12 @@ export const createOptions: readonly Option[] = [
     'partial',
     'json-file, local (kept as json-file) and none; others are refused with 501',
   ),
-  option('HostConfig.SecurityOpt', 'partial', 'seccomp, apparmor, no-new-privileges, systempaths; no default AppArmor profile; label warns'),
+  option(
+    'HostConfig.SecurityOpt',
+    'partial',
+    'seccomp, apparmor, no-new-privileges, systempaths; no default AppArmor profile; label warns',
+  ),
+  option('HostConfig.Mounts', 'works', 'bind, volume, tmpfs and image; npipe and cluster are refused'),
   option('HostConfig.VolumeDriver', 'works', 'local, and volume plugins'),
   option('HostConfig.DeviceRequests', 'not implemented', '501'),
   option('HostConfig.StorageOpt', 'partial', '`size`, where the snapshotter can limit a root; others are refused'),

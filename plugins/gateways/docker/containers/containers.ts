@@ -9,6 +9,7 @@ import { AttachHub } from './attach-hub.ts'
 import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
 import { EventTeller } from './event-teller.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { PlacedMounts } from './placed-mounts.ts'
 import { ContainerStore } from './store.ts'
 import { VolumeMounts } from './volume-mounts.ts'
 import { Waiting } from './waiting.ts'
@@ -24,6 +25,8 @@ export interface ContainerParts {
   execs: Execs
   health: HealthMonitor
   log: Logger
+  /** When all of the engine is there. */
+  open(): Promise<void>
   close(): void
 }
 
@@ -33,7 +36,7 @@ export function openContainers(engine: Engine): ContainerParts {
   const store = new ContainerStore(core)
   const events = new CoreEvents(core, log)
   const hub = new AttachHub()
-  const volumes = new VolumeMounts({ engine, store })
+  const volumes = new VolumeMounts({ engine, store, placed: new PlacedMounts(engine) })
   const lifecycle = new Lifecycle({ engine, store, hub, volumes })
   const teller = new EventTeller({ engine, store, volumes })
   events.listen(event => {
@@ -48,6 +51,7 @@ export function openContainers(engine: Engine): ContainerParts {
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
     execs: new Execs({ engine, store, events }),
+    open: () => volumes.open(),
     close() {
       health[Symbol.dispose]()
       probes[Symbol.dispose]()

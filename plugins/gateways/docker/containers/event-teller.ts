@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.ts'
 import { publishContainerEvent } from './actor.ts'
 import type { ContainerStore, Found } from './store.ts'
 import { millisecondsOf } from './times.ts'
-import type { VolumeMounts } from './volume-mounts.ts'
+import { needsHost, type VolumeMounts } from './volume-mounts.ts'
 
 export interface TellerParts {
   engine: Pick<Engine, 'events' | 'log'>
@@ -67,7 +67,7 @@ export class EventTeller {
     const endedMs = exitedAt ? millisecondsOf(exitedAt) : Date.now()
     const execDuration = startedMs === undefined ? 0 : Math.max(0, Math.round((endedMs - startedMs) / 1000))
     publish('die', { exitCode: String(exitStatus), execDuration: String(execDuration) })
-    if (known.record.mounts.some(({ Type }) => Type === 'volume')) void this.#parts.volumes.ended(known.id)
+    if (needsHost(known)) void this.#parts.volumes.ended(known.id)
   }
 
   readonly #started = new Map<string, number>()
@@ -78,7 +78,7 @@ export class EventTeller {
     publish('destroy')
     // Of `--rm` the core removes the container, whoever watches; its volumes are ours.
     const { record } = known
-    if (record.hostConfig.AutoRemove) await this.#parts.volumes.release(known.id, record, true)
+    if (record.hostConfig.AutoRemove) await this.#parts.volumes.release(known, true)
   }
 
   async #find(id: string): Promise<Known | undefined> {

@@ -83,7 +83,8 @@ function stateJson({ state }: Found, health: Health | undefined): object {
 export const isShown = ({ Type, Mode }: MountPoint): boolean => Type !== 'tmpfs' || Mode === ''
 
 export function mountJson(point: MountPoint): object {
-  const { Type, Name, Source, Destination, Driver, Mode, RW, Propagation } = point
+  const { Type, Name, Destination, Driver, Mode, RW, Propagation } = point
+  const Source = Type === 'image' ? (point.at ?? '') : point.Source
   return {
     Type,
     ...(Name && { Name }),

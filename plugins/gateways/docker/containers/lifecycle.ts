@@ -171,7 +171,7 @@ export class Lifecycle {
     }
     await this.#forgetTask(id)
     await this.#deleteRecord(id)
-    await this.#volumes.release(id, record, volumes || record.hostConfig.AutoRemove)
+    await this.#volumes.release(found, volumes || record.hostConfig.AutoRemove)
   }
 
   /** Somebody may remove it at the same time, or a stopped task may just be on its way out. */

@@ -24,6 +24,8 @@ export interface MountPoint {
   /** What the image has at the place is not copied into the empty volume. */
   noCopy?: boolean
   subpath?: string
+  /** Where the engine mounts it for this container, when that is not `Source` itself (placed-mounts.ts). */
+  at?: string
   /** Its data are there only while the volume is mounted for somebody. */
   needsMount?: boolean
   /** As the OCI spec takes them. */

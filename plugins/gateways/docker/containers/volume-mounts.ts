@@ -1,6 +1,10 @@
-/** The volumes of a container: mounted before it starts, unmounted when it has ended and will not come back by itself. */
+/**
+ * What is mounted for a container outside of it, volumes and what placed-mounts.ts is for: before it starts, and until it has
+ * ended and will not come back by itself.
+ */
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { PlacedMounts } from './placed-mounts.ts'
 import type { MountPoint } from './record.ts'
 import { rewrite } from './rewrite.ts'
 import { isActive } from './state.ts'
@@ -9,6 +13,7 @@ import type { ContainerStore, Found } from './store.ts'
 export interface VolumeMountsParts {
   engine: Pick<Engine, 'core' | 'volumes' | 'log'>
   store: ContainerStore
+  placed: PlacedMounts
 }
 
 export class VolumeMounts {
@@ -22,10 +27,22 @@ export class VolumeMounts {
     this.#parts = parts
   }
 
+  /** Takes away what containers have left, that ended or went while no gateway was there to see it. */
+  async open(): Promise<void> {
+    try {
+      const containers = await this.#parts.store.all()
+      const ids = new Set(containers.map(({ id }) => id))
+      await this.#parts.placed.sweep(id => ids.has(id))
+      for (const found of containers) if (needsHost(found)) await this.ended(found.id)
+    } catch (error) {
+      this.#parts.engine.log.warn({ err: error }, 'mounts of containers that are gone are left for later')
+    }
+  }
+
   /** Volumes are mounted while `start` runs, and stay so when the container has started. */
   async around<T>(found: Found, start: () => Promise<T>): Promise<T> {
     const { id } = found
-    if (volumesOf(found).length === 0) return start()
+    if (!needsHost(found)) return start()
     try {
       await this.#lock.run(id, () => {
         this.#starting.set(id, (this.#starting.get(id) ?? 0) + 1)
@@ -49,11 +66,12 @@ export class VolumeMounts {
       if (!sources.has(Name)) sources.set(Name, await volumes.mount(Name, found.id))
     const moved = ({ Type, Name = '', Source }: MountPoint) =>
       Type === 'volume' && (sources.get(Name) ?? Source) !== Source
-    if (!found.record.mounts.some(moved)) return
     const mounts = found.record.mounts.map(point =>
       moved(point) ? { ...point, Source: sources.get(point.Name ?? '') ?? point.Source } : point,
     )
-    await rewrite(core, found, { ...found.record, mounts })
+    const record = { ...found.record, mounts }
+    if (found.record.mounts.some(moved)) await rewrite(core, found, record)
+    await this.#parts.placed.place({ ...found, record })
   }
 
   /** Never throws: what stays mounted is taken away when the container goes, or the gateway starts. */
@@ -63,6 +81,7 @@ export class VolumeMounts {
         if (this.#starting.has(id)) return
         const found = await this.#parts.store.peek(id)
         if (found === undefined || mayComeBack(found)) return
+        await this.#parts.placed.release(found)
         for (const { Name = '' } of volumesOf(found)) await this.#parts.engine.volumes.unmount(Name, id)
       })
     } catch (error) {
@@ -71,10 +90,11 @@ export class VolumeMounts {
   }
 
   /** The container is gone. Anonymous volumes go with it where they are to. */
-  async release(id: string, record: Found['record'], removeAnonymous: boolean): Promise<void> {
+  async release({ id, record }: Pick<Found, 'id' | 'record'>, removeAnonymous: boolean): Promise<void> {
     const { volumes, log } = this.#parts.engine
     const used = volumesOf({ record })
     try {
+      await this.#parts.placed.release({ id, record })
       for (const { Name = '' } of used) await volumes.unmount(Name, id)
       const anonymous = used.flatMap(({ Name = '', anonymous: isAnonymous }) => (isAnonymous ? [Name] : []))
       if (removeAnonymous && anonymous.length > 0) await volumes.removeAnonymous(anonymous)
@@ -83,6 +103,9 @@ export class VolumeMounts {
     }
   }
 }
+
+export const needsHost = (found: Pick<Found, 'record'>): boolean =>
+  volumesOf(found).length > 0 || found.record.mounts.some(({ at }) => at !== undefined)
 
 const volumesOf = ({ record }: Pick<Found, 'record'>): MountPoint[] =>
   record.mounts.filter(({ Type, Name }) => Type === 'volume' && Name)

@@ -10,6 +10,8 @@ export interface ResolvedImage {
   manifestDigest: string
   /** Of the OCI image index or manifest that the record points at. */
   targetDigest: string
+  /** Of all its layers: the name of the snapshot that they unpack to. */
+  chainId: string
   /** `linux/amd64`. */
   platform: string
   config: ImageRuntimeConfig

@@ -36,7 +36,7 @@ async function byName({ catalog, engine: { core } }: ImageRoom, text: string): P
 }
 
 function resolved(
-  { id, manifest, platform, json }: Pick<CatalogImage, 'id' | 'manifest' | 'platform' | 'json'>,
+  { id, manifest, platform, json, chainIds }: Pick<CatalogImage, 'id' | 'manifest' | 'platform' | 'json' | 'chainIds'>,
   name: string,
   targetDigest: string,
 ): ResolvedImage {
@@ -45,6 +45,7 @@ function resolved(
     id,
     manifestDigest: manifest.digest,
     targetDigest,
+    chainId: chainIds.at(-1) ?? '',
     platform: formatPlatform(platform),
     config: json.config ?? {},
   }

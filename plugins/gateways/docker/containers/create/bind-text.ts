@@ -13,7 +13,7 @@ export interface BindText {
   noCopy: boolean
 }
 
-const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave']
+export const propagations = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave']
 const words = [...propagations, 'ro', 'rw', 'z', 'Z', 'nocopy', 'consistent', 'cached', 'delegated', 'default', '']
 const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
 

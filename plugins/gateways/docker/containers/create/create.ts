@@ -10,6 +10,7 @@ import type { ResolvedImage } from '../../engine/images.ts'
 import { type ApiVersion, atLeast } from '../../http/api-version.ts'
 import { badRequest, conflict, notFound } from '../../http/http-error.ts'
 import { publishContainerEvent } from '../actor.ts'
+import { withPlaces } from '../placed-mounts.ts'
 import { type DockerRecord, encodeRecord, type MountPoint } from '../record.ts'
 import type { ContainerStore } from '../store.ts'
 import { timeText } from '../times.ts'
@@ -24,7 +25,7 @@ import { translate } from './translate.ts'
 import type { VolumeFiller } from './volume-filler.ts'
 
 export interface CreateParts {
-  engine: Pick<Engine, 'core' | 'images' | 'volumes' | 'events'>
+  engine: Pick<Engine, 'settings' | 'core' | 'images' | 'volumes' | 'events'>
   store: ContainerStore
   filler: VolumeFiller
 }
@@ -54,7 +55,8 @@ export async function createContainer(
   const config = mergeImage(completeHostname(wish, host, id), image.config)
   checkConfig(config)
   const resolved = await resolveReferences(parts.store, host)
-  const mounts = await resolveMounts(mountParts(parts, host.AutoRemove ? id : undefined), config, host)
+  const points = await resolveMounts(mountParts(parts, host.AutoRemove ? id : undefined), config, host)
+  const mounts = withPlaces(parts.engine.settings.state, id, points)
   const endpoints = endpointsOf(NetworkingConfig?.EndpointsConfig ?? {})
   const record = recordOf({ config, host, image, mounts, endpoints })
   try {
@@ -81,6 +83,7 @@ function mountParts({ engine, store }: CreateParts, goesWith: string | undefined
   return {
     goesWith,
     volumes: engine.volumes,
+    images: engine.images,
     mountsOf: async (reference: string) => (await store.get(reference)).record.mounts,
   }
 }

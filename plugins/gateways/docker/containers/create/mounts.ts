@@ -1,13 +1,15 @@
 /** Every way to ask for a mount (-v, --mount, --tmpfs, --volumes-from, the image's volumes), made into mount points. */
 import { mkdir, stat } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
+import type { EngineImages } from '../../engine/images.ts'
 import type { EngineVolumes, VolumeWish } from '../../engine/volumes.ts'
 import { badRequest, HttpError } from '../../http/http-error.ts'
 import type { MountPoint } from '../record.ts'
-import { parseBind, trimSlash } from './bind-text.ts'
+import { parseBind, propagations, trimSlash } from './bind-text.ts'
 import type { Config, HostConfig, MountWish } from './body.ts'
 
 export interface MountParts {
+  images: Pick<EngineImages, 'resolve'>
   volumes: EngineVolumes
   /** Mount points of another container. Docker's 404. */
   mountsOf(reference: string): Promise<readonly MountPoint[]>
@@ -60,13 +62,16 @@ async function inherited(parts: MountParts, text: string): Promise<MountPoint[]>
   })
   return inheritable
     .filter(point => point.Type !== 'tmpfs')
-    .map(({ anonymous: _, ...point }) => {
+    .map(({ anonymous: _, at: __, ...point }) => {
       const writable = point.RW && mode !== 'ro'
       return { ...point, RW: writable, options: writable ? point.options : withReadOnly(point.options) }
     })
 }
 
-const withReadOnly = (options: readonly string[]) => [...options.filter(option => option !== 'rw'), 'ro']
+/** Of all that is mounted below, too: Docker's since 25. */
+const readOnlyTree = 'rro'
+
+const withReadOnly = (options: readonly string[]) => [...options.filter(option => option !== 'rw'), readOnlyTree]
 
 async function fromBind(parts: MountParts, text: string, driver: string): Promise<MountPoint> {
   const bind = parseBind(text)
@@ -86,7 +91,7 @@ async function fromBind(parts: MountParts, text: string, driver: string): Promis
     Mode: mode,
     RW: !readOnly,
     Propagation: chosen,
-    options: ['rbind', chosen, readOnly ? 'ro' : 'rw'],
+    options: ['rbind', chosen, readOnly ? readOnlyTree : 'rw'],
   }
 }
 
@@ -116,7 +121,7 @@ async function fromVolume(parts: MountParts, wish: VolumeWish, use: VolumeUse): 
     ...(noCopy && { noCopy }),
     ...(subpath !== '' && { subpath }),
     ...(volume.needsMount && { needsMount: true }),
-    options: ['rbind', 'rprivate', readOnly ? 'ro' : 'rw'],
+    options: ['rbind', 'rprivate', readOnly ? readOnlyTree : 'rw'],
   }
 }
 
@@ -129,8 +134,7 @@ async function fromMount(parts: MountParts, wish: MountWish, driver: string): Pr
   if (wish.Type === 'bind') return bindMount(wish, destination, refuse)
   if (wish.Type === 'volume') {
     const { NoCopy = false, Labels, DriverConfig, Subpath = '' } = wish.VolumeOptions ?? {}
-    if (Subpath.startsWith('/') || Subpath.split('/').includes('..'))
-      throw refuse(`subpath must be a relative path within the volume`)
+    if (!isWithin(Subpath)) throw refuse('subpath must be a relative path within the volume')
     const volume = {
       name: wish.Source,
       driver: DriverConfig?.Name || driver,
@@ -146,8 +150,26 @@ async function fromMount(parts: MountParts, wish: MountWish, driver: string): Pr
     })
   }
   if (wish.Type === 'tmpfs') return tmpfsMount(wish, destination, refuse)
+  if (wish.Type === 'image') return imageMount(parts, wish, destination, refuse)
   throw refuse('mount type unknown')
 }
+
+/** Read only, and held while the container runs. 404 for an image that is not here. */
+async function imageMount(parts: MountParts, wish: MountWish, destination: string, refuse: (reason: string) => Error) {
+  const { Source, ImageOptions } = wish
+  const { Subpath: subpath = '' } = ImageOptions ?? {}
+  if (Source === '') throw refuse('field Source must not be empty')
+  if (!isWithin(subpath)) throw refuse('subpath must be a relative path within the image')
+  await parts.images.resolve(Source)
+  const point: MountPoint = {
+    ...{ Type: 'image', Name: Source, Source: '', Destination: destination, Mode: '', RW: false, Propagation: '' },
+    ...(subpath !== '' && { subpath }),
+    options: ['rbind', 'rprivate', readOnlyTree],
+  }
+  return point
+}
+
+const isWithin = (subpath: string): boolean => !subpath.startsWith('/') && !subpath.split('/').includes('..')
 
 async function bindMount(wish: MountWish, destination: string, refuse: (reason: string) => Error): Promise<MountPoint> {
   const { Source, ReadOnly, BindOptions } = wish
@@ -158,6 +180,7 @@ async function bindMount(wish: MountWish, destination: string, refuse: (reason: 
     throw refuse(`bind source path does not exist: ${Source}`)
   })
   const propagation = BindOptions?.Propagation || 'rprivate'
+  checkReadOnly(wish, propagation, refuse)
   const bind = BindOptions?.NonRecursive ? 'bind' : 'rbind'
   return {
     Type: 'bind',
@@ -166,8 +189,20 @@ async function bindMount(wish: MountWish, destination: string, refuse: (reason: 
     Mode: '',
     RW: !ReadOnly,
     Propagation: propagation,
-    options: [bind, propagation, ReadOnly ? 'ro' : 'rw'],
+    options: [bind, propagation, ReadOnly ? (BindOptions?.ReadOnlyNonRecursive ? 'ro' : readOnlyTree) : 'rw'],
   }
+}
+
+function checkReadOnly({ ReadOnly, BindOptions }: MountWish, propagation: string, refuse: (reason: string) => Error) {
+  const { ReadOnlyNonRecursive: flat, ReadOnlyForceRecursive: deep, NonRecursive: alone } = BindOptions ?? {}
+  if (flat && deep) throw refuse('ReadOnlyNonRecursive and ReadOnlyForceRecursive exclude each other')
+  if ((flat || deep) && !ReadOnly)
+    throw refuse('mount must be read-only for it to be recursively, or not recursively, so')
+  if (!propagations.includes(propagation)) throw refuse(`invalid propagation mode: ${propagation}`)
+  // What is mounted later, and comes in by propagation, would be writable.
+  if (deep && !['', 'private', 'rprivate'].includes(propagation))
+    throw refuse('ReadOnlyForceRecursive needs the propagation rprivate')
+  if (deep && alone) throw refuse('ReadOnlyForceRecursive and NonRecursive exclude each other')
 }
 
 function tmpfsMount(wish: MountWish, destination: string, refuse: (reason: string) => Error): MountPoint {
@@ -192,7 +227,7 @@ function tmpfsPoint(destination: string, mode: string, options: string[], writab
   return { Type: 'tmpfs', Source: '', Destination: destination, Mode: mode, RW: writable, Propagation: '', options }
 }
 
-/** Where the data of a mount point is on the host. What a plugin has not mounted is a path that says so, and is nowhere. */
-export function sourceOf({ Name = '', Source, subpath = '' }: MountPoint): string {
-  return join(Source || `/volume ${Name} is not mounted`, subpath)
+/** What a container's mount names on the host. What a plugin has not mounted is a path that says so, and is nowhere. */
+export function sourceOf({ Name = '', Source, subpath = '', at }: MountPoint): string {
+  return at ?? join(Source || `/volume ${Name} is not mounted`, subpath)
 }

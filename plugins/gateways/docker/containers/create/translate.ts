@@ -45,7 +45,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
       source: point.Type === 'tmpfs' ? 'tmpfs' : sourceOf(point),
       target: point.Destination,
       options: point.options,
-      lateSource: point.needsMount === true || point.subpath !== undefined,
+      lateSource: point.needsMount === true || point.at !== undefined,
     })),
     resources: resources(host),
     networks: attachments({ id, name }, networks, config, host),

@@ -16,8 +16,11 @@ import { type PluginProcess, World } from './networks-world.ts'
 
 const childMain = fileURLToPath(new URL('networks-core-crash-child.ts', import.meta.url))
 
-if (inPrivateHost(fileURLToPath(import.meta.url))) {
-  const isFull = process.env.GANTRY_TEST_FULL === '1'
+const isFull = process.env.GANTRY_TEST_FULL === '1'
+/** Of one verb. All of its places, both ways, are some hundred processes one after another. */
+const verbMs = (isFull ? 1_800_000 : 120_000) * patience
+
+if (inPrivateHost(fileURLToPath(import.meta.url), isFull ? 10 * verbMs : undefined)) {
   const briefly: readonly CoreVerbName[] = ['create', 'remove', 'attach', 'detach', 'connect', 'publish']
   let world: World
 
@@ -27,7 +30,7 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
   after(() => world[Symbol.asyncDispose]())
 
   for (const [index, verb] of (isFull ? coreVerbNames : briefly).entries())
-    test(`the daemon killed at each act of: ${verb}`, { timeout: 120_000 * patience }, async t => {
+    test(`the daemon killed at each act of: ${verb}`, { timeout: verbMs }, async t => {
       const instance = `c0de0${index}00`
       const plugin = await world.plugin(instance)
       await using _ = { [Symbol.asyncDispose]: () => empty(plugin) }

@@ -17,8 +17,11 @@ import { World } from './networks-world.ts'
 
 const childMain = fileURLToPath(new URL('networks-crash-child.ts', import.meta.url))
 
-if (inPrivateHost(fileURLToPath(import.meta.url))) {
-  const isFull = process.env.GANTRY_TEST_FULL === '1'
+const isFull = process.env.GANTRY_TEST_FULL === '1'
+/** Of one verb. All of its places, both ways, are some hundred processes one after another. */
+const verbMs = (isFull ? 1_800_000 : 120_000) * patience
+
+if (inPrivateHost(fileURLToPath(import.meta.url), isFull ? 10 * verbMs : undefined)) {
   const briefly = verbNames.filter(verb => verb !== 'connect' && verb !== 'disconnect')
   let world: World
 
@@ -28,7 +31,7 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
   after(() => world[Symbol.asyncDispose]())
 
   for (const verb of isFull ? verbNames : briefly)
-    test(`killed at each step of: ${verb}`, { timeout: 120_000 * patience }, async t => {
+    test(`killed at each step of: ${verb}`, { timeout: verbMs }, async t => {
       const order = await newOrder(verb)
       await using _ = { [Symbol.asyncDispose]: () => tidy(order) }
       // The first one comes to its end and tells the steps; those who follow may come by more.

@@ -7,6 +7,8 @@
 bash contrib/bootstrap/setup.sh --test
 # shellcheck disable=SC2086
 ensure_packages $bench_packages
+ensure_cargo
+cargo build --quiet --release --locked --manifest-path shim-native/Cargo.toml -p gantry-runtime --example run_bundle
 case "${1:-} ${2:-}" in
   "--rows networks" | "--rows snapshotters" | "--rows hung-plugin" | "--rows docker-soak")
     exec "$node" "contrib/bench/$2.ts" "${@:3}" ;;

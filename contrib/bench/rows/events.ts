@@ -33,6 +33,8 @@ function delivery(sides: readonly DockerSide[], stage: Stage, scope: AsyncDispos
         await everything
         return undefined
       },
+      // Descriptors are few: one side's subscribers at a time.
+      tidy: async () => audience.leave(),
     }
   })
   const name = `${changes} events to each of ${subscribers} subscribers`
@@ -41,8 +43,9 @@ function delivery(sides: readonly DockerSide[], stage: Stage, scope: AsyncDispos
 
 /** Who listens, and what there is to hear: a container that is renamed. */
 class Audience implements Disposable {
-  readonly #listening: DockerApi
+  readonly #side: DockerSide
   readonly #asking: DockerApi
+  #listening: DockerApi
   #subscribers = 0
   #heard = 0
   #changes = 0
@@ -50,8 +53,15 @@ class Audience implements Disposable {
   #reached = Promise.withResolvers<void>()
 
   constructor(side: DockerSide) {
-    this.#listening = new DockerApi(side.socket, Number.POSITIVE_INFINITY)
+    this.#side = side
     this.#asking = new DockerApi(side.socket)
+    this.#listening = new DockerApi(side.socket, Number.POSITIVE_INFINITY)
+  }
+
+  leave(): void {
+    this.#listening[Symbol.dispose]()
+    this.#listening = new DockerApi(this.#side.socket, Number.POSITIVE_INFINITY)
+    this.#subscribers = 0
   }
 
   async fill(count: number): Promise<void> {

@@ -2,7 +2,9 @@
 import type { Contestant, Group, Row } from '../row.ts'
 import { DockerApi } from '../stage/docker-api.ts'
 import type { DockerSide } from '../stage/docker-side.ts'
+import { floor } from '../stage/floors.ts'
 import { busybox } from '../stage/images.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const name = 'bench-subject'
 
@@ -15,13 +17,21 @@ export const exec: Group = {
       await side.ok('run', '--detach', '--name', name, busybox, 'sleep', '1000000')
       scope.defer(() => side.command('rm', '--force', name))
     }
-    return [execByCommand(sides), execByRequests(sides, scope), stop(sides), start(sides)]
+    return [execByCommand(sides, stage), execByRequests(sides, scope), stop(sides), start(sides)]
   },
 }
 
-function execByCommand(sides: readonly DockerSide[]): Row {
-  const contestants = sides.map(side => ({ name: side.name, side, work: () => side.command('exec', name, 'true') }))
+function execByCommand(sides: readonly DockerSide[], stage: Stage): Row {
+  const byCommand = sides.map((side): Contestant => {
+    return { name: side.name, side, work: () => side.command('exec', name, 'true') }
+  })
+  const contestants = [...byCommand, ...sides.slice(0, 1).map(side => join(stage, side))]
   return { name: '`docker exec CTR true`', rounds: 30, budget: { times: 2.7 }, quick: true, contestants }
+}
+
+/** Into the same container as ours goes. */
+function join(stage: Stage, side: DockerSide): Contestant {
+  return floor(stage, 'join', async () => [await side.ok('inspect', '--format', '{{.State.Pid}}', name)])
 }
 
 /** The server's side: no process but the container's. Detached would answer before it ends. */

@@ -15,7 +15,7 @@ export const logs: Group = {
     const mebibytes = stage.small ? 16 : 256
     const rounds = stage.small ? 7 : 5
     return [
-      detached(dockers, mebibytes, rounds),
+      detached(dockers, stage, mebibytes, rounds),
       attached(dockers, ctrs, podmans, mebibytes, rounds),
       ...(await readings(dockers, stage, scope)),
     ]

@@ -1,11 +1,15 @@
 /** A container that writes as fast as it can. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Contestant, Row } from '../../row.ts'
 import { type CtrSide, ctrRun } from '../../stage/containerd.ts'
 import type { DockerSide } from '../../stage/docker-side.ts'
+import { floor } from '../../stage/floors.ts'
 import { busybox } from '../../stage/images.ts'
 import type { PodmanSide } from '../../stage/podman-side.ts'
+import type { Stage } from '../../stage/stage.ts'
 
 const limitMs = 180_000
 const line = 'a line of a log, as long as many of them are: 0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef'
@@ -16,7 +20,7 @@ export function writer(bytes: number): string[] {
 }
 
 /** Into the daemon's log, json-file; then the log is read, and must have every byte. */
-export function detached(sides: readonly DockerSide[], mebibytes: number, rounds: number): Row {
+export function detached(sides: readonly DockerSide[], stage: Stage, mebibytes: number, rounds: number): Row {
   const bytes = mebibytes * 2 ** 20
   const contestants = sides.map((side): Contestant => {
     return {
@@ -33,7 +37,15 @@ export function detached(sides: readonly DockerSide[], mebibytes: number, rounds
     }
   })
   const name = `a container writes ${mebibytes} MB to its log (json-file), detached`
-  return { name, rounds, warmUps: 1, quick: true, limitMs, budget: { times: 10 }, contestants }
+  const file = join(stage.folder, 'copied')
+  const kernel = floor(
+    stage,
+    'copy-pipe',
+    async () => [`${bytes}`, file],
+    () => rm(file, { force: true }),
+  )
+  const judged = { quick: true, limitMs, budget: { times: 10 } }
+  return { name, rounds, warmUps: 1, ...judged, contestants: [...contestants, kernel] }
 }
 
 /** Into a pipe that the client writes to. */

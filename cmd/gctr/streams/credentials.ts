@@ -8,46 +8,23 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
-import { AuthRequest, AuthResponse, AuthType } from '#api/gen/containerd/types/transfer/registry.ts'
-import { openStream } from '#api/streaming/named-stream.ts'
+import { answerCredentials as answer, type RegistryCredentials } from '#api/streaming/answer-credentials.ts'
 import type { Session } from '../session.ts'
 
-interface Credentials {
-  username: string
-  secret: string
-}
-
 /** The stream to name in RegistryResolver.auth_stream. INVALID_ARGUMENT for a --user without a colon. */
-export async function answerCredentials(
+export function answerCredentials(
   session: Session,
   user: string | undefined,
-): Promise<AsyncDisposable & { id: string }> {
+): Promise<AsyncDisposable & { readonly id: string }> {
   const given = user === undefined ? undefined : splitUser(user)
-  const stream = await openStream(session.client(StreamingDefinition), 'credentials')
-  const answer = async () => {
-    for await (const { value } of stream.received) {
-      const { host } = AuthRequest.decode(value)
-      stream.send({
-        typeUrl: 'containerd.types.transfer.AuthResponse',
-        value: encode(given ?? dockerCredentials(host)),
-      })
-    }
-  }
-  // When the stream ends, so does the Transfer, which says why.
-  void answer().catch(() => {})
-  return { id: stream.id, [Symbol.asyncDispose]: () => stream[Symbol.asyncDispose]() }
+  return answer(session.client(StreamingDefinition), host => given ?? dockerCredentials(host))
 }
 
-function splitUser(text: string): Credentials {
+function splitUser(text: string): RegistryCredentials {
   const at = text.indexOf(':')
   if (at < 0) throw invalidArgument('--user has no secret; write user:secret')
-  return { username: text.slice(0, at), secret: text.slice(at + 1) }
-}
-
-function encode(credentials: Credentials | undefined): Buffer {
-  const authType =
-    credentials === undefined ? AuthType.NONE : credentials.username === '' ? AuthType.REFRESH : AuthType.CREDENTIALS
-  return Buffer.from(AuthResponse.encode(AuthResponse.fromPartial({ authType, ...credentials })).finish())
+  const secret = text.slice(at + 1)
+  return at === 0 ? { identityToken: secret } : { username: text.slice(0, at), password: secret }
 }
 
 interface DockerConfig {
@@ -56,7 +33,7 @@ interface DockerConfig {
   credsStore?: string
 }
 
-function dockerCredentials(host: string): Credentials | undefined {
+function dockerCredentials(host: string): RegistryCredentials | undefined {
   const config = readDockerConfig()
   const keys = host.endsWith('docker.io')
     ? ['https://index.docker.io/v1/', 'docker.io', host]
@@ -79,21 +56,21 @@ function readDockerConfig(): DockerConfig {
   }
 }
 
-function fromAuths(config: DockerConfig, key: string): Credentials | undefined {
+function fromAuths(config: DockerConfig, key: string): RegistryCredentials | undefined {
   const entry = config.auths?.[key]
-  if (entry?.identitytoken) return { username: '', secret: entry.identitytoken }
+  if (entry?.identitytoken) return { identityToken: entry.identitytoken }
   return entry?.auth ? splitUser(Buffer.from(entry.auth, 'base64').toString()) : undefined
 }
 
 /** docker-credential-helpers' protocol: the server on stdin, JSON on stdout. */
-function fromHelper(helper: string, key: string): Credentials | undefined {
+function fromHelper(helper: string, key: string): RegistryCredentials | undefined {
   try {
     const answer = execFileSync(`docker-credential-${helper}`, ['get'], {
       input: key,
       stdio: ['pipe', 'pipe', 'ignore'],
     })
     const { Username, Secret } = JSON.parse(answer.toString())
-    return { username: Username === '<token>' ? '' : Username, secret: Secret }
+    return Username === '<token>' ? { identityToken: Secret } : { username: Username, password: Secret }
   } catch {
     return undefined
   }

@@ -1,6 +1,6 @@
 /** Who a client is to a registry: the `X-Registry-Auth` and `X-Registry-Config` headers, and answers to the core's questions. */
-import { AuthRequest, AuthResponse, AuthType } from '#api/gen/containerd/types/transfer/registry.ts'
-import { anyOf, type OpenStream, openStream } from '#api/streaming/named-stream.ts'
+import { answerCredentials as answer } from '#api/streaming/answer-credentials.ts'
+import { registryDomain } from '#api/types/registry-domain.ts'
 import type { Core } from '../core-client/core.ts'
 import type { Request } from '../http/routes.ts'
 
@@ -49,43 +49,29 @@ export function authOf(value: unknown): RegistryAuth {
   }
 }
 
+/** `X-Registry-Config`: everything the client knows, by registry ("docker.io"). What cannot be read is left out. */
+export function configHeader(request: Pick<Request, 'headers'>): Record<string, RegistryAuth> {
+  const header = request.headers['x-registry-config']
+  try {
+    const value: unknown = JSON.parse(Buffer.from(String(header ?? ''), 'base64url').toString('utf8'))
+    if (typeof value !== 'object' || value === null) return {}
+    const known = Object.entries(value).map(([address, auth]) => [registryDomain(address), authOf(auth)] as const)
+    return Object.fromEntries(known.filter(([, auth]) => !isAnonymous(auth)))
+  } catch {
+    return {}
+  }
+}
+
 export function isAnonymous({ username, password, identityToken, registryToken }: RegistryAuth): boolean {
   return [username, password, identityToken, registryToken].every(member => member === '')
 }
 
 /** Answers the core when a registry asks who we are. Its id goes into a transfer's resolver; dispose of it after that. */
-export async function answerCredentials(core: Core, auth: RegistryAuth): Promise<AsyncDisposable & { id: string }> {
-  const stream = await openStream(core.streaming, 'auth')
-  void answerAll(stream, auth)
-  return stream
+export function answerCredentials(core: Core, auth: RegistryAuth): Promise<AsyncDisposable & { readonly id: string }> {
+  return answer(core.streaming, host => (isFor(auth, host) ? auth : undefined))
 }
-
-async function answerAll(stream: OpenStream, auth: RegistryAuth): Promise<void> {
-  try {
-    for await (const { value } of stream.received) {
-      const answer = AuthResponse.fromPartial(answerFor(AuthRequest.decode(value), auth))
-      stream.send(anyOf('containerd.types.transfer.AuthResponse', AuthResponse, answer))
-    }
-  } catch {
-    // The transfer is over.
-  }
-}
-
-function answerFor(
-  { host }: AuthRequest,
-  auth: RegistryAuth,
-): { authType: AuthType; username?: string; secret: string } {
-  if (!isFor(auth, host)) return { authType: AuthType.NONE, secret: '' }
-  if (auth.registryToken !== '') return { authType: AuthType.HEADER, secret: `Bearer ${auth.registryToken}` }
-  if (auth.identityToken !== '') return { authType: AuthType.REFRESH, secret: auth.identityToken }
-  return { authType: AuthType.CREDENTIALS, username: auth.username, secret: auth.password }
-}
-
-const dockerHub = /^(https?:\/\/)?((index|registry-1|registry)\.)?docker\.io(\/|$)/
 
 /** Credentials go to the registry that they were given for, never to a mirror of it; those without an address to any. */
 function isFor({ serverAddress }: RegistryAuth, host: string): boolean {
-  if (serverAddress === '') return true
-  if (dockerHub.test(serverAddress)) return dockerHub.test(host)
-  return serverAddress.replace(/^https?:\/\//, '').replace(/\/.*$/, '') === host
+  return serverAddress === '' || registryDomain(serverAddress) === registryDomain(host)
 }

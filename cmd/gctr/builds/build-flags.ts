@@ -2,10 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { type AttestationFlags, attestationsOf } from './attestation-flags.ts'
+import { type CacheFlags, cachesOf } from './cache-flags.ts'
+import type { BuildContexts } from './contexts.ts'
 import type { OutputFlags } from './outputs.ts'
 import { agentsOf, secretsOf } from './secrets.ts'
 
-export interface BuildFlags extends OutputFlags, AttestationFlags {
+export interface BuildFlags extends OutputFlags, AttestationFlags, CacheFlags {
+  buildContext: string[]
   file?: string
   target?: string
   buildArg: string[]
@@ -26,19 +29,27 @@ export interface BuildFlags extends OutputFlags, AttestationFlags {
   hostsDir?: string
 }
 
-export async function optionsOf(flags: BuildFlags): Promise<BuildOptions> {
+export async function optionsOf(flags: BuildFlags, contexts: BuildContexts): Promise<BuildOptions> {
   const { target = '', platform = '', network = '', file } = flags
   return BuildOptions.fromPartial({
     ...{ target, platform, network, noCache: !flags.cache, pull: flags.pull ?? false, extraHosts: flags.addHost },
     args: { ...epoch(), ...pairs(flags.buildArg, name => process.env[name]) },
     ...{ entitlements: flags.allow, checkOnly: flags.check ?? false },
     ...attestationsOf(flags),
+    ...{ remote: contexts.remote, namedContexts: { ...contexts.named } },
+    ...cachesOf(flags),
     secrets: await secretsOf(flags.secret),
     sshAgents: agentsOf(flags.ssh),
     labels: pairs(flags.label, () => ''),
-    // A Dockerfile from elsewhere goes along by itself; one in the context is found there.
-    ...(file !== undefined && { inlineDockerfile: await readFile(file), dockerfile: file }),
+    ...(file !== undefined && (await dockerfileOf(file, contexts))),
   })
+}
+
+/** A folder's Dockerfile may lie outside of it: it goes along by itself, and so does its own ignore file. */
+async function dockerfileOf(file: string, { folder }: BuildContexts) {
+  if (folder === undefined) return { dockerfile: file }
+  const ignore = await readFile(`${file}.dockerignore`).catch(() => Buffer.alloc(0))
+  return { inlineDockerfile: await readFile(file), dockerfile: file, inlineDockerignore: ignore }
 }
 
 /** Of the environment, as for every tool that builds (reproducible-builds.org/specs/source-date-epoch). */

@@ -1,5 +1,6 @@
 /** `--output`, in the words of `docker buildx build`: `type=TYPE,KEY=VALUE…`, a folder, or `-`. */
 import { invalidArgument, notImplemented } from '#api/errors/errors.ts'
+import { fieldsOf } from './csv-fields.ts'
 
 const types = ['image', 'registry', 'oci', 'docker', 'local', 'tar'] as const
 export type OutputType = (typeof types)[number]
@@ -23,25 +24,12 @@ export interface OutputSpec {
 export function parseOutput(text: string): OutputSpec {
   if (text === '-') return outputOf('tar', new Map([['dest', '-']]), text)
   if (!text.includes('=')) return outputOf('local', new Map([['dest', text]]), text)
-  const fields = new Map(fieldsOf(text))
+  const fields = new Map(fieldsOf('--output', text))
   const type = types.find(known => known === fields.get('type'))
   if (type === undefined)
     throw invalidArgument(`--output "${text}": type "${fields.get('type') ?? ''}" is none of ${types.join(', ')}`)
   fields.delete('type')
   return outputOf(type, fields, text)
-}
-
-/** One record of CSV: a field may stand in quotes, which are doubled within. */
-function fieldsOf(text: string): [string, string][] {
-  const fields = [...text.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))(?=,|$)/g)]
-  const whole = fields.reduce((length, [{ length: one }]) => length + one, 0)
-  if (whole !== text.length) throw invalidArgument(`--output "${text}": a quote is out of place`)
-  return fields.map(([, quoted, plain = '']) => {
-    const field = quoted?.replaceAll('""', '"') ?? plain
-    const at = field.indexOf('=')
-    if (at < 1) throw invalidArgument(`--output "${text}": "${field}" is not KEY=VALUE`)
-    return [field.slice(0, at).trim().toLowerCase(), field.slice(at + 1)]
-  })
 }
 
 /** Keys of which the default is all that we do. */

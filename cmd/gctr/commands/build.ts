@@ -1,12 +1,11 @@
 /** `gctr build`: an image from a Dockerfile. */
 import { randomUUID } from 'node:crypto'
-import { lstat } from 'node:fs/promises'
-import { internal, invalidArgument } from '#api/errors/errors.ts'
+import { internal } from '#api/errors/errors.ts'
 import { LeasesDefinition } from '#api/gen/containerd/services/leases/v1/leases.ts'
 import type { BuildOptions, BuildRequest, Result } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { type BuildFlags, optionsOf } from '../builds/build-flags.ts'
 import { reachBuilder } from '../builds/builder-client.ts'
-import { contextArchive } from '../builds/context-archive.ts'
+import { type BuildContexts, contextPieces, contextsOf } from '../builds/contexts.ts'
 import { askedOf, outputsOf } from '../builds/outputs.ts'
 import { writeOutputs } from '../builds/write-outputs.ts'
 import { printJson } from '../output/json.ts'
@@ -15,14 +14,15 @@ import type { Session } from '../session.ts'
 
 type Builder = Awaited<ReturnType<typeof reachBuilder>>['builder']
 
-export async function build(session: Session, flags: BuildFlags, folder: string): Promise<void> {
-  if (!(await lstat(folder)).isDirectory()) throw invalidArgument(`context "${folder}" is not a directory`)
+/** `context`: a folder, or an address of a repository, an archive or a Dockerfile. */
+export async function build(session: Session, flags: BuildFlags, context: string): Promise<void> {
+  const contexts = await contextsOf(context, flags.buildContext)
   const view = await buildView(flags.quiet ? 'quiet' : flags.progress, flags.check ? process.stdout : process.stderr)
   const outputs = outputsOf(flags)
   using client = await reachBuilder(session)
   await using lease = await leaseFor(session)
-  const options = { ...(await optionsOf(flags)), ...askedOf(outputs, flags, lease.id) }
-  const { warnings, result } = await follow(client.builder, requests(folder, options), view)
+  const options = { ...(await optionsOf(flags, contexts)), ...askedOf(outputs, flags, lease.id) }
+  const { warnings, result } = await follow(client.builder, requests(contexts, options), view)
   if (flags.check) return checked(warnings)
   if (result === undefined) throw internal('the builder ended without a result')
   await writeOutputs(session, outputs, result, { ...flags, silent: flags.quiet === true || session.json })
@@ -71,7 +71,7 @@ function checked(warnings: number): void {
   if (warnings > 0) process.exitCode = 1
 }
 
-async function* requests(folder: string, options: BuildOptions): AsyncGenerator<Partial<BuildRequest>> {
+async function* requests(contexts: BuildContexts, options: BuildOptions): AsyncGenerator<Partial<BuildRequest>> {
   yield { options }
-  for await (const context of contextArchive(folder)) yield { context }
+  yield* contextPieces(contexts)
 }

@@ -6,8 +6,8 @@ import { many } from './option-forms.ts'
 
 export function build(program: Command): void {
   const verb = program
-    .command('build <folder>')
-    .description('make an image from a Dockerfile')
+    .command('build <context>')
+    .description('make an image from a Dockerfile; the context is a folder, or the address of a repository or archive')
     .addOption(many('-t, --tag <name>', 'name of the image; may be repeated'))
     .option('-f, --file <path>', 'Dockerfile; default: the one in the folder')
     .option('--target <stage>', 'stage to build; default: the last')
@@ -22,7 +22,10 @@ export function build(program: Command): void {
     .option('-u, --user <user:secret>', 'credentials of the registry that is pushed to')
     .option('--plain-http', 'speak http to one that is not on loopback')
     .option('--hosts-dir <folder>', "containerd's hosts.toml folders")
-    .option('--platform <os/arch>', "default: this host's")
+    .option('--platform <os/arch>', "default: this host's; several, with commas, make an index")
+    .addOption(many('--build-context <name=value>', 'folder, docker-image://, oci-layout:// or address for a name'))
+    .addOption(many('--cache-from <spec>', 'type=registry|local|image,ref=...|src=...; or the name of an image'))
+    .addOption(many('--cache-to <spec>', 'type=registry|local|inline,ref=...|dest=...[,mode=min|max]'))
     .option('--network <name>', 'network of RUN steps: default, none, host or a name')
     .addOption(many('--add-host <name:address>', 'line for the hosts file of RUN steps'))
     .option('--no-cache', 'do every step again')

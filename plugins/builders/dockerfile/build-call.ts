@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import type { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { BuildRequest, BuildResponse } from '#api/gen/gantry/services/builder/v1/builder.ts'
-import { hostPlatform, parsePlatform } from '#api/types/platform.ts'
+import { formatPlatform, hostPlatform, type Platform, parsePlatform } from '#api/types/platform.ts'
 import type { BuildLog, LoggedStep } from './cache/build-log.ts'
+import { openCaches } from './cache/foreign/open-caches.ts'
 import type { StepCache } from './cache/step-cache.ts'
 import { CheckSettings, check } from './checks/checks.ts'
 import { connectCore, holdLease } from './core/clients.ts'
 import { Layers } from './core/layers.ts'
+import { Registries } from './core/registries.ts'
 import type { Dockerfile } from './language/dockerfile.ts'
 import { parseDockerfile } from './language/parse.ts'
 import { asIgnored, dockerfileText, receiveContext } from './receive-context.ts'
@@ -47,7 +49,7 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   undo.defer(() => rm(state, { recursive: true, force: true }))
   const received = await receiveContext(messages, options, { state, signal })
   const { text, file } = await dockerfileText(received, options)
-  const context = await asIgnored(received, file)
+  const context = await asIgnored(received, file, options)
   const dockerfile = parseDockerfile(text, file)
   const steps: LoggedStep[] = []
   const events = new BuildEvents(noting(steps, tell))
@@ -61,12 +63,16 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   const lease = await holdLease(core)
   undo.use(lease)
   const { snapshotter, cache, caches, inProgress } = parts
-  const result = await buildImage({
+  const registries = new Registries(core, options, lease.id)
+  const platforms = platformsOf(options.platform)
+  const [platform = hostPlatform()] = platforms
+  const shared = {
     ...{ core, cache, caches, inProgress, options, context, snapshotter, state, signal, epoch, lease: lease.id },
     layers: new Layers(core, { snapshotter, state, epoch, lease: lease.id }),
-    ...{ events, dockerfile },
-    platform: options.platform === '' ? hostPlatform() : parsePlatform(options.platform),
-  })
+    ...{ events, dockerfile, registries },
+    foreignCaches: await openCaches(options.cacheFrom, { core, registries, platform, signal, events }),
+  }
+  const result = await buildImage(shared, platforms)
   tell({ result: { ...result, buildId: id } })
 }
 
@@ -89,6 +95,13 @@ function noting(steps: LoggedStep[], tell: BuildCall['tell']): BuildCall['tell']
     }
     tell(event)
   }
+}
+
+/** INVALID_ARGUMENT: one is no platform. Each once. */
+function platformsOf(text: string): Platform[] {
+  if (text === '') return [hostPlatform()]
+  const platforms = text.split(',').map(one => parsePlatform(one.trim()))
+  return [...new Map(platforms.map(one => [formatPlatform(one), one])).values()]
 }
 
 /** INVALID_ARGUMENT: it is no number of seconds. */

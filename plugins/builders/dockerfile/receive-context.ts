@@ -38,8 +38,13 @@ export async function dockerfileText(
 }
 
 /** The Dockerfile's own ignore file goes before the context's. */
-export async function asIgnored(context: SourceTree, dockerfile: string): Promise<SourceTree> {
-  const text = (await textOf(context, `${dockerfile}.dockerignore`)) ?? (await textOf(context, '.dockerignore'))
+export async function asIgnored(
+  context: SourceTree,
+  dockerfile: string,
+  { inlineDockerignore: inline }: BuildOptions,
+): Promise<SourceTree> {
+  const own = inline.length > 0 ? inline.toString() : undefined
+  const text = own ?? (await textOf(context, `${dockerfile}.dockerignore`)) ?? (await textOf(context, '.dockerignore'))
   return text === undefined ? context : ignoring(context, parseIgnore(text))
 }
 

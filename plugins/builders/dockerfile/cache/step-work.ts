@@ -20,6 +20,11 @@ export function stepKey({ kind, parent, inputs }: StepWork): string {
   return sha256(JSON.stringify([kind, parent, Object.entries(inputs)]))
 }
 
+/** A step's key in the form that records of caches have. */
+export function digestOfStep(key: string): string {
+  return `sha256:${key}`
+}
+
 /** Digests, for values may be long, or nobody's business. */
 export function inputDigests({ inputs, files = new Map() }: StepWork): Record<string, string> {
   const digests = Object.entries(inputs).map(([name, value]) => [

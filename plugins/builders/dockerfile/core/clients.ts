@@ -5,6 +5,7 @@ import { DiffDefinition } from '#api/gen/containerd/services/diff/v1/diff.ts'
 import { ImagesDefinition } from '#api/gen/containerd/services/images/v1/images.ts'
 import { LeasesDefinition } from '#api/gen/containerd/services/leases/v1/leases.ts'
 import { SnapshotsDefinition } from '#api/gen/containerd/services/snapshots/v1/snapshots.ts'
+import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
 import { TasksDefinition } from '#api/gen/containerd/services/tasks/v1/tasks.ts'
 import { TransferDefinition } from '#api/gen/containerd/services/transfer/v1/transfer.ts'
 import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
@@ -23,6 +24,7 @@ export function connectCore(address: string, namespace: string) {
     images: createClient(ImagesDefinition, channel),
     leases: createClient(LeasesDefinition, channel),
     snapshots: createClient(SnapshotsDefinition, channel),
+    streaming: createClient(StreamingDefinition, channel),
     tasks: createClient(TasksDefinition, channel),
     transfer: createClient(TransferDefinition, channel),
     close: () => channel.close(),

@@ -80,8 +80,9 @@ export class Layers {
     await using undo = new AsyncDisposableStack()
     const { mounts } = await this.#snapshots.prepare({ ...this.#named, key, parent: root.chainID }, this.#leased)
     undo.defer(() => this.#remove(key))
-    const layer = (await fill({ key, mounts, undo })) ?? (await this.#difference(root, mounts))
-    if (layer.diffID === emptyDiffID) return root
+    const given = await fill({ key, mounts, undo })
+    const layer = given ?? (await this.#difference(root, mounts))
+    if (given === undefined && layer.diffID === emptyDiffID) return root
     const chainID = chain(root.chainID, layer.diffID)
     await this.#commit(key, chainID, layer)
     return { chainID, layers: [...root.layers, layer] }
@@ -90,11 +91,25 @@ export class Layers {
   /** A root grown by an archive, which becomes the layer as it is. */
   async addArchive(root: Root, archive: AsyncIterable<Uint8Array>): Promise<Root> {
     const layer = await this.#store(archive)
+    return layer.diffID === emptyDiffID ? root : this.addLayer(root, layer)
+  }
+
+  /** A root grown by a layer whose blob the core has. INTERNAL: the blob holds another layer than it is said to. */
+  async addLayer(root: Root, layer: Layer): Promise<Root> {
     return this.grow(root, async ({ mounts }) => {
       const { applied } = await this.#core.diffs.apply({ diff: layer.descriptor, mounts }, this.#leased)
       if (applied?.digest !== layer.diffID) throw internal(`layer ${layer.diffID} came out as ${applied?.digest}`)
       return layer
     })
+  }
+
+  /** Makes the snapshots of layers whose blobs the core has: those of an image for another platform than this one. */
+  async unpack(layers: readonly Layer[]): Promise<void> {
+    let root: Root = { chainID: '', layers: [] }
+    for (const layer of layers) {
+      const next = { chainID: chain(root.chainID, layer.diffID), layers: [...root.layers, layer] }
+      root = (await this.hold(next)) ? next : await this.addLayer(root, layer)
+    }
   }
 
   /** True when the root can be built on; it cannot go before the build ends then. */

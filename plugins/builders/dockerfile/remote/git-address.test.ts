@@ -14,7 +14,14 @@ test('what is a repository, and what of it is meant', () => {
     ['https://host/x.git?tag=v1&submodules=false', { ref: 'refs/tags/v1', submodules: false }],
   ] as const)
     assert.partialDeepStrictEqual(gitAddress(text), expected, text)
-  for (const text of ['https://host/x', 'https://host/x.git.tar', 'folder/x.git', 'github.com/a/b', 'a@b', 'me@host://x'])
+  for (const text of [
+    'https://host/x',
+    'https://host/x.git.tar',
+    'folder/x.git',
+    'github.com/a/b',
+    'a@b',
+    'me@host://x',
+  ])
     assert.equal(gitAddress(text), undefined, text)
   assert.partialDeepStrictEqual(contextAddress('github.com/a/b#c'), { url: 'https://github.com/a/b.git', ref: 'c' })
 })

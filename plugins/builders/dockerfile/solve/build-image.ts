@@ -1,8 +1,11 @@
 /** A whole build: Dockerfile and context in, an image out. */
 import type { Result } from '#api/gen/gantry/services/builder/v1/builder.ts'
-import { hostPlatform } from '#api/types/platform.ts'
+import { hostPlatform, type Platform } from '#api/types/platform.ts'
+import { CacheTrail } from '../cache/foreign/cache-trail.ts'
+import { withInlineCache, writeCaches } from '../cache/foreign/write-caches.ts'
 import type { Instruction, Stage } from '../language/dockerfile.ts'
 import { expandWord } from '../language/expand.ts'
+import type { BuiltStage } from '../outputs/built-stage.ts'
 import { finishBuild } from '../outputs/finish-build.ts'
 import { platformArgs } from './arguments.ts'
 import type { Build } from './build-request.ts'
@@ -13,9 +16,32 @@ import { StageBuilder } from './stage-builder.ts'
 import { runConfig, type StageState, withConfig } from './stage-state.ts'
 import { remember } from './step-context.ts'
 
+/** What is the same for each platform. */
+export type WholeBuild = Omit<Build, 'materials' | 'trail' | 'platform' | 'isOneOfSeveral'>
+
+/** For several platforms one after the other: what is theirs in common comes from the cache then. */
+export async function buildImage(
+  request: WholeBuild,
+  platforms: readonly Platform[],
+): Promise<Omit<Result, 'buildId'>> {
+  const shared = { ...request, materials: new Materials(), trail: new CacheTrail() }
+  const isOneOfSeveral = platforms.length > 1
+  const built: BuiltStage[] = []
+  for (const platform of platforms)
+    built.push({ platform, state: await targetState({ ...shared, platform, isOneOfSeveral }) })
+  const [platform = hostPlatform()] = platforms
+  const build: Build = { ...shared, platform, isOneOfSeveral }
+  const finished = built.map(one => ({ ...one, state: withInlineCache(build, one.state) }))
+  const result = await finishBuild(build, finished)
+  await writeCaches(
+    build,
+    built.map(({ state }) => state.root),
+  )
+  return result
+}
+
 /** Stages that do not need each other run side by side, unless the client wants them one after the other. */
-export async function buildImage(request: Omit<Build, 'materials'>): Promise<Omit<Result, 'buildId'>> {
-  const build: Build = { ...request, materials: new Materials() }
+async function targetState(build: Build): Promise<StageState> {
   const { dockerfile, options } = build
   const target = targetStage(dockerfile, options.target)
   const { buildArgs, globalArgs, expandGlobal } = readArguments(build)
@@ -30,8 +56,7 @@ export async function buildImage(request: Omit<Build, 'materials'>): Promise<Omi
   }
   if (options.sequential) for (const stage of stages) await ended(stage)
   await Promise.all(stages.map(ended))
-  const state = labelled(build, await ended(target), number.total)
-  return finishBuild(build, [{ platform: build.platform, state }])
+  return labelled(build, await ended(target), number.total)
 }
 
 function readArguments({ dockerfile, options, platform }: Build) {

@@ -26,11 +26,12 @@ export async function copyStep(context: StepContext, instruction: CopyInstructio
       })
       const files = await entryDigests(entries)
       const digest = totalDigest(files)
-      const work = { kind: 'copy', inputs: { files: digest }, files, text } as const
-      const root = await cachedOr(context, work, () => addEntries(context, entries))
       const owner = instruction.chown === undefined ? '' : `--chown=${expandIn(context, instruction.chown)}`
-      const line = `${keyword} ${owner}${what}:${digest} in ${expandIn(context, instruction.destination)} `
-      return remember(build, { ...state, root }, historyLine(state, keyword, line), root === state.root)
+      const told = `${keyword} ${owner}${what}:${digest} in ${expandIn(context, instruction.destination)} `
+      const line = historyLine(state, keyword, told)
+      const work = { kind: 'copy', inputs: { files: digest }, files, text, historyLine: line } as const
+      const root = await cachedOr(context, work, () => addEntries(context, entries))
+      return remember(build, { ...state, root }, line, root === state.root)
     }),
   )
 }
@@ -58,7 +59,7 @@ export async function workdirStep(context: StepContext, line: string): Promise<S
   })
   if (missing.length === 0) return remember(build, state, line, true)
   const entries = missing.map(at => ({ path: at, entry: madeDirectory(at), tree: undefined }))
-  const work = { kind: 'WORKDIR', inputs: { directories: missing }, text: line } as const
+  const work = { kind: 'WORKDIR', inputs: { directories: missing }, text: line, historyLine: line } as const
   const root = await cachedOr(context, work, () => addEntries(context, entries))
   return remember(build, { ...state, root }, line, false)
 }

@@ -1,5 +1,6 @@
 /** RUN as a step: its inputs for the cache, its mounts, its container. */
 import { invalidArgument, permissionDenied } from '#api/errors/errors.ts'
+import { requireRunnable } from '../core/emulation.ts'
 import type { RunInstruction } from '../language/dockerfile.ts'
 import { type RunMount, readMount } from '../language/mount.ts'
 import { runCommand } from '../steps/command-line.ts'
@@ -25,13 +26,15 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
   const inputs = {
     command: command.args,
     'here-document': command.script?.content,
-    platform: build.platform,
+    platform: state.platform,
     ...{ 'working directory': WorkingDir, user: User, network, 'extra hosts': where.extraHosts, privileged },
     ...variables(env),
     ...(await mountInputs(context, mounts)),
   }
-  const root = await cachedOr(context, { kind: 'RUN', inputs, text: instruction.text }, () =>
-    withScratchImage(build, state, image =>
+  const historyLine = runLine(args, command.text)
+  const root = await cachedOr(context, { kind: 'RUN', inputs, text: instruction.text, historyLine }, async () => {
+    await requireRunnable(state.platform)
+    return withScratchImage(build, state, image =>
       build.layers.grow(state.root, async ({ key: id, mounts: root, undo }) => {
         const { core, snapshotter, lease, signal } = build
         const bound = await runMounts(mounts, WorkingDir, placesOf(context), undo)
@@ -47,9 +50,9 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
         await clean()
         return undefined
       }),
-    ),
-  )
-  return remember(build, { ...state, root }, runLine(args, command.text), root === state.root)
+    )
+  })
+  return remember(build, { ...state, root }, historyLine, root === state.root)
 }
 
 /** What RUN sees: the image's environment, declared arguments below it, and proxies that nobody declared. */

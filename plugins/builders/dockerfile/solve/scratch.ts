@@ -1,4 +1,9 @@
-/** Containers are made from images; a stage from `scratch` has none, so it gets an empty one for as long as a step runs. */
+/**
+ * Containers are made from images of this machine's platform; a stage that has none (from `scratch`, or for another
+ * platform) gets an empty one for as long as a step runs. Its root is the step's own anyway.
+ */
+import { hostPlatform } from '#api/types/platform.ts'
+import { isHost } from '../core/emulation.ts'
 import { exportImage } from '../image/export-image.ts'
 import { emptyImageConfig } from '../image/image-config.ts'
 import { nameImage } from '../image/name-image.ts'
@@ -7,13 +12,13 @@ import type { StageState } from './stage-state.ts'
 
 /** `body` gets the name of the image to record a container with. */
 export async function withScratchImage<T>(
-  { core, platform, snapshotter, lease }: Build,
+  { core, snapshotter, lease }: Build,
   state: StageState,
   body: (image: string) => Promise<T>,
 ): Promise<T> {
-  if (state.baseImage !== '') return body(state.baseImage)
+  if (state.baseImage !== '' && isHost(state.platform)) return body(state.baseImage)
   const name = `gantry.local/build/scratch:${crypto.randomUUID()}`
-  const empty = { ...state, root: { chainID: '', layers: [] }, image: emptyImageConfig(platform), history: [] }
+  const empty = { ...state, root: { chainID: '', layers: [] }, image: emptyImageConfig(hostPlatform()), history: [] }
   const { manifest } = await exportImage(core, empty, { snapshotter, lease, created: new Date() })
   await nameImage(core, [name], manifest)
   try {

@@ -1,11 +1,11 @@
 /** One stage, instruction by instruction: from its base to its state at the end. */
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
-import { type Platform, parsePlatform } from '#api/types/platform.ts'
+import { formatPlatform, type Platform, parsePlatform } from '#api/types/platform.ts'
 import { imagePurl } from '../attestations/image-purl.ts'
 import { CheckSettings, undefinedVariable } from '../checks/checks.ts'
 import { undefinedVariables } from '../checks/undefined-variables.ts'
 import { baseImage } from '../core/base-images.ts'
-import { emptyImageConfig } from '../image/image-config.ts'
+import { emptyImageConfig, withDefaultPath } from '../image/image-config.ts'
 import type { CopyInstruction, Instruction, Stage } from '../language/dockerfile.ts'
 import { DockerfileError, excerpt } from '../language/location.ts'
 import { parseTrigger } from '../language/parse.ts'
@@ -60,7 +60,8 @@ export class StageBuilder {
   async #step(written: Instruction | Stage, work: Work): Promise<StageState> {
     const { stage, build, number } = this.#context
     const place = number(written)
-    const name = `[${stage.name ?? `stage-${stage.index}`} ${place.number}/${place.total}] ${written.text}`
+    const of = build.isOneOfSeveral ? `${formatPlatform(build.platform)} ` : ''
+    const name = `[${of}${stage.name ?? `stage-${stage.index}`} ${place.number}/${place.total}] ${written.text}`
     const step = build.events.begin({ name, ...place, instruction: written.text })
     let seen = { cached: false, missReason: '' }
     const wasCached = () => {
@@ -98,13 +99,14 @@ export class StageBuilder {
     const reference = expandGlobal(stage.base)
     const earlier = stageNamed(build.dockerfile.stages, reference, stage)
     if (earlier !== undefined) return { ...(await ended(earlier)), args: new Map(), hasOwnCommand: false }
-    const fresh = { args: new Map<string, string>(), hasOwnCommand: false }
+    const platform = this.#platform()
+    const fresh = { args: new Map<string, string>(), hasOwnCommand: false, platform }
     if (reference === 'scratch') {
-      const image = emptyImageConfig(build.platform)
+      const image = emptyImageConfig(platform)
       return { ...fresh, root: { chainID: '', layers: [] }, image, history: [], baseImage: '' }
     }
-    const base = await this.#image(reference, build.options.pull, this.#platform())
-    return { ...fresh, root: base.root, image: base.config, history: base.config.history ?? [], baseImage: base.name }
+    const base = await this.#image(reference, build.options.pull, platform)
+    return { ...fresh, root: base.root, image: withDefaultPath(base.config), history: base.config.history ?? [], baseImage: base.name }
   }
 
   /** `FROM --platform=…` chooses among an image's; the build's own is the default. */
@@ -115,9 +117,8 @@ export class StageBuilder {
   }
 
   async #image(reference: string, pull: boolean, platform: Platform) {
-    const { core, snapshotter, lease, signal, options, materials } = this.#context.build
-    const hostsFolders = options.registryHostDirectories
-    const base = await baseImage(core, reference, { platform, snapshotter, pull, hostsFolders, lease, signal })
+    const { core, snapshotter, lease, signal, registries, layers, materials } = this.#context.build
+    const base = await baseImage(core, reference, { platform, snapshotter, pull, registries, layers, lease, signal })
     materials.add({ uri: imagePurl(base.name, platform), digest: base.digest })
     return base
   }

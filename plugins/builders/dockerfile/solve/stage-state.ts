@@ -1,5 +1,6 @@
 /** Where a stage stands after some of its instructions: the root, the configuration, and what variables mean. */
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
+import type { Platform } from '#api/types/platform.ts'
 import type { HistoryEntry, ImageConfig, RunConfig } from '../image/image-config.ts'
 
 /** One layer of the image in the making. */
@@ -16,6 +17,8 @@ export interface Root {
 }
 
 export interface StageState {
+  /** What the stage is for: FROM's `--platform`, or the build's. */
+  readonly platform: Platform
   readonly root: Root
   readonly image: ImageConfig
   readonly history: readonly HistoryEntry[]

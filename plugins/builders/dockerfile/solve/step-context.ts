@@ -1,4 +1,5 @@
 /** What one instruction works with, and what two kinds of them do alike. */
+import { messageOf } from '#api/errors/errors.ts'
 import { explainMiss } from '../cache/explain-miss.ts'
 import type { CachedStep } from '../cache/step-cache.ts'
 import { type StepWork, stepKey } from '../cache/step-work.ts'
@@ -26,29 +27,76 @@ export function expandIn({ build, state }: StepContext, word: string): string {
   return expandWord(word, { escapeChar: build.dockerfile.directives.escapeChar, lookup: lookupIn(state) })
 }
 
+/** What a step does, and the line of history it will add. */
+export interface CachedWork extends Omit<StepWork, 'parent'> {
+  readonly historyLine: string
+}
+
 /**
  * The root that a step with these inputs led to before, or does now. Of equal steps of several builds one is done, and
  * the others wait for it.
  */
-export async function cachedOr(
-  context: StepContext,
-  { inputs, ...work }: Omit<StepWork, 'parent'>,
-  make: () => Promise<Root>,
-): Promise<Root> {
-  const { cache, options, inProgress, epoch } = context.build
+export async function cachedOr(context: StepContext, work: CachedWork, make: () => Promise<Root>): Promise<Root> {
+  const parent = context.state.root
+  const root = await foundOrMade(context, work, make)
+  const key = stepKey(wholeWork(context, work))
+  context.build.trail.passed({ key, parent, root })
+  return root
+}
+
+/** With what the whole build has in common. */
+function wholeWork(
+  { build: { epoch }, state }: StepContext,
+  { historyLine: _, inputs, ...work }: CachedWork,
+): StepWork {
   const counted = epoch === undefined ? inputs : { ...inputs, SOURCE_DATE_EPOCH: epoch }
-  const step: StepWork = { ...work, inputs: counted, parent: context.state.root.chainID }
-  const madeNow = async () => {
-    const root = await make()
+  return { ...work, inputs: counted, parent: state.root.chainID }
+}
+
+async function foundOrMade(context: StepContext, work: CachedWork, make: () => Promise<Root>): Promise<Root> {
+  const { cache, options, inProgress } = context.build
+  const step = wholeWork(context, work)
+  const recorded = (root: Root) => {
     const layer = root === context.state.root ? undefined : root.layers.at(-1)
     cache.record(step, root.chainID, layer)
     return root
   }
+  const madeNow = async () => recorded(await make())
   if (options.noCache) {
     context.missed('the build was asked for without the cache')
     return madeNow()
   }
-  return inProgress.run(stepKey(step), async () => (await remembered(context, step)) ?? (await madeNow()))
+  return inProgress.run(stepKey(step), async () => {
+    const known = await remembered(context, step)
+    if (known !== undefined) return known
+    const foreign = await elsewhere(context, stepKey(step), work.historyLine)
+    if (foreign !== undefined) return recorded(foreign)
+    context.missed(explainMiss(cache, step))
+    return madeNow()
+  })
+}
+
+/** What another builder's cache has of the step; one whose layer cannot be fetched is as if it did not have it. */
+async function elsewhere(
+  { build, state: { root, history }, step, wasCached }: StepContext,
+  key: string,
+  historyLine: string,
+): Promise<Root | undefined> {
+  const { foreignCaches, layers, lease, signal } = build
+  for (const cache of foreignCaches) {
+    const layer = cache.find({ key, root, history, historyLine })
+    if (layer === undefined) continue
+    try {
+      if (layer !== 'unchanged') await cache.fetch(layer, lease)
+      const found = layer === 'unchanged' ? root : await layers.addLayer(root, layer)
+      wasCached()
+      return found
+    } catch (error) {
+      signal.throwIfAborted()
+      step.output('stderr', Buffer.from(`cache "${cache.name}" is not used: ${messageOf(error)}\n`))
+    }
+  }
+  return undefined
 }
 
 async function remembered(context: StepContext, step: StepWork): Promise<Root | undefined> {
@@ -62,7 +110,6 @@ async function remembered(context: StepContext, step: StepWork): Promise<Root | 
     context.wasCached()
     return root
   }
-  context.missed(explainMiss(cache, step))
   return undefined
 }
 

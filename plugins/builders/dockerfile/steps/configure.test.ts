@@ -7,6 +7,7 @@ import { runConfig, type StageState } from '../solve/stage-state.ts'
 import { type ConfigureInstruction, configure } from './configure.ts'
 
 const start: StageState = {
+  platform: { os: 'linux', architecture: 'amd64', variant: '' },
   root: { chainID: '', layers: [] },
   image: { ...emptyImageConfig({ os: 'linux', architecture: 'amd64', variant: '' }), config: {} },
   history: [],

@@ -16,6 +16,7 @@ export type WantedBuild = Pick<
   | 'extraHosts'
   | 'sequential'
   | 'remote'
+  | 'cacheFrom'
 >
 
 /** 400 for a member that cannot be read, 501 for what is asked for and not there. */
@@ -29,6 +30,7 @@ export function buildOptions(query: Query): WantedBuild {
     labels: object(query, 'labels'),
     platform: query.text('platform'),
     noCache: query.flag('nocache'),
+    cacheFrom: list(query, 'cachefrom').map(ref => ({ type: 'image', attributes: { ref } })),
     pull: query.flag('pull'),
     network: query.text('networkmode'),
     extraHosts: query
@@ -70,13 +72,23 @@ function argumentsOf(query: Query): Record<string, string> {
 }
 
 function object(query: Query, name: string): Record<string, string> {
+  const value = json(query, name, {})
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, string>
+  throw badRequest(`error reading ${name}: "${query.text(name)}" is not a JSON object`)
+}
+
+function list(query: Query, name: string): string[] {
+  const value = json(query, name, []) ?? []
+  if (Array.isArray(value) && value.every(one => typeof one === 'string')) return value
+  throw badRequest(`error reading ${name}: "${query.text(name)}" is not a JSON list of texts`)
+}
+
+function json(query: Query, name: string, absent: unknown): unknown {
   const text = query.text(name)
-  if (text === '') return {}
+  if (text === '') return absent
   try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, string>
+    return JSON.parse(text)
   } catch {
-    // Said below.
+    throw badRequest(`error reading ${name}: "${text}" is not JSON`)
   }
-  throw badRequest(`error reading ${name}: "${text}" is not a JSON object`)
 }

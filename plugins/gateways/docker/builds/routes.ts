@@ -9,6 +9,7 @@ import type { Reply, Request, Routes } from '../http/routes.ts'
 import { parseName, recordName, shown } from '../images/names.ts'
 import type { ProgressMessage } from '../images/progress-messages.ts'
 import { leaving, sendProgressAlways } from '../images/progress-reply.ts'
+import { configHeader } from '../registry/credentials.ts'
 import { BuildMessages, buildError, shortId } from './build-messages.ts'
 import { buildOptions, type WantedBuild } from './build-options.ts'
 import { reachBuilder } from './builder-client.ts'
@@ -25,7 +26,9 @@ export function buildRoutes(
       const query = new Query(request)
       const names = query.all('t').filter(name => name !== '')
       for (const name of names) recordName(parseName(name))
-      const wanted = { ...buildOptions(query), registryHostDirectories: { ...registryHostDirectories } }
+      const registryCredentials = configHeader(request)
+      const folders = { registryHostDirectories: { ...registryHostDirectories } }
+      const wanted = { ...buildOptions(query), ...folders, registryCredentials }
       const work = { wanted, names, isQuiet: query.flag('q'), signal: leaving(reply), body: bodyStream(request), tag }
       return sendProgressAlways(reply, build(engine.core, work))
     })
@@ -46,7 +49,7 @@ export function buildRoutes(
 }
 
 interface BuildWork {
-  readonly wanted: WantedBuild & { registryHostDirectories: Record<string, string> }
+  readonly wanted: WantedBuild & Pick<BuildOptions, 'registryHostDirectories' | 'registryCredentials'>
   readonly names: readonly string[]
   readonly isQuiet: boolean
   readonly signal: AbortSignal

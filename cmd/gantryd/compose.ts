@@ -27,6 +27,7 @@ import {
   placesUnder,
 } from '#core/launch/launch.ts'
 import { LeaseStore, type Leases } from '#core/leases/leases.ts'
+import { driverFollower, LogBook } from '#core/logs/logs.ts'
 import { Metadata } from '#core/metadata/metadata.ts'
 import { MountManager } from '#core/mounts/mounts.ts'
 import { NamespaceStore, type Namespaces } from '#core/namespaces/namespaces.ts'
@@ -101,6 +102,7 @@ export const tokens = {
   tasks: token<TaskManager>('tasks'),
   restarts: token<RestartMonitor>('restarts'),
   placesOf: token<PlacesOf>('places of a container'),
+  logs: token<LogBook>('logs'),
 } as const
 
 /** The parts, resolved by their tokens; each is made once, when first asked for. */
@@ -344,6 +346,21 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         surroundings,
       }),
   )
+  add(t.logs, get => {
+    const plugins = get(t.plugins)
+    const kinds = ['log-sink', 'log-driver'] as const
+    return new LogBook({
+      metadata,
+      containers: get(t.records),
+      exchange,
+      placesOf,
+      hasTask: (ns, id) => get(t.tasks).has(ns, id),
+      folder: join(root, 'departed-logs'),
+      isInstalled: follower => kinds.some(kind => plugins.ids(kind).includes(follower)),
+      wakeDrivers: () => plugins.channelFor('log-driver', driverFollower),
+      logger: log('logs'),
+    })
+  })
   add(
     t.restarts,
     get =>
@@ -365,7 +382,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       new LaunchedContainers({
         records: get(t.records),
         snapshots: get(t.snapshots),
-        placesOf,
+        departLog: (ns, container) => get(t.logs).depart(ns, container),
         lastRuns,
         names,
         hasTask: (ns, id) => get(t.tasks).has(ns, id),

@@ -69,6 +69,8 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   })
   await admitGroup(address, group)
   if (config.metrics.address !== '') lifetimes.use(await metricsAt(config.metrics.address, parts))
+  const logs = lifetimes.use(parts.resolve(tokens.logs))
+  await logs.start()
   lifetimes.use(parts.resolve(tokens.plugins).startGateways())
   logger.info(
     { address, root: config.root, state: config.state, instance: instance.id },

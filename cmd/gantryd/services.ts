@@ -17,6 +17,7 @@ import { VersionDefinition } from '#api/gen/containerd/services/version/v1/versi
 import { ContainersServiceDefinition } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import { DoctorServiceDefinition } from '#api/gen/gantry/services/doctor/v1/doctor.ts'
 import { GcServiceDefinition } from '#api/gen/gantry/services/gc/v1/gc.ts'
+import { LogsServiceDefinition } from '#api/gen/gantry/services/logs/v1/logs.ts'
 import { NetworksServiceDefinition } from '#api/gen/gantry/services/networks/v1/networks.ts'
 import { PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
 import { TraceServiceDefinition } from '#api/gen/gantry/services/trace/v1/trace.ts'
@@ -36,6 +37,7 @@ import { imagesService } from '#core/images/images.ts'
 import { builtInPlugins, introspectionService, type PluginDescription } from '#core/introspection/introspection.ts'
 import { launchService } from '#core/launch/launch.ts'
 import { leasesService } from '#core/leases/leases.ts'
+import { logsService } from '#core/logs/logs.ts'
 import { mountsService } from '#core/mounts/mounts.ts'
 import { namespacesService } from '#core/namespaces/namespaces.ts'
 import { networksService } from '#core/networks/networks.ts'
@@ -101,6 +103,7 @@ export function addServices(servers: readonly Server[], parts: Parts, health: He
     NetworksServiceDefinition,
     networksService(get(tokens.networks), get(tokens.connections), get(tokens.networkGarbage)),
   )
+  serve(LogsServiceDefinition, logsService(get(tokens.logs)))
   serve(PluginsServiceDefinition, pluginsService(plugins, get(tokens.pluginAdministration)))
   serve(TraceServiceDefinition, tracesService(get(tokens.traces)))
   serve(CollectorDefinition, tracesCollector(get(tokens.traces)))

@@ -14,7 +14,7 @@ const repo = join(import.meta.dirname, '..', '..')
 async function executables(): Promise<Record<string, string>> {
   const found: Record<string, string> = { gantryd: 'cmd/gantryd/main.ts', gctr: 'cmd/gctr/main.ts' }
   found['gantry-plugin-check'] = 'cmd/plugin-check/main.ts'
-  for (const kinds of ['snapshotters', 'networks', 'gateways', 'builders'])
+  for (const kinds of ['snapshotters', 'networks', 'gateways', 'builders', 'log-drivers'])
     for (const id of await readdir(join(repo, 'plugins', kinds)).catch(() => []))
       found[`gantry-${kinds.slice(0, -1)}-${id}`] = await entryOf(join('plugins', kinds, id))
   return found

@@ -1,16 +1,15 @@
-import { rm } from 'node:fs/promises'
 import { failedPrecondition, isGantryError } from '#api/errors/errors.ts'
 import type { Container, ContainerSpec, Containers } from '#core/containers/containers.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
 import type { ContainerNames } from './container-names.ts'
 import type { LastRuns } from './last-runs.ts'
 import { launchConfigOf } from './launch-config.ts'
-import type { PlacesOf } from './places.ts'
 
 export interface LaunchedContainersParts {
   records: Containers
   snapshots: Snapshots
-  placesOf: PlacesOf
+  /** Removes its folder; the log in it may have to be read before. */
+  departLog(ns: string, container: Container): Promise<void>
   lastRuns: LastRuns
   names: ContainerNames
   /** Whether the container has a task. */
@@ -46,7 +45,7 @@ export class LaunchedContainers implements Containers {
 
   /** As the contract; FAILED_PRECONDITION for a launched container with a task: its root would go under it. */
   async delete(ns: string, id: string): Promise<void> {
-    const { records, snapshots, placesOf, lastRuns, names, hasTask } = this.#parts
+    const { records, snapshots, departLog, lastRuns, names, hasTask } = this.#parts
     const container = await records.get(ns, id)
     const config = launchConfigOf(container)
     if (!config) return records.delete(ns, id)
@@ -55,7 +54,7 @@ export class LaunchedContainers implements Containers {
     names.release(ns, config.name, id)
     lastRuns.forget(ns, id)
     await removeSnapshot(snapshots, ns, container)
-    await rm(placesOf(ns, id).directory, { recursive: true, force: true })
+    await departLog(ns, container)
   }
 }
 

@@ -5,6 +5,7 @@ import { alreadyExists, invalidArgument, isGantryError, notFound } from '#api/er
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
 import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
+import { checkLogOptions } from '#api/log-drivers/drivers.ts'
 import { step } from '#api/trace/spans.ts'
 import { type Digest, parseDigest } from '#api/types/digest.ts'
 import { validateIdentifier } from '#api/types/identifiers.ts'
@@ -215,9 +216,7 @@ export class LauncherImpl implements Launcher {
     if (networkMode(config).kind !== 'container') await this.#parts.networks.sharesHost(ns, config.networks)
     if (restartPolicyOf(config.restartPolicy).name !== 'no' && config.autoRemove)
       throw invalidArgument('restart_policy and auto_remove: a container that is removed cannot be started again')
-    const { driver = '' } = config.log ?? {}
-    if (!['', 'json-file', 'none'].includes(driver))
-      throw invalidArgument(`log.driver "${driver}" is neither "json-file" nor "none"`)
+    checkLogOptions(config.log?.driver ?? '', config.log?.options ?? {})
     const stdin = config.process?.stdin ?? ''
     if (!['', 'none', 'open', 'once'].includes(stdin))
       throw invalidArgument(`process.stdin "${stdin}" is none of "none", "open" and "once"`)

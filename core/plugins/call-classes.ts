@@ -31,6 +31,7 @@ const classes: Readonly<Record<PluginKind, Readonly<Record<string, CallClass>>>>
   runtime: {},
   gateway: {},
   'log-sink': {},
+  'log-driver': {},
   builder: {},
 }
 

@@ -21,6 +21,8 @@ export const defaultCapabilities: Readonly<Record<PluginKind, readonly string[]>
   gateway: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'NET_BIND_SERVICE', 'SYS_ADMIN', 'SYS_PTRACE'],
   // Reads sockets that are root's, writes what is its own.
   'log-sink': [],
+  // As a sink; /dev/log and the journal are open to all.
+  'log-driver': [],
   // Roots of images, mounted to be read.
   builder: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'SYS_ADMIN'],
 }

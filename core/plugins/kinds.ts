@@ -26,6 +26,7 @@ export const kindTraits = {
   runtime: { folder: 'runtimes', starts: 'per container', callsCore: false },
   gateway: { folder: 'gateways', starts: 'with gantryd', callsCore: true },
   'log-sink': { folder: 'log-sinks', starts: 'with gantryd', callsCore: true },
+  'log-driver': { folder: 'log-drivers', starts: 'first use', callsCore: true },
   builder: { folder: 'builders', starts: 'first use', callsCore: true },
 } as const satisfies Readonly<Record<string, KindTraits>>
 

@@ -1,6 +1,7 @@
 import { failedPrecondition, isGantryError, messageOf } from '#api/errors/errors.ts'
 import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
+import type { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Logger } from '#api/log/log.ts'
 import { currentScope, resume, type Scope, step } from '#api/trace/spans.ts'
@@ -8,6 +9,7 @@ import type { Container, Containers } from '#core/containers/containers.ts'
 import type { ContentStore } from '#core/content/content.ts'
 import type { EventExchange } from '#core/events/events.ts'
 import { type LastRuns, type Launcher, launchConfigOf, type PlacesOf } from '#core/launch/launch.ts'
+import { subjectOf } from '#core/logs/logs.ts'
 import { now } from '#core/metadata/metadata.ts'
 import type { Networks } from '#core/networks/networks.ts'
 import type { Snapshots } from '#core/snapshots/snapshots.ts'
@@ -222,7 +224,7 @@ export class TaskManagerImpl implements TaskManager {
     const unnamed = request.stdin === '' && request.stdout === '' && request.stderr === ''
     const streams =
       config && unnamed
-        ? { stdin: '', stdout: containerStdout(config, this.#parts.placesOf(bundle.namespace, bundle.id)), stderr: '' }
+        ? { stdin: '', stdout: this.#stdoutOf(bundle, config, container), stderr: '' }
         : { stdin: request.stdin, stdout: request.stdout, stderr: request.stderr }
     return connection.api.create({
       id: bundle.id,
@@ -233,6 +235,10 @@ export class TaskManagerImpl implements TaskManager {
       options: runtimeOptions(request, container),
       checkpoint: request.checkpoint ? restoreFolder(bundle) : '',
     })
+  }
+
+  #stdoutOf({ namespace, id }: Bundle, config: ContainerConfig, container: Container): string {
+    return containerStdout(config, this.#parts.placesOf(namespace, id), () => subjectOf(container))
   }
 
   #newTask(parts: {

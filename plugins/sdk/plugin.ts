@@ -10,7 +10,7 @@ import type { Logger } from '#api/log/log.ts'
 import type { ServiceDefinition, ServiceImpl } from '#api/rpc/definition.ts'
 
 /** What a plugin can be for the core; decides which service the core expects on its socket. */
-export type PluginKind = 'snapshotter' | 'network' | 'gateway' | 'log-sink' | 'builder' | 'differ'
+export type PluginKind = 'snapshotter' | 'network' | 'gateway' | 'log-sink' | 'log-driver' | 'builder' | 'differ'
 
 /** What an author hands to {@link PluginDefinition.create}'s caller: the place to live and the way to speak. */
 export interface PluginEnv<Config = unknown> {

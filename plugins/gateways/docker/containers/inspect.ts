@@ -1,6 +1,7 @@
 /** `docker inspect` of a container. */
 import type { AttachmentRecord } from '#api/gen/gantry/services/networks/v1/networks.ts'
 import { type ApiVersion, atLeast } from '../http/api-version.ts'
+import type { LogDrops } from '../logs/log-drops.ts'
 import { configJson, hostConfigJson } from './config-json.ts'
 import { modeOf } from './create/networks.ts'
 import { endpointJson, portMapJson } from './network-json.ts'
@@ -12,6 +13,8 @@ export interface InspectContext {
   version: ApiVersion
   health: Health | undefined
   execIds: readonly string[]
+  /** Undefined: none. */
+  logDrops?: LogDrops | undefined
   /** Bytes; undefined: not asked for. */
   sizes: { rw: number; rootFs: number } | undefined
   /** Of the network's links, by network id. */
@@ -36,7 +39,8 @@ export function inspectJson(found: Found, context: InspectContext): object {
     ResolvConfPath: directory && `${directory}/resolv.conf`,
     HostnamePath: directory && `${directory}/hostname`,
     HostsPath: directory && `${directory}/hosts`,
-    LogPath: paths?.logFile ?? '',
+    LogPath: hostConfig.LogConfig?.Type === 'json-file' ? (paths?.logFile ?? '') : '',
+    ...(context.logDrops && { LogDropped: context.logDrops }),
     Name: `/${name}`,
     RestartCount: core.restart?.count ?? 0,
     Driver: core.config?.snapshotter ?? '',

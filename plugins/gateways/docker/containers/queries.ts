@@ -1,6 +1,7 @@
 /** List and inspect: what is asked of the core, put together. */
 import type { ApiVersion } from '../http/api-version.ts'
 import type { Query } from '../http/query.ts'
+import { logDropsOf } from '../logs/log-drops.ts'
 import type { ContainerParts } from './containers.ts'
 import { inspectJson } from './inspect.ts'
 import { choose, listItemJson, parseListWish } from './list.ts'
@@ -12,11 +13,16 @@ export async function inspectContainer(
   size: boolean,
   version: ApiVersion,
 ): Promise<object> {
-  const [networkIds, sizes] = await Promise.all([networkIdsOf(parts), size ? sizesOf(parts, found) : undefined])
+  const [networkIds, sizes, logDrops] = await Promise.all([
+    networkIdsOf(parts),
+    size ? sizesOf(parts, found) : undefined,
+    logDropsOf(found.core.paths?.logFile ?? ''),
+  ])
   return inspectJson(found, {
     version,
     networkIds,
     sizes,
+    logDrops,
     health: parts.health.healthOf(found),
     execIds: parts.execs.table.idsOf(found.id),
   })

@@ -17,7 +17,7 @@ export async function rewrite(
   const { config, hostConfig: host, mounts, endpoints } = record
   const { image = '', platform = '', networks = [], pidMode = '', ipcMode = '', snapshotter = '' } = known.config ?? {}
   const translated = translate({
-    ...{ id, name, image, platform, config, host, mounts },
+    ...{ id, name, image, imageId: record.imageId, platform, config, host, mounts },
     networks: { mode: modeOf(host), endpoints },
   })
   // Networks may have changed by connect and disconnect since it was created, and names of containers have become ids.

@@ -32,7 +32,7 @@ export function logRoutes(parts: ContainerParts): Routes {
       const found = await parts.store.get(pathParameter(request, 'id'))
       const wish = parseLogsWish(query)
       const path = found.core.paths?.logFile ?? ''
-      if (path === '') throw notImplemented('configured logging driver does not support reading')
+      if (path === '' || isUnreadable(found)) throw notImplemented('configured logging driver does not support reading')
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const { Tty } = found.record.config
@@ -54,6 +54,12 @@ export function logRoutes(parts: ContainerParts): Routes {
       return reply
     })
   }
+}
+
+/** Docker's refusal for `cache-disabled`, though the lines are there: the driver sends them from the file. */
+function isUnreadable({ record }: Found): boolean {
+  const { 'cache-disabled': disabled = '' } = record.hostConfig.LogConfig?.Config ?? {}
+  return ['1', 't', 'true'].includes(disabled.toLowerCase())
 }
 
 /** A container that does not run writes no more; one that is started again meanwhile is not followed. */

@@ -1,6 +1,9 @@
 /** `GET /info` and `GET /version`. */
 import { createHash } from 'node:crypto'
+import { builtInLogDrivers } from '#api/log-drivers/drivers.ts'
+import { DockerPlugins } from '#sdk/docker-plugins/plugins.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { DockerConfig } from '../engine/settings.ts'
 import type { EventLog } from '../events/event-log.ts'
 import { newestVersion, oldestVersion } from '../http/api-version.ts'
 import type { Catalog } from '../images/catalog.ts'
@@ -16,6 +19,11 @@ export interface SystemRoom {
 }
 
 const defaultRuntime = 'io.containerd.gantry.v1'
+
+async function logPlugins({ docker_plugin_folders: folders }: DockerConfig): Promise<string[]> {
+  await using plugins = new DockerPlugins(folders)
+  return (await plugins.all('LogDriver')).plugins.map(({ name }) => name)
+}
 
 export async function describeEngine({ engine, catalog, events, host, volumeDrivers }: SystemRoom): Promise<object> {
   const { settings, core } = engine
@@ -43,7 +51,7 @@ export async function describeEngine({ engine, catalog, events, host, volumeDriv
       Volume: drivers,
       Network: ids('network').map(id => (id === 'none' ? 'null' : id)),
       Authorization: null,
-      Log: ['json-file', 'none'],
+      Log: [...builtInLogDrivers.filter(name => name !== 'none'), ...(await logPlugins(settings.config))].sort(),
     },
     MemoryLimit: true,
     SwapLimit: true,

@@ -17,6 +17,7 @@ import { timeText } from '../times.ts'
 import type { Config, createSchema, EndpointWish, HostConfig } from './body.ts'
 import { hostConfigSchema } from './body.ts'
 import { checkConfig, checkHostConfig } from './check.ts'
+import { checkLogDriver } from './logging.ts'
 import { mergeImage } from './merge-image.ts'
 import { resolveMounts } from './mounts.ts'
 import { modeOf } from './networks.ts'
@@ -47,6 +48,7 @@ export async function createContainer(
   const host = completeHost(hostWish ?? hostConfigSchema.parse({}), version)
   checkConfig(wish)
   checkHostConfig(host, wish)
+  await checkLogDriver(host.LogConfig, parts.engine.settings.config.docker_plugin_folders)
   const image = await parts.engine.images.resolve(wish.Image, platform || undefined)
   const wanted = name.replace(/^\//, '')
   if (wanted !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(wanted))
@@ -104,7 +106,16 @@ async function recordContainer(parts: CreateParts, wish: Recording): Promise<str
   for (let attempt = 0; ; attempt++) {
     const name = wanted || generateName(attempt)
     const config = translate({
-      ...{ id, name, image: image.recordName, platform, config: record.config, host, mounts: record.mounts },
+      ...{
+        id,
+        name,
+        image: image.recordName,
+        imageId: record.imageId,
+        platform,
+        config: record.config,
+        host,
+        mounts: record.mounts,
+      },
       networks: { mode: modeOf(host), endpoints: record.endpoints },
     })
     try {

@@ -1,32 +1,53 @@
 /** `--log-driver` and `--log-opt`. */
 import type { Log } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { builtInLogDrivers, cacheLimits, checkLogOptions, forwards } from '#api/log-drivers/drivers.ts'
 import type { Input } from '#api/rpc/definition.ts'
-import { badRequest, notImplemented } from '../../http/http-error.ts'
+import { DockerPlugins } from '#sdk/docker-plugins/plugins.ts'
+import { badRequest } from '../../http/http-error.ts'
 import type { HostConfig } from './body.ts'
 
 type LogConfig = HostConfig['LogConfig']
+type Options = Readonly<Record<string, string>>
 
-/** Docker's of the `local` driver. */
-const localDefaults = { maxSizeBytes: 20n * 1024n * 1024n, maxFiles: 5 }
+/** 400 for a driver that is neither ours nor a plugin's. */
+export async function checkLogDriver(config: LogConfig, pluginFolders: readonly string[]): Promise<void> {
+  const name = config?.Type || 'json-file'
+  if (builtInLogDrivers.includes(name)) return
+  await using plugins = new DockerPlugins(pluginFolders)
+  if (await plugins.find(name, 'LogDriver')) return
+  throw badRequest(`error looking up logging plugin ${name}: plugin "${name}" not found`)
+}
 
-/** Known to Docker, not to us yet. */
-const laterDrivers = ['journald', 'syslog', 'fluentd', 'gelf', 'awslogs', 'splunk', 'gcplogs', 'logentries', 'etwlogs']
+/** 400 in Docker's words for options that are none. `image`: what messages call it. */
+export function logWish(config: LogConfig, image: { name: string; id: string }): Input<Log> {
+  const driver = config?.Type || 'json-file'
+  const options = config?.Config ?? {}
+  checkLogOptions(driver, options)
+  if (driver === 'none') return { driver }
+  const limits = forwards(driver) ? cacheOf(options) : limitsOf(driver, options)
+  return { driver, options, ...limits, imageName: image.name, imageId: image.id }
+}
 
-/** 400 for a driver that nobody knows; 501 for one of Docker's that we do not have. */
-export function logWish(config: LogConfig): Input<Log> {
-  const { Type = '', Config } = config ?? {}
-  const options = Config ?? {}
-  if (Type === 'none') return { driver: 'none' }
-  if (laterDrivers.includes(Type))
-    throw notImplemented(`log driver "${Type}" is not implemented: use json-file, local or none`)
-  if (!['', 'json-file', 'local'].includes(Type))
-    throw badRequest(`logger: no log driver named '${Type}' is registered`)
+interface Limits {
+  maxSizeBytes: bigint
+  maxFiles: number
+}
+
+function limitsOf(driver: string, options: Options): Limits {
   const size = sizeOf(options['max-size'])
   const files = filesOf(options['max-file'])
-  if (files !== undefined && files > 1 && size === undefined && Type !== 'local')
+  if (files !== undefined && files > 1 && size === undefined && driver !== 'local')
     throw badRequest('max-file cannot be specified without max-size')
-  const defaults = Type === 'local' ? localDefaults : { maxSizeBytes: 0n, maxFiles: 1 }
-  return { driver: 'json-file', maxSizeBytes: size ?? defaults.maxSizeBytes, maxFiles: files ?? defaults.maxFiles }
+  const defaults = driver === 'local' ? cacheLimits : { maxSizeBytes: 0n, maxFiles: 1 }
+  return { maxSizeBytes: size ?? defaults.maxSizeBytes, maxFiles: files ?? defaults.maxFiles }
+}
+
+/** The file of a driver that forwards: one alone could not be read while it is replaced. */
+function cacheOf(options: Options): Limits {
+  return {
+    maxSizeBytes: sizeOf(options['cache-max-size']) ?? cacheLimits.maxSizeBytes,
+    maxFiles: Math.max(2, filesOf(options['cache-max-file']) ?? cacheLimits.maxFiles),
+  }
 }
 
 const units: Record<string, bigint> = { '': 1n, b: 1n, k: 1024n, m: 1024n ** 2n, g: 1024n ** 3n, t: 1024n ** 4n }

@@ -16,6 +16,7 @@ export interface Translation {
   name: string
   /** Name of the image record in the core. */
   image: string
+  imageId: string
   platform: string
   config: Config
   host: HostConfig
@@ -69,7 +70,7 @@ export function translate(wish: Translation): Input<ContainerConfig> {
     deviceCgroupRules: host.DeviceCgroupRules ?? [],
     sysctls: host.Sysctls ?? {},
     ulimits: (host.Ulimits ?? []).map(({ Name, Soft, Hard }) => ({ name: Name, soft: limit(Soft), hard: limit(Hard) })),
-    log: logWish(host.LogConfig),
+    log: logWish(host.LogConfig, { name: config.Image, id: wish.imageId }),
     labels: recordLabels(config.Labels ?? {}),
     annotations: host.Annotations ?? {},
     extraHosts: (host.ExtraHosts ?? []).map(entry => entry.replace(/^([^:=]+)=/, '$1:')),

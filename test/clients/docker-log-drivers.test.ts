@@ -1,0 +1,222 @@
+/** Log drivers that carry lines elsewhere, with the docker command; the other ends are servers of this process. */
+import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
+import { decode, decodeMulti } from '@msgpack/msgpack'
+import { patience } from '../daemon/patience.ts'
+import { Docker, dockerCommand } from './docker.ts'
+
+const timeout = 300_000 * patience
+const skip =
+  process.getuid?.() !== 0 ? 'needs root' : dockerCommand === undefined ? 'there is no docker command' : false
+
+let docker: Docker
+const image = 'busybox:test'
+
+before(async () => {
+  if (skip) return
+  docker = await Docker.start()
+  await docker.importBusybox(image)
+})
+after(() => docker?.[Symbol.asyncDispose]())
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 60_000 * patience; !(await holds()); await sleep(50))
+    assert.ok(Date.now() < deadline, `${what}\n${docker.daemon.log.slice(-4000)}`)
+}
+
+/** A TCP server that keeps what it is told. */
+class Listener implements AsyncDisposable {
+  readonly #server: Server
+  bytes: Buffer = Buffer.alloc(0)
+
+  constructor(answer: (bytes: Buffer) => Buffer | undefined = () => undefined) {
+    this.#server = createServer(socket => {
+      socket.on('error', () => {})
+      socket.on('data', bytes => {
+        this.bytes = Buffer.concat([this.bytes, bytes])
+        const said = answer(bytes)
+        if (said) socket.write(said)
+      })
+    })
+  }
+
+  async listen(port = 0): Promise<number> {
+    this.#server.listen(port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  get lines(): string[] {
+    return this.bytes.toString().split('\n').filter(Boolean)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close()
+  }
+}
+
+const run = (driver: string, options: readonly string[], script: string, ...flags: string[]) =>
+  docker.ok(
+    ...['run', ...flags, '--net', 'none', '--log-driver', driver],
+    ...options.flatMap(option => ['--log-opt', option]),
+    ...[image, 'sh', '-c', script],
+  )
+
+test('syslog over TCP: both streams, in order, also of a container that is removed at once', {
+  skip,
+  timeout,
+}, async () => {
+  await using syslog = new Listener()
+  const port = await syslog.listen()
+  const options = [`syslog-address=tcp://127.0.0.1:${port}`, 'syslog-format=rfc5424', 'tag={{.Name}}/{{.ImageName}}']
+  const script = 'i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo line $i; done; echo oops >&2; printf end'
+  await run('syslog', options, script, '--rm', '--name', 'brief')
+  await until('all lines', () => syslog.lines.length >= 502)
+  const wanted = Array.from({ length: 500 }, (_, index) => `line ${index + 1}`)
+  const messages = syslog.lines.map(line => {
+    const [, priority, text] =
+      /^<(\d+)>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+ brief\/busybox:test \d+ brief\/busybox:test - (.*)$/.exec(line) ??
+      []
+    assert.ok(priority, line)
+    return { priority, text }
+  })
+  assert.deepEqual(
+    messages.filter(({ priority }) => priority === '30').map(({ text }) => text),
+    [...wanted, 'end'],
+  )
+  assert.deepEqual(
+    messages.filter(({ priority }) => priority === '27'),
+    [{ priority: '27', text: 'oops' }],
+  )
+  const departed = join(docker.daemon.root, 'departed-logs')
+  await until('the log goes when it has been sent', async () => (await readdir(departed)).length === 0)
+})
+
+test('a server that is away delays nobody, and gets everything when it comes back', { skip, timeout }, async () => {
+  await using probe = new Listener()
+  const port = await probe.listen()
+  await probe[Symbol.asyncDispose]()
+  await run(
+    'syslog',
+    [`syslog-address=tcp://127.0.0.1:${port}`],
+    'for i in 1 2 3; do echo early $i; done',
+    '--name',
+    'away',
+  )
+  assert.match(await docker.ok('logs', 'away'), /early 1\nearly 2\nearly 3/)
+  await using syslog = new Listener()
+  await syslog.listen(port)
+  await until('lines of before', () => syslog.lines.length >= 3)
+  assert.match(syslog.lines[0] ?? '', /^<30>\w{3} [ \d]\d \d\d:\d\d:\d\d [0-9a-f]{12}\[\d+\]: early 1$/)
+  // The drivers' process dies; the container goes on, and is sent from where it was.
+  await docker.ok(
+    'run',
+    '-d',
+    '--net',
+    'none',
+    '--name',
+    'long',
+    '--log-driver',
+    'syslog',
+    '--log-opt',
+    `syslog-address=tcp://127.0.0.1:${port}`,
+    image,
+    'sh',
+    '-c',
+    'echo first; while [ ! -e /go ]; do sleep 0.1; done; echo second',
+  )
+  await until('its first line', () => syslog.lines.some(line => line.endsWith('first')))
+  const { stdout } = await docker.daemon.run('--format', 'json', 'plugins', 'ls')
+  const rows = JSON.parse(stdout) as { id: string; kind: string; pid: number }[]
+  process.kill(rows.find(({ kind }) => kind === 'log-driver')?.pid ?? assert.fail(stdout), 'SIGKILL')
+  await docker.ok('exec', 'long', 'touch', '/go')
+  await until('its second line', () => syslog.lines.some(line => line.endsWith('second')))
+  assert.equal(syslog.lines.filter(line => line.endsWith('first')).length, 1)
+})
+
+test('gelf over UDP: compressed, in chunks when long', { skip, timeout }, async () => {
+  const socket = createSocket('udp4')
+  const chunks = new Map<string, Buffer[]>()
+  const messages: Record<string, unknown>[] = []
+  socket.on('message', bytes => {
+    if (bytes.readUInt16BE(0) !== 0x1e0f) return void messages.push(JSON.parse(gunzipSync(bytes).toString()))
+    const parts = chunks.get(bytes.toString('hex', 2, 10)) ?? []
+    chunks.set(bytes.toString('hex', 2, 10), parts)
+    parts[bytes[10] ?? 0] = bytes.subarray(12)
+    if (parts.filter(Boolean).length === bytes[11])
+      messages.push(JSON.parse(gunzipSync(Buffer.concat(parts)).toString()))
+  })
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  try {
+    const address = `gelf-address=udp://127.0.0.1:${socket.address().port}`
+    const script = 'echo short; head -c 9000 /dev/urandom | base64 | tr -d "\\n"; echo'
+    await run(
+      'gelf',
+      [address, 'labels=team', 'env=COLOUR'],
+      script,
+      '--rm',
+      '--label',
+      'team=red',
+      '-e',
+      'COLOUR=blue',
+      '--name',
+      'grey',
+    )
+    await until('both messages', () => messages.length >= 2)
+  } finally {
+    socket.close()
+  }
+  const [short, long] = messages
+  const { version, short_message, level, _container_name, _image_name, _tag, _team, _COLOUR } = short ?? {}
+  assert.deepEqual(
+    { version, short_message, level, _container_name, _image_name, _team, _COLOUR },
+    {
+      version: '1.1',
+      short_message: 'short',
+      level: 6,
+      _container_name: 'grey',
+      _image_name: image,
+      _team: 'red',
+      _COLOUR: 'blue',
+    },
+  )
+  assert.equal(String(_tag).length, 12)
+  assert.equal(String(long?.short_message).length, 12_000)
+})
+
+test('fluentd: the forward protocol, confirmed', { skip, timeout }, async () => {
+  await using fluentd = new Listener(bytes => {
+    const [, , { chunk = '' } = {}] = decode(bytes) as [string, unknown, { chunk?: string }]
+    return Buffer.concat([
+      Buffer.from([0x81, 0xa3]),
+      Buffer.from('ack'),
+      Buffer.from([0xa0 | chunk.length]),
+      Buffer.from(chunk),
+    ])
+  })
+  const port = await fluentd.listen()
+  await run(
+    'fluentd',
+    [`fluentd-address=127.0.0.1:${port}`, 'fluentd-request-ack=true', 'tag=app.{{.Name}}'],
+    'echo one; sleep 0.5; echo two >&2',
+    '--name',
+    'flu',
+  )
+  const entries = () => [...decodeMulti(fluentd.bytes)] as [string, [number, Record<string, string>][]][]
+  await until('both lines', () => entries().flatMap(([, lines]) => lines).length >= 2)
+  const lines = entries().flatMap(([tag, some]) =>
+    some.map(([, { container_name, source, log }]) => ({ tag, container_name, source, log })),
+  )
+  assert.deepEqual(lines, [
+    { tag: 'app.flu', container_name: '/flu', source: 'stdout', log: 'one' },
+    { tag: 'app.flu', container_name: '/flu', source: 'stderr', log: 'two' },
+  ])
+})

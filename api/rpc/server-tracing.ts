@@ -1,6 +1,8 @@
 /** Which calls of a server are traced, and where their spans go. */
-import type { SpanSink } from '../trace/spans.ts'
+import { monotonicNs } from '../trace/clock.ts'
+import { type SpanSink, stepSince } from '../trace/spans.ts'
 import { sampledParent, traceparentHeader, wantSpansHeader } from '../trace/trace-context.ts'
+import type { TracedCall } from './traced-server-call.ts'
 
 export interface ServerTracing {
   /** Whose spans these are: `snapshotter/overlayfs`. */
@@ -17,4 +19,20 @@ export function isTraced(tracing: ServerTracing, header: (name: string) => strin
   if (traceparent === undefined) return tracing.sample?.() ?? false
   if (tracing.sink === undefined && header(wantSpansHeader) === undefined) return false
   return sampledParent(traceparent) !== undefined
+}
+
+let loaded: typeof import('./traced-server-call.ts') | undefined
+
+/** Begins the span of a call that {@link isTraced}. */
+export async function openTracedCall(
+  tracing: ServerTracing,
+  header: (name: string) => string | undefined,
+  rpc: string,
+): Promise<TracedCall> {
+  const startNs = monotonicNs()
+  if (loaded !== undefined) return loaded.traceCall(tracing, header, rpc, startNs)
+  loaded = await import('./traced-server-call.ts')
+  const call = loaded.traceCall(tracing, header, rpc, startNs)
+  call.run(() => stepSince('load the tracer', startNs))
+  return call
 }

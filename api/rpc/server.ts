@@ -14,7 +14,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
-import { monotonicNs } from '../trace/clock.ts'
+import { currentScope, step } from '../trace/spans.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
 import { decodedRequest } from './decoded-request.ts'
 import {
@@ -26,7 +26,7 @@ import {
   type ServiceImpl,
 } from './definition.ts'
 import { ServerCall, type Status } from './server-call.ts'
-import { isTraced, type ServerTracing } from './server-tracing.ts'
+import { isTraced, openTracedCall, type ServerTracing } from './server-tracing.ts'
 
 export type { CallContext, ServiceImpl } from './definition.ts'
 export type { ServerTracing } from './server-tracing.ts'
@@ -140,9 +140,7 @@ function begin(route: Route, call: ServerCall, tracing: ServerTracing | undefine
 }
 
 async function serveTraced(route: Route, call: ServerCall, tracing: ServerTracing): Promise<void> {
-  const startNs = monotonicNs()
-  const { traceCall } = await import('./traced-server-call.ts')
-  const traced = traceCall(tracing, call.context.header, route.rpc, startNs)
+  const traced = await openTracedCall(tracing, call.context.header, route.rpc)
   call.onStatus = status => traced.end(status)
   await traced.run(() => serve(route, call))
   if (call.isGone) traced.end({ grpc: errorTable.CANCELED.grpc, message: 'the client left' })
@@ -153,7 +151,7 @@ async function serve({ method, handler, logger }: Route, call: ServerCall): Prom
   try {
     const request = method.requestStream
       ? decoded(call, method.requestType)
-      : decodedRequest(method.requestType, await call.request())
+      : decodedRequest(method.requestType, await received(call))
     const answer = handler(request, call.context)
     if (method.responseStream) await pump(answer, call, method.responseType)
     else call.finish(encoded(method.responseType, await answer))
@@ -162,6 +160,11 @@ async function serve({ method, handler, logger }: Route, call: ServerCall): Prom
   }
   // For whoever looks at debug level for what is slow.
   logger.debug({ tookMs: Number((performance.now() - startMs).toFixed(2)) }, 'answered')
+}
+
+/** Its caller may be slow to send it. */
+function received(call: ServerCall): Promise<Buffer> {
+  return currentScope() === undefined ? call.request() : step('receive the request', () => call.request())
 }
 
 async function* decoded(call: ServerCall, codec: Codec<unknown>): AsyncGenerator<unknown> {

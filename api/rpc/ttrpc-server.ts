@@ -5,7 +5,6 @@ import { dirname } from 'node:path'
 import { errorTable, GantryError, isGantryError, messageOf, notImplemented } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
 import { peerCredentials } from '../sys/sys.ts'
-import { monotonicNs } from '../trace/clock.ts'
 import { callContext } from './context.ts'
 import { decodedRequest } from './decoded-request.ts'
 import {
@@ -15,7 +14,7 @@ import {
   type ServiceDefinition,
   type ServiceImpl,
 } from './definition.ts'
-import { isTraced, type ServerTracing } from './server-tracing.ts'
+import { isTraced, openTracedCall, type ServerTracing } from './server-tracing.ts'
 import { ttrpcNamespaceKey } from './ttrpc-client.ts'
 import {
   decodeRequest,
@@ -149,9 +148,7 @@ async function traced<T>(
   rpc: string,
   handle: () => Promise<T>,
 ): Promise<T> {
-  const startNs = monotonicNs()
-  const { traceCall } = await import('./traced-server-call.ts')
-  const call = traceCall(tracing, header, rpc, startNs)
+  const call = await openTracedCall(tracing, header, rpc)
   try {
     const answer = await call.run(handle)
     call.end({ grpc: 0, message: '' })

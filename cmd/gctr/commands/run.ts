@@ -28,7 +28,10 @@ export async function run(session: Session, flags: RunFlags, image: string, args
   using signals = new Signals()
   await using remains = new AsyncDisposableStack()
   try {
-    const config = { ...containerConfig(image, args, flags), autoRemove: flags.rm ?? false }
+    const config = step('read the flags', () => ({
+      ...containerConfig(image, args, flags),
+      autoRemove: flags.rm ?? false,
+    }))
     const { id, paths } = await createContainer(session, config)
     remains.defer(() => removeContainer(session, id))
     const target = { id, socket: paths?.attachSocket ?? '', wanted: !flags.detach, stdin: flags.interactive ?? false }

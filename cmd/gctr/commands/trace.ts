@@ -13,7 +13,7 @@ import { drawTrace } from '../trace/draw.ts'
 import { otlpJson } from '../trace/otlp-json.ts'
 import { RecordedTrace } from '../trace/recorded-trace.ts'
 import { settledTrace } from '../trace/settled-trace.ts'
-import { spanTree } from '../trace/span-tree.ts'
+import { spanTree, underOneRoot } from '../trace/span-tree.ts'
 import { run as runContainer } from './run.ts'
 
 interface TraceFlags {
@@ -77,5 +77,5 @@ function drawing(spans: readonly ResourceSpans[], stream: NodeJS.WriteStream): s
     columns: stream.columns ?? 120,
     colours: stream.isTTY === true && process.env.NO_COLOR === undefined,
   }
-  return drawTrace(spanTree(spans), options)
+  return drawTrace(underOneRoot(spanTree(spans)), options)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { coverageOf } from './coverage.ts'
 import { drawTrace } from './draw.ts'
-import type { SpanNode } from './span-tree.ts'
+import { type SpanNode, underOneRoot } from './span-tree.ts'
 
 type Part = Partial<Omit<SpanNode, 'startNs' | 'endNs' | 'children'>> & { children?: SpanNode[] }
 
@@ -54,6 +54,14 @@ test('waiting for others is no work; what goes on after the end counts for nothi
   const { share, wallNs } = coverageOf(node('root', 0, 100, { children: [node('wait for its end', 0, 100), late] }))
   assert.equal(wallNs, 100n)
   assert.equal(share, 0.5)
+})
+
+test('requests of one client are drawn on one scale; what has nothing in common is not', () => {
+  const request = (name: string, parentId: string, at: number) => node(name, at, at + 10, { parentId, kind: 'answer' })
+  const [client, ...others] = underOneRoot([request('one', 'client', 0), request('two', 'client', 50)])
+  assert.deepEqual([client?.startNs, client?.endNs, client?.children.length, others.length], [0n, 60n, 2, 0])
+  assert.equal(underOneRoot([request('one', 'a', 0), request('two', 'b', 50)]).length, 2)
+  assert.equal(underOneRoot([]).length, 0)
 })
 
 test('a drawing has a line for each span, its process where that changes, and says what has no name', () => {

@@ -1,6 +1,7 @@
 /** Spans of several processes as one tree, in time. */
 import type { KeyValue } from '#api/gen/opentelemetry/proto/common/v1/common.ts'
 import { type ResourceSpans, Span_SpanKind } from '#api/gen/opentelemetry/proto/trace/v1/trace.ts'
+import { later } from './stretch.ts'
 
 export interface SpanNode {
   readonly id: string
@@ -25,6 +26,32 @@ export function spanTree(all: readonly ResourceSpans[]): SpanNode[] {
   for (const node of nodes.values()) (nodes.get(node.parentId)?.children ?? roots).push(node)
   for (const { children } of nodes.values()) children.sort(byStart)
   return roots.sort(byStart)
+}
+
+/**
+ * One root: of several with the same absent parent, as a client of Docker leaves them, the client is drawn in its place,
+ * from the beginning of the first to the end of the last.
+ */
+export function underOneRoot(roots: readonly SpanNode[]): readonly SpanNode[] {
+  const [first] = roots
+  if (first === undefined || roots.length === 1 || roots.some(({ parentId }) => parentId !== first.parentId))
+    return roots
+  const endNs = roots.reduce((latest, root) => later(latest, root.endNs), first.endNs)
+  const { parentId: id, startNs } = first
+  return [
+    {
+      id,
+      parentId: '',
+      name: 'its requests',
+      process: 'client',
+      pid: 0,
+      kind: 'step',
+      startNs,
+      endNs,
+      error: '',
+      children: [...roots],
+    },
+  ]
 }
 
 /** A node and everything below it, parents first. */

@@ -79,7 +79,7 @@ export class Attachments {
   /** See `NetworkPlugin.add`. One call per attachment at a time. */
   async add(request: AddRequest): Promise<Result> {
     const network = this.#networks.get(request.networkId)
-    using namespace = openNamespace(request.netnsPath)
+    using namespace = step('open the namespace', () => openNamespace(request.netnsPath))
     const known = this.#ledger.attachment(request)
     if (known) refuseChange(known, request)
     const row = known ?? (await step('admit, take addresses and ports', () => this.#admission.admit(request, network)))

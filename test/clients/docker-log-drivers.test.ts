@@ -1,14 +1,19 @@
 /** Log drivers that carry lines elsewhere, with the docker command; the other ends are servers of this process. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { createReadStream, existsSync } from 'node:fs'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { decode, decodeMulti } from '@msgpack/msgpack'
+import { LogEntry } from '#api/gen/gantry/docker/v1/log_entry.ts'
 import { patience } from '../daemon/patience.ts'
 import { Docker, dockerCommand } from './docker.ts'
 
@@ -18,13 +23,20 @@ const skip =
 
 let docker: Docker
 const image = 'busybox:test'
+const folder = await mkdtemp(join(tmpdir(), 'gt-logs-'))
 
 before(async () => {
   if (skip) return
-  docker = await Docker.start()
+  const settings = `docker_plugin_folders = ["${folder}"]`
+  docker = await Docker.start({
+    config: `[plugins.gateways.docker]\n${settings}\n[plugins.log-drivers.standard]\n${settings}\njournal_socket = "${folder}/journal"\n`,
+  })
   await docker.importBusybox(image)
 })
-after(() => docker?.[Symbol.asyncDispose]())
+after(async () => {
+  await docker?.[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 60_000 * patience; !(await holds()); await sleep(50))
@@ -219,4 +231,178 @@ test('fluentd: the forward protocol, confirmed', { skip, timeout }, async () => 
     { tag: 'app.flu', container_name: '/flu', source: 'stdout', log: 'one' },
     { tag: 'app.flu', container_name: '/flu', source: 'stderr', log: 'two' },
   ])
+})
+
+const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index + 1}`)
+const writeMany = (count: number) => `i=0; while [ $i -lt ${count} ]; do i=$((i+1)); echo line $i; done`
+const smallCache = ['cache-max-size=4k', 'cache-max-file=2']
+
+/** A port at which nobody listens for now. */
+async function freePort(): Promise<number> {
+  await using probe = new Listener()
+  return await probe.listen()
+}
+
+test('blocking: output waits for a driver whose file is full, and none is lost', { skip, timeout }, async () => {
+  const port = await freePort()
+  const options = [`syslog-address=tcp://127.0.0.1:${port}`, ...smallCache]
+  await run('syslog', options, `${writeMany(3000)}; echo > /done`, '-d', '--name', 'patient')
+  await until('its file is full', async () => {
+    const { stdout } = await docker.run(['logs', 'patient'])
+    return stdout.length > 1000
+  })
+  assert.equal(await docker.ok('inspect', '-f', '{{.State.Running}}', 'patient'), 'true')
+  await using syslog = new Listener()
+  await syslog.listen(port)
+  await until('all lines', () => syslog.lines.length >= 3000)
+  assert.deepEqual(
+    syslog.lines.map(line => line.replace(/^.*]: /, '')),
+    numbered(3000),
+  )
+  assert.equal(await docker.ok('wait', 'patient'), '0')
+})
+
+test('mode=non-blocking: nobody waits, and what is dropped is counted and told', { skip, timeout }, async () => {
+  const port = await freePort()
+  const options = [`syslog-address=tcp://127.0.0.1:${port}`, 'mode=non-blocking', ...smallCache]
+  await run('syslog', options, writeMany(3000), '--name', 'hasty')
+  const [inspected] = JSON.parse(await docker.ok('inspect', 'hasty')) as { LogDropped?: { Lines: number } }[]
+  const dropped = inspected?.LogDropped?.Lines ?? 0
+  assert.ok(dropped > 2000 && dropped < 3000, `${dropped} lines dropped`)
+  const { stderr } = await docker.run(['logs', 'hasty'])
+  assert.match(stderr, /gantry: \d+ log lines \(\d+ bytes\) were dropped here \(mode=non-blocking\)/)
+  await using syslog = new Listener()
+  await syslog.listen(port)
+  await until('what was kept', () => syslog.lines.some(line => line.endsWith('line 3000')))
+  assert.ok(syslog.lines.filter(line => / line \d+$/.test(line)).length >= 3000 - dropped)
+})
+
+interface Started {
+  File: string
+  Info: { Config: Record<string, string>; ContainerName: string }
+}
+
+/** A log plugin: an HTTP server that reads FIFOs. */
+class LogPlugin implements AsyncDisposable {
+  readonly calls: { verb: string; body: Started }[] = []
+  readonly entries: LogEntry[] = []
+  readonly #server = createHttpServer(async (request, response) => {
+    let text = ''
+    for await (const chunk of request) text += chunk
+    const verb = (request.url ?? '').slice(1)
+    if (verb === 'LogDriver.StartLogging') this.#read((JSON.parse(text) as Started).File)
+    if (text !== '') this.calls.push({ verb, body: JSON.parse(text) as Started })
+    response.end(JSON.stringify(verb === 'Plugin.Activate' ? { Implements: ['LogDriver'] } : { Err: '' }))
+  })
+
+  async listen(path: string): Promise<void> {
+    this.#server.listen(path)
+    await once(this.#server, 'listening')
+  }
+
+  #read(file: string): void {
+    let bytes: Buffer = Buffer.alloc(0)
+    createReadStream(file).on('data', chunk => {
+      bytes = Buffer.concat([bytes, chunk as Buffer])
+      for (; bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0); ) {
+        const end = 4 + bytes.readUInt32BE(0)
+        this.entries.push(LogEntry.decode(bytes.subarray(4, end)))
+        bytes = bytes.subarray(end)
+      }
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close()
+  }
+}
+
+test("Docker's log plugins: found, told, fed through a FIFO", { skip, timeout }, async () => {
+  await using plugin = new LogPlugin()
+  await plugin.listen(join(folder, 'own.sock'))
+  assert.match(await docker.ok('info', '-f', '{{.Plugins.Log}}'), /fluentd gelf journald json-file local own syslog/)
+  const script = 'echo one; echo two >&2; head -c 20000 /dev/zero | tr "\\0" x; echo; sleep 1'
+  await run('own', ['colour=red'], script, '--rm', '--name', 'plugged')
+  await until('all entries and the end', () => plugin.calls.some(({ verb }) => verb === 'LogDriver.StopLogging'))
+  const { body } = plugin.calls.find(({ verb }) => verb === 'LogDriver.StartLogging') ?? assert.fail('not started')
+  assert.deepEqual([body.Info.Config, body.Info.ContainerName], [{ colour: 'red' }, '/plugged'])
+  await until('all entries', () => plugin.entries.length >= 4)
+  const short = plugin.entries.filter(({ partialLogMetadata }) => partialLogMetadata === undefined)
+  assert.deepEqual(short.map(({ source, line }) => `${source} ${line}`).sort(), ['stderr two', 'stdout one'])
+  const pieces = plugin.entries.filter(({ partialLogMetadata }) => partialLogMetadata !== undefined)
+  assert.equal(Buffer.concat(pieces.map(({ line }) => line)).toString(), 'x'.repeat(20_000))
+  assert.deepEqual(
+    pieces.map(({ partial, partialLogMetadata }) => [partial, partialLogMetadata?.ordinal, partialLogMetadata?.last]),
+    [
+      [true, 1, false],
+      [false, 2, true],
+    ],
+  )
+  const { stderr } = await docker.run(['run', '--log-driver', 'nobody', image])
+  assert.match(stderr, /error looking up logging plugin nobody: plugin "nobody" not found/)
+})
+
+const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : undefined
+/** Node has no datagrams of unix sockets. */
+const receive = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+print("ready", flush=True)
+while True:
+    print(s.recv(65536).hex(), flush=True)
+`
+
+test("journald: the journal's own protocol", {
+  skip: skip || (python ? false : 'needs python3'),
+  timeout,
+}, async () => {
+  const child = spawn(python ?? '', ['-c', receive, join(folder, 'journal')], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let printed = ''
+  child.stdout.on('data', chunk => {
+    printed += chunk
+  })
+  try {
+    await until('it is there', () => printed.startsWith('ready'))
+    await run(
+      'journald',
+      ['tag=t', 'labels=my.team'],
+      'echo hello; echo bad >&2',
+      '--rm',
+      '--label',
+      'my.team=red',
+      '--name',
+      'jour',
+    )
+    await until('both messages', () => printed.split('\n').length >= 4)
+  } finally {
+    child.kill('SIGKILL')
+  }
+  const messages = printed
+    .split('\n')
+    .slice(1, 3)
+    .map(hex =>
+      Object.fromEntries(
+        Buffer.from(hex, 'hex')
+          .toString()
+          .trim()
+          .split('\n')
+          .map(field => field.split('=')),
+      ),
+    )
+  assert.deepEqual(
+    messages
+      .map(({ MESSAGE, PRIORITY, CONTAINER_NAME, CONTAINER_TAG, MY_TEAM }) => [
+        MESSAGE,
+        PRIORITY,
+        CONTAINER_NAME,
+        CONTAINER_TAG,
+        MY_TEAM,
+      ])
+      .sort(),
+    [
+      ['bad', '3', 'jour', 't', 'red'],
+      ['hello', '6', 'jour', 't', 'red'],
+    ],
+  )
 })

@@ -5,7 +5,7 @@
 run_packages="nftables ca-certificates"
 build_packages="gcc libc6-dev"
 # A real registry, a real root file system, a real peer; and what tests look at the host with.
-test_packages="busybox-static btrfs-progs docker-registry iproute2 iputils-ping curl containerd runc docker.io iptables procps openssl perl python3-grpcio python3-protobuf bind9-dnsutils containernetworking-plugins tcpdump docker-compose xz-utils podman"
+test_packages="busybox-static btrfs-progs docker-registry iproute2 iputils-ping curl containerd runc docker.io iptables procps openssl perl python3-grpcio python3-protobuf bind9-dnsutils containernetworking-plugins tcpdump docker-compose xz-utils podman debootstrap"
 # Peers and clients that only the benchmark needs.
 bench_packages="buildah hyperfine iperf3 wrk"
 

@@ -3,19 +3,14 @@
  * ours make the same file tree, configuration and history of those both can read.
  */
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { promisify } from 'node:util'
 import { Pair, pairLacks } from '../differential/pair.ts'
-import { dockerCommand } from '../docker.ts'
+import { buildRecipe, contextOf, docker } from './build-recipe.ts'
 import { classicRecipes } from './classic-recipes.ts'
-import { type ImageTree, readImage } from './image-tree.ts'
+import { type ImageTree, readImages } from './image-tree.ts'
 import { newerRecipes } from './newer-recipes.ts'
 import type { Recipe } from './recipe.ts'
 
-const run = promisify(execFile)
 const only = process.env.GANTRY_CORPUS ?? ''
 const wanted = ({ name }: Recipe) => name.startsWith(only)
 let pair: Pair
@@ -25,33 +20,16 @@ before(async () => {
 })
 after(() => pair?.[Symbol.asyncDispose]())
 
-async function contextOf({ name, files = {}, dockerfile }: Recipe): Promise<string> {
-  const folder = join(pair.docker.folder, 'corpus', name)
-  await mkdir(folder, { recursive: true })
-  for (const [path, content] of Object.entries({ ...files, Dockerfile: `${dockerfile.join('\n')}\n` })) {
-    await mkdir(dirname(join(folder, path)), { recursive: true })
-    if (path.endsWith('/')) await mkdir(join(folder, path))
-    else if (content.startsWith('-> ')) await symlink(content.slice(3), join(folder, path))
-    else await writeFile(join(folder, path), content)
-  }
-  return folder
-}
-
 async function built(socket: string, recipe: Recipe): Promise<ImageTree> {
-  const { name, flags = [] } = recipe
-  const docker = async (...args: string[]) =>
-    await run(dockerCommand ?? 'docker', ['--host', `unix://${socket}`, ...args], {
-      env: { ...process.env, DOCKER_BUILDKIT: '0', DOCKER_CONFIG: join(pair.docker.folder, 'client') },
-      encoding: 'buffer',
-      maxBuffer: 64 * 1024 * 1024,
-    })
-  await docker('build', '--tag', name, ...flags, join(pair.docker.folder, 'corpus', name))
-  return readImage((await docker('save', name)).stdout)
+  await buildRecipe(pair, socket, recipe)
+  const image = (await readImages(await docker(pair, socket, 'save', recipe.name))).get(recipe.name)
+  assert.ok(image)
+  return image
 }
 
 for (const recipe of classicRecipes.filter(wanted))
   test(`${recipe.name}: the same as the classic builder's`, { skip: pairLacks }, async () => {
-    await contextOf(recipe)
+    await contextOf(pair, recipe)
     const [theirs, ours] = await Promise.all([built(pair.dockerd.socket, recipe), built(pair.docker.socket, recipe)])
     assert.deepEqual(ours.config, theirs.config)
     assert.deepEqual(ours.history, theirs.history)
@@ -60,7 +38,7 @@ for (const recipe of classicRecipes.filter(wanted))
 
 for (const recipe of newerRecipes.filter(wanted))
   test(`${recipe.name}: what it should hold`, { skip: pairLacks }, async () => {
-    await contextOf(recipe)
+    await contextOf(pair, recipe)
     const { contents } = await built(pair.docker.socket, recipe)
     for (const [path, content] of Object.entries(recipe.expects ?? {}))
       assert.equal(contents.get(path)?.toString(), content, path)

@@ -19,14 +19,34 @@ interface SavedConfig {
   history?: { created_by?: string; empty_layer?: boolean }[]
 }
 
-export async function readImage(archive: Buffer): Promise<ImageTree> {
+interface SavedImage {
+  Config: string
+  RepoTags: string[]
+  Layers: string[]
+}
+
+/** The images of an archive by name, without the tag `latest`. */
+export async function readImages(archive: Buffer): Promise<Map<string, ImageTree>> {
   const saved = new Map<string, Buffer>()
   for await (const { header, body } of entries(archive)) saved.set(header.name.replace(/^\.\//, ''), body)
   const json = (name: string) => JSON.parse((saved.get(name) ?? Buffer.from('null')).toString())
-  const [{ Config, Layers }] = json('manifest.json') as [{ Config: string; Layers: string[] }]
-  const { config, history = [] } = json(Config) as SavedConfig
-  const root = new Root()
-  for (const layer of Layers) await root.apply(saved.get(layer) ?? Buffer.alloc(0))
+  // Images stand on the same layers: each is read once.
+  const layers = new Map<string, Promise<LayerEntry[]>>()
+  const layer = (path: string) => {
+    const known = layers.get(path) ?? readLayer(saved.get(path) ?? Buffer.alloc(0))
+    layers.set(path, known)
+    return known
+  }
+  const images = new Map<string, ImageTree>()
+  for (const { Config, RepoTags, Layers } of json('manifest.json') as SavedImage[]) {
+    const root = new Root()
+    for (const path of Layers) root.apply(await layer(path))
+    for (const name of RepoTags) images.set(name.replace(/:latest$/, ''), treeOf(json(Config), root))
+  }
+  return images
+}
+
+function treeOf({ config, history = [] }: SavedConfig, root: Root): ImageTree {
   return {
     config: Object.fromEntries(
       Object.entries(config).filter(([name, value]) => !isEmpty(value) && !ofTheBuild.has(name)),
@@ -58,25 +78,43 @@ function isEmpty(value: unknown): boolean {
   return value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0)
 }
 
+interface LayerEntry {
+  readonly path: string
+  readonly header: Header
+  readonly body: Buffer
+  /** What is in it, in a word. */
+  readonly content: string
+}
+
+async function readLayer(layer: Buffer): Promise<LayerEntry[]> {
+  const plain = layer[0] === 0x1f && layer[1] === 0x8b ? gunzipSync(layer) : layer
+  const found: LayerEntry[] = []
+  for await (const { header, body } of entries(plain)) {
+    const path = `/${header.name.replace(/^\.?\//, '').replace(/\/$/, '')}`
+    const hash = () => createHash('sha256').update(body).digest('hex').slice(0, 12)
+    found.push({ path, header, body, content: header.type === 'symlink' ? `-> ${header.linkname}` : hash() })
+  }
+  return found
+}
+
 /** Layers, one over the other (OCI image spec, layer.md). */
 class Root {
   readonly files = new Map<string, string>()
   readonly contents = new Map<string, Buffer>()
 
-  async apply(layer: Buffer): Promise<void> {
-    const plain = layer[0] === 0x1f && layer[1] === 0x8b ? gunzipSync(layer) : layer
-    const added: { path: string; header: Header; body: Buffer }[] = []
-    for await (const { header, body } of entries(plain)) {
-      const path = `/${header.name.replace(/^\.?\//, '').replace(/\/$/, '')}`
+  apply(layer: readonly LayerEntry[]): void {
+    const added: LayerEntry[] = []
+    for (const entry of layer) {
+      const { path } = entry
       const name = path.slice(path.lastIndexOf('/') + 1)
       if (name === '.wh..wh..opq') this.#remove(path.slice(0, -name.length - 1), false)
       else if (name.startsWith('.wh.')) this.#remove(path.replace(/\.wh\.([^/]*)$/, '$1'), true)
-      else if (path !== '/') added.push({ path, header, body })
+      else if (path !== '/') added.push(entry)
     }
     for (const one of added) this.#add(one)
   }
 
-  #add({ path, header, body }: { path: string; header: Header; body: Buffer }): void {
+  #add({ path, header, body, content }: LayerEntry): void {
     const { type, mode = 0, uid, gid, linkname } = header
     if (type !== 'directory') this.#remove(path, true)
     if (type === 'link') {
@@ -85,7 +123,6 @@ class Root {
       this.contents.set(path, this.contents.get(target) ?? Buffer.alloc(0))
       return
     }
-    const content = type === 'symlink' ? `-> ${linkname}` : createHash('sha256').update(body).digest('hex').slice(0, 12)
     this.files.set(path, `${type} ${(mode & 0o7777).toString(8)} ${uid}:${gid} ${type === 'directory' ? '' : content}`)
     this.contents.set(path, body)
   }

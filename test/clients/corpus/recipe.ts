@@ -6,6 +6,8 @@ export interface Recipe {
   readonly dockerfile: readonly string[]
   /** The context beside the Dockerfile; `-> x` is a link to x, a trailing slash a directory. */
   readonly files?: Readonly<Record<string, string>>
+  /** Folders of this machine, by their path in the context. */
+  readonly folders?: Readonly<Record<string, string>>
   /** Flags of `docker build`. */
   readonly flags?: readonly string[]
   /**

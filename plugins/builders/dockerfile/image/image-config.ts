@@ -68,6 +68,13 @@ export function readImageConfig(image: string, blob: Uint8Array): ImageConfig {
 /** As Docker gives it to an image that is made of nothing. */
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
+/** What FROM an image starts with: Docker gives one that says nothing of its PATH the default. */
+export function withDefaultPath(image: ImageConfig): ImageConfig {
+  const { Env = [] } = image.config ?? {}
+  if (Env.some(pair => pair.startsWith('PATH='))) return image
+  return { ...image, config: { ...image.config, Env: [...Env, defaultPath] } }
+}
+
 /** What `FROM scratch` starts with. */
 export function emptyImageConfig({ os, architecture, variant }: Platform): ImageConfig {
   return {

@@ -3,8 +3,9 @@
  * inside of either leads is for others to change, so it is opened within its root (openat2(2), RESOLVE_IN_ROOT) and bound by its
  * descriptor to a place of the container's own; that place is what the container's mount names, and nobody else can move it.
  *
- * A place is `<state>/placed/<container>/<n>`. An image's is a view of its snapshot, held by a lease that names the container.
+ * A place is `<state>/placed/<container>/<name>`. An image's is a view of its snapshot, held by a lease that names the container.
  */
+import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { mkdir, open, readdir, rmdir, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -23,9 +24,14 @@ const leaseLabel = 'gantry.docker/image-mounts-of'
 
 /** Mount points that are placed know where, from the container's creation on. */
 export function withPlaces(state: string, id: string, points: readonly MountPoint[]): MountPoint[] {
-  return points.map((point, i) =>
-    point.Type === 'image' || point.subpath ? { ...point, at: join(state, 'placed', id, `${i}`) } : point,
+  return points.map(point =>
+    point.Type === 'image' || point.subpath ? { ...point, at: join(state, 'placed', id, nameOf(point)) } : point,
   )
+}
+
+/** One per target: others may come and go while the container runs. */
+function nameOf({ Destination }: MountPoint): string {
+  return createHash('sha256').update(Destination).digest('hex').slice(0, 16)
 }
 
 export class PlacedMounts {

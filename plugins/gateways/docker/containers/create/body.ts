@@ -130,13 +130,11 @@ const hostPort = z
   .union([z.string(), z.int().transform(String)])
   .nullish()
   .transform(value => value ?? '')
+export const bindingsSchema = z.array(z.object({ HostIp: text, HostPort: hostPort }))
 export const portBindingsSchema = z
   .record(
     z.string(),
-    z
-      .array(z.object({ HostIp: text, HostPort: hostPort }))
-      .nullish()
-      .transform(value => value ?? []),
+    bindingsSchema.nullish().transform(value => value ?? []),
   )
   .nullish()
   .transform(value => value ?? null)

@@ -1,4 +1,4 @@
-/** `docker update`: limits and the restart policy, of the running container at once, and for its next start. */
+/** `docker update`: limits and the restart policy, of the running container at once, and for its next start; and more. */
 import * as z from 'zod'
 import { isGantryError } from '#api/errors/errors.ts'
 import { readJson } from '../../http/body.ts'
@@ -13,22 +13,32 @@ import { rewrite } from '../rewrite.ts'
 import { isRunning } from '../state.ts'
 import type { Found } from '../store.ts'
 import { checkConflicts } from './conflicts.ts'
+import { changeNetworks, changesPorts, extended, extensionShape } from './extensions.ts'
 import { linuxResources } from './linux-resources.ts'
+import { rewritePorts } from './ports.ts'
 
-const updateSchema = z.object({ ...resourceShape, RestartPolicy: optionalObject(restartPolicySchema) })
-type UpdateWish = z.output<typeof updateSchema>
+const limitsSchema = z.object({ ...resourceShape, RestartPolicy: optionalObject(restartPolicySchema) })
+type UpdateWish = z.output<typeof limitsSchema>
+const updateSchema = limitsSchema.extend(extensionShape)
 
 export async function updateContainer(parts: ContainerParts, reference: string, request: Request): Promise<object> {
   const wish = await readJson(request, updateSchema)
   checkLimits({ ...hostConfigSchema.parse({}), ...wish })
   const found = await parts.store.get(reference)
   checkConflicts(found.id, found.record.hostConfig, wish)
-  const hostConfig = merged(found.record.hostConfig, wish)
+  const { Env, Labels, PortBindings, Mounts, RemoveMounts, Networks, ...limits } = wish
+  const extensions = { Env, Labels, PortBindings, Mounts, RemoveMounts, Networks }
+  const next = await extended(parts, found, extensions)
+  const hostConfig = merged(next.hostConfig, limits)
   checkLimits(hostConfig)
   checkRestart(wish.RestartPolicy, found.record.hostConfig.AutoRemove)
   const { core, events } = parts.engine
   if (isRunning(found.state)) await updateTask(parts, found, hostConfig)
-  const warnings = await rewrite(core, found, { ...found.record, hostConfig })
+  const record = { ...next, hostConfig }
+  const warnings = changesPorts(extensions)
+    ? await rewritePorts(parts, found, record)
+    : await rewrite(core, found, record)
+  await changeNetworks(parts, found, extensions)
   publishContainerEvent(events, found, 'update')
   return { Warnings: warnings.length === 0 ? null : warnings }
 }

@@ -14,6 +14,7 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorTable, GantryError, isGantryError, messageOf } from '../errors/errors.ts'
 import type { Logger } from '../log/log.ts'
+import { worked } from '../memory/settling.ts'
 import { currentScope, step } from '../trace/spans.ts'
 import { CallsInFlight } from './calls-in-flight.ts'
 import { decodedRequest } from './decoded-request.ts'
@@ -68,6 +69,9 @@ interface Route {
 const streamWindowBytes = 1024 * 1024
 const connectionWindowBytes = 8 * 1024 * 1024
 
+/** Asked at intervals, for as long as the process lives: no work that anything is left of. */
+const healthPath = '/grpc.health.v1.Health/'
+
 /** A server without services. */
 export function createRpcServer(options: RpcServerOptions): RpcServer {
   const { logger, maxMessageBytes = defaultMaxMessageBytes, tracing } = options
@@ -84,6 +88,7 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _: number, raw: string[]) => {
     const call = new ServerCall(stream, headers, raw, maxMessageBytes)
     const path = headers[':path'] ?? ''
+    if (!path.startsWith(healthPath)) stream.once('close', worked)
     const route = routes.get(path)
     const refusal = refusalOf(headers) ?? (route === undefined ? unknownMethod(path, services) : undefined)
     if (refusal !== undefined) call.end(refusal)
@@ -94,7 +99,11 @@ export function createRpcServer(options: RpcServerOptions): RpcServer {
       services.add(definition.fullName)
       for (const [path, route] of routesOf(definition, implementation, logger)) routes.set(path, route)
     },
-    listen: (address, options) => listen(server, address, options),
+    listen(address, options) {
+      // The start itself leaves garbage behind.
+      worked()
+      return listen(server, address, options)
+    },
     shutdown: graceMs => shutdown(server, sessions, calls, graceMs),
   }
 }

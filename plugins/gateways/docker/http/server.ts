@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from '#api/log/log.ts'
+import { worked } from '#api/memory/settling.ts'
 import { type ApiVersion, checkVersion, splitVersion } from './api-version.ts'
 import { describeError } from './http-error.ts'
 import { acceptUpgrades } from './upgrade.ts'
@@ -54,6 +55,7 @@ export function createHttpServer({ apiVersion, version, log }: ServerOptions): F
     if (reply.getHeader('content-type') === 'application/json; charset=utf-8')
       reply.header('content-type', 'application/json')
   })
+  app.addHook('onResponse', async () => worked())
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ message: 'page not found' }))
   app.setErrorHandler((error, request, reply) => {
     const { status, message, isOurs } = describeError(error)

@@ -7,6 +7,7 @@ import { type Outcome, play } from './contest.ts'
 import { readMachine } from './machine.ts'
 import { type Options, parseOptions } from './options.ts'
 import { formatOutcome, tableHead } from './report/markdown.ts'
+import { updateDocs } from './report/update-docs.ts'
 import { type GroupReport, writeReport } from './report/write-report.ts'
 import type { Group } from './row.ts'
 import { Stage } from './stage/stage.ts'
@@ -19,9 +20,12 @@ async function main(options: Options): Promise<void> {
   const machine = readMachine()
   await using stage = new Stage({ small: options.small })
   const groups: GroupReport[] = []
-  for (const group of options.groups) groups.push(await playGroup(group, stage, options))
+  const wanted = options.groups.filter(({ quick }) => quick === true || !options.quick)
+  for (const group of wanted) groups.push(await playGroup(group, stage, options))
   for (const [name, why] of stage.absent) console.log(`\n${name}: n/a: ${why}`)
-  await writeReport(options.output, { machine, absent: stage.absent, groups })
+  const report = { machine, absent: stage.absent, groups }
+  await writeReport(options.output, report)
+  if (options.docs) await updateDocs('docs', report)
   console.log(`\nwritten: ${options.output}/bench.{md,json,svg}`)
   if (options.quick) process.exitCode = complain(groups)
 }

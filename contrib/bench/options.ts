@@ -13,6 +13,8 @@ export interface Options {
   readonly rounds?: number
   /** Where the report is written. */
   readonly output: string
+  /** Into docs/performance.md too. */
+  readonly docs: boolean
 }
 
 export const usage = `npm run bench [-- OPTIONS]
@@ -21,6 +23,7 @@ export const usage = `npm run bench [-- OPTIONS]
   --small        every row, with the small inputs of the short run
   --rounds N     instead of each row's own number
   --output DIR   where bench.md, bench.json and bench.svg go (default: build/bench)
+  --docs         the run goes into docs/performance.md and docs/img/bench.svg
   npm run bench -- --rows networks: networks beside dockerd (contrib/bench/networks.ts)`
 
 /** Throws with what is wrong, and the usage. */
@@ -33,6 +36,7 @@ export function parseOptions(argv: readonly string[]): Options {
       small: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       output: { type: 'string', default: 'build/bench' },
+      docs: { type: 'boolean', default: false },
     },
   })
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds)
@@ -40,7 +44,13 @@ export function parseOptions(argv: readonly string[]): Options {
     throw new Error(`--rounds ${values.rounds}: not a whole number above 0\n${usage}`)
   const wanted = values.rows?.split(',').map(group)
   const { quick } = values
-  const options = { quick, small: quick || values.small, groups: wanted ?? groups, output: values.output }
+  const options = {
+    quick,
+    small: quick || values.small,
+    groups: wanted ?? groups,
+    output: values.output,
+    docs: values.docs,
+  }
   return rounds === undefined ? options : { ...options, rounds }
 }
 

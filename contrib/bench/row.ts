@@ -88,6 +88,8 @@ export interface Group {
   /** What `--rows` calls it. */
   readonly id: string
   readonly title: string
+  /** It has rows of the short run; others are not even opened then. */
+  readonly quick?: boolean
   /** Sets up what the rows share; `scope` undoes it after the last of them. */
   open(stage: Stage, scope: AsyncDisposableStack): Promise<readonly Row[]>
 }

@@ -5,6 +5,7 @@ import { ctrRun, ctrSides } from '../stage/containerd.ts'
 export const ctr: Group = {
   id: 'ctr',
   title: 'Beside containerd',
+  quick: true,
   async open(stage) {
     let run = 0
     const sides = await ctrSides(stage)

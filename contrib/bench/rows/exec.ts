@@ -11,6 +11,7 @@ const name = 'bench-subject'
 export const exec: Group = {
   id: 'exec',
   title: 'Exec, stop, start',
+  quick: true,
   async open(stage, scope) {
     const sides = await stage.dockers('gantry', 'dockerd')
     for (const side of sides) {

@@ -16,6 +16,7 @@ import { push } from './images/pushes.ts'
 export const images: Group = {
   id: 'images',
   title: 'Images',
+  quick: true,
   async open(stage, scope) {
     const big = await makeBigImages(stage.folder, stage.small ? 40 : 350)
     const storage = join(stage.folder, 'registry')

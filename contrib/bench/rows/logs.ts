@@ -8,6 +8,7 @@ import { attached, detached } from './logs/writings.ts'
 export const logs: Group = {
   id: 'logs',
   title: 'Logs',
+  quick: true,
   async open(stage, scope) {
     const dockers = await stage.dockers('gantry', 'dockerd')
     const ctrs = await ctrSides(stage)
@@ -17,7 +18,7 @@ export const logs: Group = {
     return [
       detached(dockers, stage, mebibytes, rounds),
       attached(dockers, ctrs, podmans, mebibytes, rounds),
-      ...(await readings(dockers, stage, scope)),
+      ...readings(dockers, stage, scope),
     ]
   },
 }

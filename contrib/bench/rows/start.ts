@@ -10,6 +10,7 @@ import type { Stage } from '../stage/stage.ts'
 export const start: Group = {
   id: 'start',
   title: 'Starting a container',
+  quick: true,
   async open(stage, scope) {
     const sides = await stage.dockers('gantry', 'dockerd')
     const kernel = (network: string) => bare(stage, network)

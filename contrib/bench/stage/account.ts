@@ -84,7 +84,7 @@ export class Account implements AsyncDisposable {
   /** Its folders, in whatever hierarchy runtimes have made them too, when all processes have left. */
   async [Symbol.asyncDispose](): Promise<void> {
     const own = globSync(`/sys/fs/cgroup/{,*/}${this.path.slice(1)}{/**/,}`)
-    const others = this.#others.flatMap(({ root }) => [root, join(root, 'counted')])
+    const others = this.#others.flatMap(({ root }) => globSync(`${root}{/**/,}`))
     for (const folder of [...own, ...others].toSorted((a, b) => b.length - a.length)) await removed(folder)
     for (const parent of globSync(`/sys/fs/cgroup/{,*/}${dirname(this.path).slice(1)}`)) rmdirIfEmpty(parent)
   }

@@ -12,14 +12,12 @@ const marked = 100
 const pauseSeconds = 3
 const name = 'long-log'
 
-export async function readings(
-  sides: readonly DockerSide[],
-  stage: Stage,
-  scope: AsyncDisposableStack,
-): Promise<Row[]> {
+/** The logs are written when the first of the rows is played. */
+export function readings(sides: readonly DockerSide[], stage: Stage, scope: AsyncDisposableStack): Row[] {
   const mebibytes = stage.small ? 64 : 1024
   const middles = new Map<DockerSide, number>()
-  for (const side of sides) {
+  const filled = async (side: DockerSide) => {
+    if (middles.has(side)) return
     scope.defer(() => side.command('rm', '--force', name))
     middles.set(side, await fill(side, mebibytes, join(stage.folder, `middle-${side.name}`)))
   }
@@ -30,9 +28,16 @@ export async function readings(
   }
   const row = (what: string, flags: (side: DockerSide) => string[]): Row => {
     const contestants = sides.map((side): Contestant => {
-      return { name: side.name, side, work: () => expectLines(side, 'logs', ...flags(side), name) }
+      const work = () => expectLines(side, 'logs', ...flags(side), name)
+      return { name: side.name, side, prepare: () => filled(side), work }
     })
-    return { name: `\`docker logs ${what} of ${mebibytes} MB`, rounds: 20, budget: { cpuMs: 20 }, contestants }
+    return {
+      name: `\`docker logs ${what} of ${mebibytes} MB`,
+      rounds: 20,
+      limitMs: 300_000,
+      budget: { cpuMs: 20 },
+      contestants,
+    }
   }
   return [row(`--tail ${marked}\``, tail), row(`--since\`, ${marked} lines in the middle`, since)]
 }

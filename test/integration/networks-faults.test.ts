@@ -227,27 +227,6 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     assert.notEqual((await world.attach(plugin, network, 'c2', [tcp(8080)])).address, address)
   })
 
-  test('1,000 endpoints with ports, 50 at a time, and nothing stays', async t => {
-    const [adds, dels]: [number[], number[]] = [[], []]
-    const startedCpuMs = process_.cpuMs()
-    for (let round = 0; round < 20; round++) {
-      const requests = await Promise.all(
-        Array.from({ length: 50 }, async (_, n) => ({
-          ...(await world.wish(network, `e${round}-${n}`)),
-          ports: [tcp(0)],
-        })),
-      )
-      const results = await Promise.all(requests.map(request => timed(adds, () => plugin.add(request))))
-      assert.equal(new Set(results.map(({ ips }) => ips[0]?.address)).size, 50)
-      await Promise.all(requests.map(request => timed(dels, () => plugin.del(request))))
-      await Promise.all(requests.map(({ netnsPath }) => removeNetns(netnsPath)))
-    }
-    const cpuMs = (process_.cpuMs() - startedCpuMs) / 1000
-    t.diagnostic(
-      `50 at a time: add ${median(adds)} ms, del ${median(dels)} ms (median, over gRPC); ${cpuMs.toFixed(1)} ms of CPU for both`,
-    )
-  })
-
   test('one endpoint after another', async t => {
     const [adds, bare, dels]: [number[], number[], number[]] = [[], [], []]
     for (let i = 0; i < 30; i++) {

@@ -5,7 +5,7 @@
  * Stored below `['last-runs', ns, id]`; goes with the container's record.
  */
 import type { Health } from '#api/gen/gantry/health/v1/health.ts'
-import type { LastRun } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { LastRun, OomReport } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import { type Key, type Metadata, now } from '#core/metadata/metadata.ts'
 
@@ -24,6 +24,7 @@ const never: LastRun = {
   oomKilled: false,
   error: '',
   health: undefined,
+  oom: undefined,
 }
 
 export class LastRuns {
@@ -56,6 +57,11 @@ export class LastRuns {
   /** What its health check found. */
   healthChanged(ns: string, id: string, health: Health): void {
     this.#change(ns, id, run => run && { ...run, health })
+  }
+
+  /** What was found out about that. */
+  oomReported(ns: string, id: string, oom: OomReport): void {
+    this.#change(ns, id, run => run && { ...run, oom })
   }
 
   oomKilled(ns: string, id: string): void {

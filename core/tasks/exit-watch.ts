@@ -3,8 +3,9 @@ import { TaskExit, TaskOOM } from '#api/gen/containerd/events/task.ts'
 import { HealthChanged } from '#api/gen/gantry/health/v1/health.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { EventExchange } from '#core/events/events.ts'
-import type { LastRuns } from '#core/launch/launch.ts'
+import type { LastRuns, PlacesOf } from '#core/launch/launch.ts'
 import { now } from '#core/metadata/metadata.ts'
+import { gatherOomReport } from './oom-report.ts'
 import type { RunningTask } from './running-task.ts'
 import type { TaskTable } from './task-table.ts'
 
@@ -12,6 +13,7 @@ export interface ExitWatchParts {
   readonly exchange: EventExchange
   readonly lastRuns: LastRuns
   readonly table: TaskTable
+  readonly placesOf: PlacesOf
   readonly logger: Logger
   /** A task of ours has ended: what was to go with it goes. */
   ended(task: RunningTask): void
@@ -26,7 +28,7 @@ export async function watchExits(parts: ExitWatchParts, stopped: AbortSignal): P
   for await (const { namespace, topic, event } of parts.exchange.subscribe(filters, stopped)) {
     if (!event) continue
     try {
-      if (topic === '/tasks/oom') parts.lastRuns.oomKilled(namespace, TaskOOM.decode(event.value).containerId)
+      if (topic === '/tasks/oom') ranOutOfMemory(parts, namespace, TaskOOM.decode(event.value).containerId)
       else if (topic === '/health/status') healthChanged(parts, namespace, HealthChanged.decode(event.value))
       else ended(parts, namespace, TaskExit.decode(event.value))
     } catch (err) {
@@ -34,6 +36,16 @@ export async function watchExits(parts: ExitWatchParts, stopped: AbortSignal): P
       parts.logger.warn({ ns: namespace, topic, err }, 'an event that says nothing was passed over')
     }
   }
+}
+
+/** The mark at once; the rest takes a moment, in which the exit may come. */
+function ranOutOfMemory({ lastRuns, table, placesOf }: ExitWatchParts, namespace: string, id: string): void {
+  lastRuns.oomKilled(namespace, id)
+  const task = table.find(namespace, id)
+  if (!task?.launched) return
+  void gatherOomReport(task, placesOf(namespace, id).logFile).then(report =>
+    lastRuns.oomReported(namespace, id, report),
+  )
 }
 
 function healthChanged({ lastRuns }: ExitWatchParts, namespace: string, { containerId, health }: HealthChanged): void {

@@ -1,7 +1,9 @@
 /** Docker's events of containers, told from what the core says, whoever caused it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { CoreEvent } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { publishContainerEvent } from './actor.ts'
+import { oomAttributes } from './oom-report.ts'
 import type { ContainerStore, Found } from './store.ts'
 import { millisecondsOf } from './times.ts'
 import { needsHost, type VolumeMounts } from './volume-mounts.ts'
@@ -14,7 +16,11 @@ export interface TellerParts {
 
 type Known = Pick<Found, 'id' | 'name' | 'record'>
 
-const actions = { 'task-start': 'start', oom: 'oom', paused: 'pause', resumed: 'unpause' } as const
+const actions = { 'task-start': 'start', paused: 'pause', resumed: 'unpause' } as const
+
+/** How long the event waits for what the core finds out. */
+const oomReportMs = 2000
+const oomPollMs = 25
 
 /** So many of the last containers are remembered: their records are gone when the event of their removal comes. */
 const rememberedContainers = 4096
@@ -50,7 +56,18 @@ export class EventTeller {
     if (kind === 'container-delete') await this.#destroyed(known, publish)
     else if (kind === 'exit') this.#exited(event, known, publish)
     else if (kind === 'health') this.#healthChanged(event, publish)
+    else if (kind === 'oom') publish('oom', await this.#oomAttributes(containerId))
     else if (kind in actions) publish(actions[kind as keyof typeof actions])
+  }
+
+  /** The core gathers them while the event is on its way; what comes later is told without. */
+  async #oomAttributes(id: string): Promise<Record<string, string>> {
+    for (const deadline = Date.now() + oomReportMs; Date.now() < deadline; await sleep(oomPollMs)) {
+      const found = await this.#parts.store.peek(id)
+      if (!found) break
+      if (found.core.lastRun?.oom) return oomAttributes(found.core.lastRun.oom)
+    }
+    return {}
   }
 
   #healthChanged({ status, ended }: CoreEvent & { kind: 'health' }, publish: Publish): void {

@@ -5,6 +5,7 @@ import type { LogDrops } from '../logs/log-drops.ts'
 import { configJson, hostConfigJson } from './config-json.ts'
 import { modeOf } from './create/networks.ts'
 import { endpointJson, portMapJson } from './network-json.ts'
+import { oomReportJson } from './oom-report.ts'
 import type { Health, MountPoint } from './record.ts'
 import type { Found } from './store.ts'
 import { neverText, timeText } from './times.ts'
@@ -65,14 +66,16 @@ export function inspectJson(found: Found, context: InspectContext): object {
   }
 }
 
-function stateJson({ state }: Found, health: Health | undefined): object {
+function stateJson({ state, core }: Found, health: Health | undefined): object {
   const { name, pid, exitCode, error, oomKilled, startedAt, finishedAt } = state
+  const { oom } = core.lastRun ?? {}
   return {
     Status: name,
     Running: name === 'running' || name === 'paused' || name === 'restarting',
     Paused: name === 'paused',
     Restarting: name === 'restarting',
     OOMKilled: oomKilled,
+    ...(oomKilled && oom && { OOMReport: oomReportJson(oom) }),
     Dead: name === 'dead',
     Pid: pid,
     ExitCode: exitCode,

@@ -152,6 +152,7 @@ async function serveTraced(route: Route, call: ServerCall, tracing: ServerTracin
   const traced = await openTracedCall(tracing, call.context.header, route.rpc)
   call.onStatus = status => traced.end(status)
   await traced.run(() => serve(route, call))
+  traced.answered()
   if (call.isGone) traced.end({ grpc: errorTable.CANCELED.grpc, message: 'the client left' })
 }
 

@@ -51,7 +51,7 @@ test("a server with a sink records the calls that bring a sampled traceparent, a
 
   await client.version({}, { headers: { traceparent: traceparentOf(parent) } })
   const own = new Map(sink.take().own.map(span => [span.name, span]))
-  assert.deepEqual([...own.keys()], ['load the tracer', 'receive the request', 'look it up', name])
+  assert.deepEqual([...own.keys()], ['load the tracer', 'receive the request', 'look it up', 'send the answer', name])
   const [inner, outer] = [own.get('look it up'), own.get(name)]
   assert.equal(outer?.parentId, parent.spanId)
   assert.equal(inner?.parentId, outer?.spanId)
@@ -73,7 +73,7 @@ test('a server without a sink gives its spans back with the answer, to those who
   const spans = theirs?.scopeSpans.flatMap(scope => scope.spans) ?? []
   assert.deepEqual(
     spans.map(span => span.name),
-    ['receive the request', 'look it up', name],
+    ['receive the request', 'look it up', 'send the answer', name],
   )
   assert.equal(spans.at(-1)?.parentSpanId.toString('hex'), own[0]?.spanId)
   assert.equal(theirs?.resource?.attributes[0]?.value?.stringValue, 'plugin/test')

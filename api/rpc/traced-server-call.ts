@@ -1,13 +1,17 @@
 /** Spans of the calls that a server answers. Loaded with the first call that is traced. */
+
+import { monotonicNs } from '../trace/clock.ts'
 import { CollectedSpans } from '../trace/collected-spans.ts'
 import { exportRequest } from '../trace/otlp.ts'
-import { type OpenRequest, openRequest, spanKind } from '../trace/spans.ts'
+import { type OpenRequest, openRequest, spanKind, stepSince } from '../trace/spans.ts'
 import { sampledParent, spansTrailer, traceparentHeader } from '../trace/trace-context.ts'
 import type { Status } from './server-call.ts'
 import type { ServerTracing } from './server-tracing.ts'
 
 export interface TracedCall {
   run<T>(work: () => T): T
+  /** The handler is done; what is left is to send its answer. */
+  answered(): void
   /** Ends the span; what the answer's trailers say beside the status. */
   end(status: Status): Record<string, string>
 }
@@ -26,9 +30,15 @@ export function traceCall(
   const collected = tracing.sink === undefined ? new CollectedSpans() : undefined
   const sink = tracing.sink ?? (collected as CollectedSpans)
   const request: OpenRequest = openRequest({ parent, name: rpc, kind: spanKind.server, sink, startNs })
+  let answeredNs: bigint | undefined
   return {
     run: work => request.run(work),
+    answered() {
+      answeredNs = monotonicNs()
+    },
     end(status) {
+      const since = answeredNs
+      if (since !== undefined) request.run(() => stepSince('send the answer', since))
       request.end(status.grpc === 0 ? undefined : status.message)
       return collected === undefined ? {} : trailerOf(collected, tracing.service)
     },

@@ -8,6 +8,11 @@ export function monotonicNs(): bigint {
   return process.hrtime.bigint()
 }
 
+/** The monotonic clock's time at `wallMs`, milliseconds since 1970. */
+export function monotonicAt(wallMs: number): bigint {
+  return BigInt(wallMs) * 1_000_000n - wallOffsetNs()
+}
+
 const validForNs = 10_000_000_000n
 let known: { atNs: bigint; offsetNs: bigint } | undefined
 

@@ -9,7 +9,8 @@ import {
   ContainersServiceDefinition,
   type CreateResponse,
 } from '#api/gen/gantry/services/containers/v1/containers.ts'
-import { step } from '#api/trace/spans.ts'
+import { monotonicAt } from '#api/trace/clock.ts'
+import { currentScope, step, stepSince } from '#api/trace/spans.ts'
 import { containerConfig } from '../container-config.ts'
 import { forgetStopped } from '../end-task.ts'
 import { Exit, startFailure } from '../exit.ts'
@@ -25,7 +26,7 @@ interface RunFlags extends ContainerFlags {
 
 /** Ends with the container's own exit code; 125 to 127 when it could not be started. */
 export async function run(session: Session, flags: RunFlags, image: string, args: string[]): Promise<void> {
-  using signals = new Signals()
+  using signals = step('catch signals', () => new Signals())
   await using remains = new AsyncDisposableStack()
   try {
     const config = step('read the flags', () => ({
@@ -83,7 +84,8 @@ export async function attach(session: Session, flags: { replay?: boolean }, id: 
 }
 
 async function createContainer(session: Session, config: ContainerConfig): Promise<CreateResponse> {
-  const response = await session.client(ContainersServiceDefinition).create({ config })
+  const containers = step('make the client', () => session.client(ContainersServiceDefinition))
+  const response = await containers.create({ config })
   for (const warning of response.warnings) console.error(`gctr: warning: ${warning}`)
   return response
 }
@@ -102,7 +104,7 @@ async function startTask(
   signals: Signals,
   { id, socket, wanted, stdin }: Target,
 ): Promise<Attachment | undefined> {
-  const tasks = session.client(TasksDefinition)
+  const tasks = step('make the client', () => session.client(TasksDefinition))
   await using undo = new AsyncDisposableStack()
   signals.check()
   await tasks.create({ containerId: id })
@@ -123,7 +125,10 @@ async function follow(session: Session, signals: Signals, id: string, attachment
   signals.forwardTo(session, { containerId: id })
   const end = await step('wait for its end', () => join(attachment, { stdin, tty: attachment.tty }))
   if (end === 'detached') return undefined
-  if (end !== 'broken') return end.exitCode
+  if (end !== 'broken') {
+    if (currentScope() !== undefined) stepSince('hear of its end', monotonicAt(Date.parse(end.exitedAt)))
+    return end.exitCode
+  }
   return (await session.client(TasksDefinition).wait({ containerId: id })).exitStatus
 }
 

@@ -23,7 +23,7 @@ function node(name: string, startNs: number, endNs: number, part: Part = {}): Sp
 }
 
 test('time of steps is named, once, and what is between them is a gap of the innermost span', () => {
-  const inner = node('inner', 40, 90, { children: [node('c', 40, 60), node('d', 80, 90)] })
+  const inner = node('inner', 40, 90, { kind: 'answer', children: [node('c', 40, 60), node('d', 80, 90)] })
   const { share, gaps } = coverageOf(node('root', 0, 100, { children: [node('a', 0, 30), node('b', 20, 40), inner] }))
   assert.equal(share, 0.7)
   assert.deepEqual(
@@ -33,6 +33,11 @@ test('time of steps is named, once, and what is between them is a gap of the inn
       ['root', 90n, 100n],
     ],
   )
+})
+
+test('a step that is told in parts is a name for the rest of it; the request itself is none', () => {
+  const step = node('step', 10, 60, { children: [node('part', 20, 30)] })
+  assert.equal(coverageOf(node('root', 0, 100, { children: [step] })).share, 0.5)
 })
 
 test('a call names the way to its callee and back, not what the callee keeps to itself', () => {

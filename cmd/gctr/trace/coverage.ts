@@ -1,8 +1,8 @@
 /**
- * How much of a trace has a name. A stretch of time is named when a span without spans below it goes on: work that
- * nobody cut finer. Time in a call before its callee begins, and after it ended, is the way between the processes (the
- * socket, and the other's event loop), which is named so. What is left is time in which only spans were under way that
- * are told in parts, and none of their parts was: code that has no name.
+ * How much of a trace has a name. A stretch of time is named while a step goes on, or a call that nobody tells more of.
+ * Time in a call before its callee begins, and after it ended, is the way between the processes (the socket, and the
+ * other's event loop), which is named so. What is left is time in which there was nothing but a request under way, in
+ * the process that made it or in one that answers it, and no step of theirs: code that has no name.
  */
 import { descend, type SpanNode } from './span-tree.ts'
 import { between, lengthOf, type Stretch, united } from './stretch.ts'
@@ -27,7 +27,7 @@ export interface Coverage {
 export function coverageOf(root: SpanNode): Coverage {
   const nodes = [...descend(root)].map(({ node }) => node)
   const work = united(
-    nodes.filter(node => node.children.length === 0 && !isWaiting(node)),
+    nodes.filter(node => node !== root && isWork(node)),
     root,
   )
   const named = united([...work, ...nodes.flatMap(onTheWire)], root)
@@ -41,8 +41,8 @@ export function coverageOf(root: SpanNode): Coverage {
 }
 
 /** Names nothing: whoever waits waits for what others do, which is told by them. */
-function isWaiting({ name }: SpanNode): boolean {
-  return name.startsWith('wait for ')
+function isWork({ name, kind, children }: SpanNode): boolean {
+  return (kind === 'step' || children.length === 0) && !name.startsWith('wait for ')
 }
 
 /** Before and after the callee's part of a call. */

@@ -2,8 +2,6 @@
  * Where a call belongs in a trace, as it travels: W3C Trace Context (https://www.w3.org/TR/trace-context/), in the
  * headers of HTTP and gRPC and in the metadata of ttrpc.
  */
-import { randomBytes } from 'node:crypto'
-
 export const traceparentHeader = 'traceparent'
 
 /** The caller takes the callee's spans with the answer (our own; see {@link spansTrailer}). */
@@ -37,9 +35,14 @@ export function traceparentOf({ traceId, spanId }: SpanContext): string {
 }
 
 export function newTraceId(): string {
-  return randomBytes(16).toString('hex')
+  return randomHex(16)
 }
 
 export function newSpanId(): string {
-  return randomBytes(8).toString('hex')
+  return randomHex(8)
+}
+
+/** By the global, which Node makes when it is first used: a command that traces nothing does not load node:crypto. */
+function randomHex(bytes: number): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString('hex')
 }

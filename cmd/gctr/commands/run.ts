@@ -133,7 +133,8 @@ async function follow(session: Session, signals: Signals, id: string, attachment
 }
 
 async function removeContainer(session: Session, id: string): Promise<void> {
-  await session.client(TasksDefinition).delete({ containerId: id }).catch(ignoreMissing)
+  const tasks = step('make the client', () => session.client(TasksDefinition))
+  await tasks.delete({ containerId: id }).catch(ignoreMissing)
   await session.client(ContainersDefinition).delete({ id }).catch(ignoreMissing)
 }
 

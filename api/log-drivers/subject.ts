@@ -1,5 +1,6 @@
 /** What the messages of a log driver say of the container. */
-import type { LogOptions } from './option-values.ts'
+import { messageOf } from '#api/errors/errors.ts'
+import { type LogOptions, refused } from './option-values.ts'
 import { expandTag } from './tag.ts'
 
 export interface LogSubject {
@@ -21,7 +22,7 @@ export function tagOf(options: LogOptions, subject: LogSubject): string {
   return expandTag(options.tag || defaultTag, subject)
 }
 
-/** Values of the labels and variables that `labels`, `labels-regex`, `env` and `env-regex` choose. */
+/** Values of the labels and variables that `labels`, `labels-regex`, `env` and `env-regex` choose. INVALID_ARGUMENT: an expression is none. */
 export function extraAttributes(options: LogOptions, { labels, env }: LogSubject): Record<string, string> {
   const variables = env.map(entry => {
     const at = entry.indexOf('=')
@@ -33,12 +34,20 @@ export function extraAttributes(options: LogOptions, { labels, env }: LogSubject
   }
 }
 
+function expression(pattern: string): RegExp {
+  try {
+    return new RegExp(pattern)
+  } catch (error) {
+    throw refused(`error parsing regexp "${pattern}": ${messageOf(error)}`)
+  }
+}
+
 function chosen(
   entries: readonly (readonly [string, string])[],
   names: string | undefined,
   pattern: string | undefined,
 ): Record<string, string> {
   const listed = new Set((names ?? '').split(',').filter(Boolean))
-  const matching = pattern ? new RegExp(pattern) : undefined
+  const matching = pattern ? expression(pattern) : undefined
   return Object.fromEntries(entries.filter(([key]) => listed.has(key) || matching?.test(key)))
 }

@@ -3,19 +3,17 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createReadStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { decode, decodeMulti } from '@msgpack/msgpack'
-import { LogEntry } from '#api/gen/gantry/docker/v1/log_entry.ts'
 import { patience } from '../daemon/patience.ts'
 import { Docker, dockerCommand } from './docker.ts'
+import { Listener, LogPlugin } from './log-servers.ts'
 
 const timeout = 300_000 * patience
 const skip =
@@ -41,37 +39,6 @@ after(async () => {
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 60_000 * patience; !(await holds()); await sleep(50))
     assert.ok(Date.now() < deadline, `${what}\n${docker.daemon.log.slice(-4000)}`)
-}
-
-/** A TCP server that keeps what it is told. */
-class Listener implements AsyncDisposable {
-  readonly #server: Server
-  bytes: Buffer = Buffer.alloc(0)
-
-  constructor(answer: (bytes: Buffer) => Buffer | undefined = () => undefined) {
-    this.#server = createServer(socket => {
-      socket.on('error', () => {})
-      socket.on('data', bytes => {
-        this.bytes = Buffer.concat([this.bytes, bytes])
-        const said = answer(bytes)
-        if (said) socket.write(said)
-      })
-    })
-  }
-
-  async listen(port = 0): Promise<number> {
-    this.#server.listen(port, '127.0.0.1')
-    await once(this.#server, 'listening')
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  get lines(): string[] {
-    return this.bytes.toString().split('\n').filter(Boolean)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close()
-  }
 }
 
 const run = (driver: string, options: readonly string[], script: string, ...flags: string[]) =>
@@ -276,46 +243,6 @@ test('mode=non-blocking: nobody waits, and what is dropped is counted and told',
   await until('what was kept', () => syslog.lines.some(line => line.endsWith('line 3000')))
   assert.ok(syslog.lines.filter(line => / line \d+$/.test(line)).length >= 3000 - dropped)
 })
-
-interface Started {
-  File: string
-  Info: { Config: Record<string, string>; ContainerName: string }
-}
-
-/** A log plugin: an HTTP server that reads FIFOs. */
-class LogPlugin implements AsyncDisposable {
-  readonly calls: { verb: string; body: Started }[] = []
-  readonly entries: LogEntry[] = []
-  readonly #server = createHttpServer(async (request, response) => {
-    let text = ''
-    for await (const chunk of request) text += chunk
-    const verb = (request.url ?? '').slice(1)
-    if (verb === 'LogDriver.StartLogging') this.#read((JSON.parse(text) as Started).File)
-    if (text !== '') this.calls.push({ verb, body: JSON.parse(text) as Started })
-    response.end(JSON.stringify(verb === 'Plugin.Activate' ? { Implements: ['LogDriver'] } : { Err: '' }))
-  })
-
-  async listen(path: string): Promise<void> {
-    this.#server.listen(path)
-    await once(this.#server, 'listening')
-  }
-
-  #read(file: string): void {
-    let bytes: Buffer = Buffer.alloc(0)
-    createReadStream(file).on('data', chunk => {
-      bytes = Buffer.concat([bytes, chunk as Buffer])
-      for (; bytes.length >= 4 && bytes.length >= 4 + bytes.readUInt32BE(0); ) {
-        const end = 4 + bytes.readUInt32BE(0)
-        this.entries.push(LogEntry.decode(bytes.subarray(4, end)))
-        bytes = bytes.subarray(end)
-      }
-    })
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.close()
-  }
-}
 
 test("Docker's log plugins: found, told, fed through a FIFO", { skip, timeout }, async () => {
   await using plugin = new LogPlugin()

@@ -16,7 +16,7 @@ export const createOptions: readonly Option[] = [
   option(
     'HostConfig.LogConfig',
     'partial',
-    'json-file, local (kept as json-file) and none; others are refused with 501',
+    'json-file, local (kept as json-file), none, syslog, gelf, fluentd, journald and log plugins (docs/logs.md); not awslogs, splunk, gcplogs, logentries; compress is ignored; a bad max-size or max-file is refused here rather than at the start',
   ),
   option(
     'HostConfig.SecurityOpt',

@@ -9,12 +9,16 @@ import type { BuildLog, LoggedStep } from './cache/build-log.ts'
 import { openCaches } from './cache/foreign/open-caches.ts'
 import type { StepCache } from './cache/step-cache.ts'
 import { CheckSettings, check } from './checks/checks.ts'
+import { importLayout } from './contexts/import-layout.ts'
+import { NamedContexts } from './contexts/named-contexts.ts'
+import { dockerfileText, ignoreOf, receiveContexts } from './contexts/receive-contexts.ts'
 import { connectCore, holdLease } from './core/clients.ts'
 import { Layers } from './core/layers.ts'
 import { Registries } from './core/registries.ts'
+import { ignoreMissing } from './core/sweep.ts'
+import { ignoring } from './files/ignoring.ts'
 import type { Dockerfile } from './language/dockerfile.ts'
 import { parseDockerfile } from './language/parse.ts'
-import { asIgnored, dockerfileText, receiveContext } from './receive-context.ts'
 import { BuildEvents } from './solve/build-events.ts'
 import { buildImage } from './solve/build-image.ts'
 
@@ -47,9 +51,10 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   if (options === undefined) throw invalidArgument('the first message of a build holds its options')
   const state = await mkdtemp(join(parts.state, 'build-'))
   undo.defer(() => rm(state, { recursive: true, force: true }))
-  const received = await receiveContext(messages, options, { state, signal })
+  const { context: received, named } = await receiveContexts(messages, options, { state, signal })
   const { text, file } = await dockerfileText(received, options)
-  const context = await asIgnored(received, file, options)
+  const ignore = await ignoreOf(received, file, options)
+  const context = ignore === undefined ? received : await ignoring(received, ignore)
   const dockerfile = parseDockerfile(text, file)
   const steps: LoggedStep[] = []
   const events = new BuildEvents(noting(steps, tell))
@@ -66,10 +71,19 @@ export async function build(parts: BuilderParts, { requests, namespace, signal, 
   const registries = new Registries(core, options, lease.id)
   const platforms = platformsOf(options.platform)
   const [platform = hostPlatform()] = platforms
+  const contexts = new NamedContexts({
+    ...{ wanted: options.namedContexts, received: named, state, signal },
+    ...{ agents: options.sshAgents, secrets: options.secrets },
+    async importLayout(address) {
+      const name = await importLayout(core, address, { lease: lease.id, platforms })
+      undo.defer(() => ignoreMissing(core.images.delete({ name })))
+      return name
+    },
+  })
   const shared = {
     ...{ core, cache, caches, inProgress, options, context, snapshotter, state, signal, epoch, lease: lease.id },
     layers: new Layers(core, { snapshotter, state, epoch, lease: lease.id }),
-    ...{ events, dockerfile, registries },
+    ...{ events, dockerfile, registries, contexts, ignore },
     foreignCaches: await openCaches(options.cacheFrom, { core, registries, platform, signal, events }),
   }
   const result = await buildImage(shared, platforms)

@@ -1,5 +1,6 @@
 /** Which steps were done before, of what, and what came out: a durable table from a step's key to a layer. */
 import type { Store } from '#api/store/store.ts'
+import { RootMemory } from '../files/root-source.ts'
 import type { Layer } from '../solve/stage-state.ts'
 import { inputDigests, type StepWork, stepKey } from './step-work.ts'
 
@@ -31,10 +32,33 @@ function rowOf({ descriptor: { mediaType, digest, size }, diffID }: Layer) {
 }
 
 export class StepCache {
+  /** Of the roots that steps led to, and stand on. */
+  readonly roots = new RootMemory()
   readonly #store: Store
+  /** Uses that are not in the table yet, by key: one write for all of a build's. */
+  readonly #uses = new Map<string, CachedStep>()
+  /** When builds that run now began. */
+  readonly #running = new Set<{ readonly startedAtMs: number }>()
 
   constructor(store: Store) {
     this.#store = store
+  }
+
+  /** A build runs until it is disposed of: what it found here stays. */
+  building(): Disposable {
+    const build = { startedAtMs: Date.now() }
+    this.#running.add(build)
+    return {
+      [Symbol.dispose]: () => {
+        this.#running.delete(build)
+        this.#writeUses()
+      },
+    }
+  }
+
+  /** True for a step that a running build may stand on. */
+  isInUse({ usedAtMs }: CachedStep): boolean {
+    return [...this.#running].some(({ startedAtMs }) => usedAtMs >= startedAtMs)
   }
 
   find(key: string): CachedStep | undefined {
@@ -54,8 +78,22 @@ export class StepCache {
     })
   }
 
+  /** Durable at the end of the build. */
   used(step: CachedStep, nowMs = Date.now()): void {
-    this.#store.write(tx => tx.put(rowKey(step.key), { ...step, usedAtMs: nowMs, uses: step.uses + 1 }))
+    const known = this.#uses.get(step.key) ?? step
+    this.#uses.set(step.key, { ...known, usedAtMs: nowMs, uses: known.uses + 1 })
+  }
+
+  #writeUses(): void {
+    if (this.#uses.size === 0) return
+    this.#store.write(tx => {
+      for (const [key, { usedAtMs, uses }] of this.#uses) {
+        // It may have been made anew, or forgotten, since.
+        const row = tx.get<CachedStep>(rowKey(key))
+        if (row !== undefined) tx.put(rowKey(key), { ...row, usedAtMs, uses })
+      }
+    })
+    this.#uses.clear()
   }
 
   forget(key: string): void {
@@ -72,6 +110,7 @@ export class StepCache {
 
   /** Least recently used first. */
   list(): CachedStep[] {
+    this.#writeUses()
     const rows = this.#store.read(tx => [...tx.list<CachedStep>(['step'])].map(({ value }) => value))
     return rows.toSorted((a, b) => a.usedAtMs - b.usedAtMs)
   }

@@ -65,5 +65,5 @@ test('a directive skips rules, or all, or makes them errors', () => {
   ])
   assert.deepEqual(warned('# check=skip=all;error=true', 'FROM x', 'MAINTAINER me'), [])
   assert.equal(new CheckSettings('skip=all;error=true').isError, true)
-  assert.throws(() => new CheckSettings('foo=1'), /neither skip nor error/)
+  assert.throws(() => new CheckSettings('foo=1'), /none of skip, error and experimental/)
 })

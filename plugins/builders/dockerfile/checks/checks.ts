@@ -32,12 +32,20 @@ export const undefinedVariable = {
   description: 'Variables should be defined before their use',
 } as const
 
+/** Found while a build runs, when the context is known; only where the file asks for it. */
+export const copyIgnoredFile = {
+  name: 'CopyIgnoredFile',
+  description: 'Attempting to Copy file that is excluded by .dockerignore',
+} as const
+
 const rules: readonly Rule[] = [...casingRules, ...stageRules, ...instructionRules]
 
 /** What the file's `# check=` directive says, and options of the build may say besides. */
 export class CheckSettings {
   readonly #skipped: ReadonlySet<string>
   readonly #skipsAll: boolean
+  /** Rules that are told only where they are asked for. */
+  readonly #experimental: readonly string[]
   /** A warning fails the build. */
   readonly isError: boolean
 
@@ -47,12 +55,14 @@ export class CheckSettings {
     const pairs = new Map(
       settings.map(part => {
         const [key = '', value = ''] = part.split('=', 2).map(text => text.trim())
-        if (key !== 'skip' && key !== 'error')
-          throw invalidArgument(`check directive "${directive}": "${key}" is neither skip nor error`)
+        if (key !== 'skip' && key !== 'error' && key !== 'experimental')
+          throw invalidArgument(`check directive "${directive}": "${key}" is none of skip, error and experimental`)
         return [key, value] as const
       }),
     )
-    const names = (pairs.get('skip') ?? '').split(',').map(name => name.trim().toLowerCase())
+    const listed = (key: 'skip' | 'experimental') => (pairs.get(key) ?? '').split(',').map(name => name.trim().toLowerCase())
+    const names = listed('skip')
+    this.#experimental = listed('experimental')
     this.#skipped = new Set(names)
     this.#skipsAll = names.includes('all')
     this.isError = pairs.get('error') === 'true'
@@ -60,6 +70,12 @@ export class CheckSettings {
 
   wants(rule: string): boolean {
     return !this.#skipsAll && !this.#skipped.has(rule.toLowerCase())
+  }
+
+  /** The same for a rule that is experimental. */
+  asksFor(rule: string): boolean {
+    const isNamed = this.#experimental.includes('all') || this.#experimental.includes(rule.toLowerCase())
+    return isNamed && this.wants(rule)
   }
 }
 

@@ -44,10 +44,12 @@ export async function baseImage(core: Core, text: string, options: BaseOptions):
   if (target === undefined) throw notFound(`image "${name}"`)
   const read = (digest: string) => requireBlob(core, digest)
   const { configDigest, config, layers } = await readImage(name, target, options.platform, read)
-  if (isHost(platform)) await unpack(core, name, options)
-  else await options.layers.unpack(layers)
-  const chainID = config.rootfs.diff_ids.reduce(chain, '')
-  return { name, digest: target.digest, configDigest, config, root: { chainID, layers } }
+  const root = { chainID: config.rootfs.diff_ids.reduce(chain, ''), layers }
+  if (root.chainID !== '' && !(await options.layers.hold(root))) {
+    if (isHost(platform)) await unpack(core, name, options)
+    else await options.layers.unpack(layers)
+  }
+  return { name, digest: target.digest, configDigest, config, root }
 }
 
 /** What manifest and configuration say of an image, wherever they are read from. NOT_FOUND: not for that platform. */

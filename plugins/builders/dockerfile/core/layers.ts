@@ -14,6 +14,7 @@ import { timestampOf } from '#api/types/clock.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Layer, Root } from '../solve/stage-state.ts'
 import type { Core } from './clients.ts'
+import { ignoreMissing } from './sweep.ts'
 
 /** Fast rather than small: a layer that is pushed is read once more anyway. */
 const gzipLevel = 1
@@ -59,6 +60,20 @@ export class Layers {
     const folder = await mkdtemp(join(this.#options.state, 'view-'))
     undo.defer(() => rmdir(folder))
     if (chainID !== '') await this.#mountView(key, chainID, folder, undo)
+    const held = undo.move()
+    return { path: folder, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  }
+
+  /** The root as a directory whose changes nobody keeps, until it is disposed of. */
+  async openCopy({ chainID }: Root): Promise<AsyncDisposable & { readonly path: string }> {
+    const key = `build-copy-${crypto.randomUUID()}`
+    await using undo = new AsyncDisposableStack()
+    const folder = await mkdtemp(join(this.#options.state, 'view-'))
+    undo.defer(() => rmdir(folder))
+    const { mounts } = await this.#snapshots.prepare({ ...this.#named, key, parent: chainID }, this.#leased)
+    undo.defer(() => this.#remove(key))
+    await mount(mounts, folder)
+    undo.defer(() => unmount(folder))
     const held = undo.move()
     return { path: folder, [Symbol.asyncDispose]: () => held.disposeAsync() }
   }
@@ -112,11 +127,17 @@ export class Layers {
     }
   }
 
-  /** True when the root can be built on; it cannot go before the build ends then. */
-  async hold({ chainID }: Root): Promise<boolean> {
-    const resource = { id: chainID, type: `snapshots/${this.#options.snapshotter}` }
+  /** True when it is there, and cannot go before the build ends. */
+  async hold(root: Root): Promise<boolean> {
+    const resource = { id: root.chainID, type: `snapshots/${this.#options.snapshotter}` }
+    // Held first: what is here then stays.
+    await ignoreMissing(this.#core.leases.addResource({ id: this.#options.lease, resource }))
+    return this.isHere(root)
+  }
+
+  /** True when it can be built on. What the cache has of it stays: nothing but pruning, which leaves out what builds use, unpins it. */
+  async isHere({ chainID }: Root): Promise<boolean> {
     try {
-      await this.#core.leases.addResource({ id: this.#options.lease, resource })
       await this.#snapshots.stat({ ...this.#named, key: chainID }, this.#leased)
       return true
     } catch (error) {

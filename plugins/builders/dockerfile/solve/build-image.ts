@@ -45,7 +45,10 @@ async function targetState(build: Build): Promise<StageState> {
   const { dockerfile, options } = build
   const target = targetStage(dockerfile, options.target)
   const { buildArgs, globalArgs, expandGlobal } = readArguments(build)
-  const stages = neededStages(dockerfile.stages, target, stage => expandGlobal(stage.base))
+  const stages = neededStages(dockerfile.stages, target, {
+    base: stage => expandGlobal(stage.base),
+    isReplaced: ({ name }) => name !== undefined && build.contexts.has(name),
+  })
   const number = numbering(stages, Object.keys(options.labels).length > 0)
   const running = new Map<Stage, Promise<StageState>>()
   const ended = (stage: Stage): Promise<StageState> => {

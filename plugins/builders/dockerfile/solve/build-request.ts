@@ -5,9 +5,11 @@ import type { Platform } from '#api/types/platform.ts'
 import type { CacheTrail } from '../cache/foreign/cache-trail.ts'
 import type { ForeignCache } from '../cache/foreign/foreign-cache.ts'
 import type { StepCache } from '../cache/step-cache.ts'
+import type { NamedContexts } from '../contexts/named-contexts.ts'
 import type { Core } from '../core/clients.ts'
 import type { Layers } from '../core/layers.ts'
 import type { Registries } from '../core/registries.ts'
+import type { Ignore } from '../files/ignore.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import type { Dockerfile } from '../language/dockerfile.ts'
 import type { BuildEvents } from './build-events.ts'
@@ -29,6 +31,9 @@ export interface Build {
   readonly options: BuildOptions
   readonly dockerfile: Dockerfile
   readonly context: SourceTree
+  /** What the context leaves out; undefined: nothing. */
+  readonly ignore: Ignore | undefined
+  readonly contexts: NamedContexts
   readonly platform: Platform
   /** The build is for other platforms as well. */
   readonly isOneOfSeveral: boolean

@@ -28,11 +28,16 @@ export function stageOf(stages: readonly Stage[], reference: string, before: Sta
   return numbered
 }
 
-/** The stages a build of `target` runs through, the target last. `base`: a stage's FROM, expanded. */
-export function neededStages(stages: readonly Stage[], target: Stage, base: (stage: Stage) => string): Stage[] {
+/** The stages a build of `target` runs through, the target last. `base`: a stage's FROM, expanded; a replaced one needs no other. */
+export function neededStages(
+  stages: readonly Stage[],
+  target: Stage,
+  { base, isReplaced }: { base(stage: Stage): string; isReplaced(stage: Stage): boolean },
+): Stage[] {
   const needed = new Set<Stage>()
   const visit = (stage: Stage) => {
     if (needed.has(stage)) return
+    if (isReplaced(stage)) return void needed.add(stage)
     const others = froms(stage).map(reference => stageOf(stages, reference, stage))
     for (const other of [stageNamed(stages, base(stage), stage), ...others]) if (other !== undefined) visit(other)
     needed.add(stage)

@@ -97,8 +97,9 @@ function networkName(text: string): string {
 /** What of a mount can change what the step makes: where it is, and the bytes of what is bound. */
 async function identity(context: StepContext, mount: RunMount): Promise<unknown> {
   if (mount.type !== 'bind') return mount
-  if (mount.from !== '') return [mount, (await context.rootOf(mount.from)).chainID]
-  return [mount, totalDigest(await entryDigests(await selectEntries(context.build.context, mount.source)))]
+  const source = mount.from === '' ? { tree: context.build.context } : await context.sourceOf(mount.from)
+  if ('root' in source) return [mount, source.root.chainID]
+  return [mount, totalDigest(await entryDigests(await selectEntries(source.tree, mount.source)))]
 }
 
 function placesOf(context: StepContext): MountPlaces {
@@ -107,9 +108,11 @@ function placesOf(context: StepContext): MountPlaces {
     caches: build.caches,
     ...{ state: build.state, context: build.context },
     ...{ secrets: build.options.secrets, agents: build.options.sshAgents },
-    async view(from, undo) {
-      const root = await context.rootOf(from)
-      return undo.use(await build.layers.openView(root)).path
+    async open(from, access, undo) {
+      const source = await context.sourceOf(from)
+      if ('tree' in source) return source
+      const { path } = undo.use(await build.layers[access === 'ro' ? 'openView' : 'openCopy'](source.root))
+      return { folder: path }
     },
   }
 }

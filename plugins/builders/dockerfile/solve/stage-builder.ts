@@ -2,7 +2,8 @@
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { formatPlatform, type Platform, parsePlatform } from '#api/types/platform.ts'
 import { imagePurl } from '../attestations/image-purl.ts'
-import { CheckSettings, undefinedVariable } from '../checks/checks.ts'
+import { CheckSettings, copyIgnoredFile, undefinedVariable } from '../checks/checks.ts'
+import { ignoredSources } from '../checks/ignored-sources.ts'
 import { undefinedVariables } from '../checks/undefined-variables.ts'
 import { baseImage } from '../core/base-images.ts'
 import { emptyImageConfig, withDefaultPath } from '../image/image-config.ts'
@@ -12,12 +13,12 @@ import { parseTrigger } from '../language/parse.ts'
 import { configure } from '../steps/configure.ts'
 import type { RunningStep } from './build-events.ts'
 import type { Build } from './build-request.ts'
-import { copyStep, workdirStep } from './copy-step.ts'
+import { copyStep, treeRoot, workdirStep } from './copy-step.ts'
 import { stageNamed, stageOf } from './graph.ts'
 import { historyLine } from './history.ts'
 import { runStep } from './run-step.ts'
 import { environment, lookupIn, type Root, runConfig, type StageState, withConfig } from './stage-state.ts'
-import { remember, type StepContext } from './step-context.ts'
+import { expandIn, remember, type StepContext, type StepSource } from './step-context.ts'
 
 export interface StageContext {
   readonly build: Build
@@ -46,6 +47,8 @@ export class StageBuilder {
   async run(): Promise<StageState> {
     const { stage, build } = this.#context
     let state = await this.#step(stage, () => this.#base())
+    // A named context in the place of a stage is all of the stage.
+    if (stage.name !== undefined && build.contexts.has(stage.name)) return state
     const triggers = (runConfig(state).OnBuild ?? []).map(parseTrigger)
     state = withConfig(state, { OnBuild: undefined })
     for (const instruction of [...triggers, ...stage.instructions]) {
@@ -96,17 +99,24 @@ export class StageBuilder {
 
   async #base(): Promise<StageState> {
     const { build, stage, expandGlobal, ended } = this.#context
-    const reference = expandGlobal(stage.base)
-    const earlier = stageNamed(build.dockerfile.stages, reference, stage)
+    const replaced = stage.name !== undefined && build.contexts.has(stage.name)
+    const reference = replaced ? (stage.name as string) : expandGlobal(stage.base)
+    const earlier = replaced ? undefined : stageNamed(build.dockerfile.stages, reference, stage)
     if (earlier !== undefined) return { ...(await ended(earlier)), args: new Map(), hasOwnCommand: false }
     const platform = this.#platform()
     const fresh = { args: new Map<string, string>(), hasOwnCommand: false, platform }
-    if (reference === 'scratch') {
-      const image = emptyImageConfig(platform)
-      return { ...fresh, root: { chainID: '', layers: [] }, image, history: [], baseImage: '' }
+    const nothing = { ...fresh, root: emptyRoot, image: emptyImageConfig(platform), history: [], baseImage: '' }
+    const named = await build.contexts.find(reference)
+    if (named !== undefined && 'tree' in named) return { ...nothing, root: await treeRoot(build, named.tree) }
+    if (named === undefined && reference === 'scratch') return nothing
+    const base = await this.#image(named?.image ?? reference, build.options.pull && named === undefined, platform)
+    return {
+      ...fresh,
+      root: base.root,
+      image: withDefaultPath(base.config),
+      history: base.config.history ?? [],
+      baseImage: base.name,
     }
-    const base = await this.#image(reference, build.options.pull, platform)
-    return { ...fresh, root: base.root, image: withDefaultPath(base.config), history: base.config.history ?? [], baseImage: base.name }
   }
 
   /** `FROM --platform=…` chooses among an image's; the build's own is the default. */
@@ -126,10 +136,13 @@ export class StageBuilder {
   async #follow(state: StageState, instruction: Instruction, step: RunningStep, outcome: Outcome) {
     const { build, buildArgs, globalArgs } = this.#context
     this.#check(state, instruction)
-    const rootOf = (reference: string) => this.#rootOf(reference)
-    const context: StepContext = { build, state, step, buildArgs, rootOf, ...outcome }
+    const sourceOf = (reference: string) => this.#sourceOf(reference)
+    const context: StepContext = { build, state, step, buildArgs, sourceOf, ...outcome }
     if (instruction.keyword === 'RUN') return runStep(context, instruction)
-    if (isCopy(instruction)) return copyStep(context, instruction)
+    if (isCopy(instruction)) {
+      this.#checkIgnored(context, instruction)
+      return copyStep(context, instruction)
+    }
     const { escapeChar } = build.dockerfile.directives
     const configured = configure(state, instruction, { escapeChar, buildArgs, globalArgs })
     const line = historyLine(configured.state, instruction.keyword, configured.historyText)
@@ -148,13 +161,27 @@ export class StageBuilder {
       events.warn({ rule, description, message, location: instruction.location }, dockerfile)
   }
 
-  /** Of a stage, else of an image. */
-  async #rootOf(reference: string): Promise<Root> {
+  /** Warns of sources that `.dockerignore` leaves out, where the file asks for it. */
+  #checkIgnored(context: StepContext, instruction: CopyInstruction): void {
+    const { events, dockerfile, ignore } = context.build
+    const { name: rule, description } = copyIgnoredFile
+    if (!new CheckSettings(dockerfile.directives.check).asksFor(rule)) return
+    for (const message of ignoredSources(instruction, ignore, word => expandIn(context, word)))
+      events.warn({ rule, description, message, location: instruction.location }, dockerfile)
+  }
+
+  /** A named context's, else a stage's, else an image's. */
+  async #sourceOf(reference: string): Promise<StepSource> {
     const { build, stage, ended } = this.#context
-    const earlier = stageOf(build.dockerfile.stages, reference, stage)
-    return (earlier === undefined ? await this.#image(reference, false, build.platform) : await ended(earlier)).root
+    const named = await build.contexts.find(reference)
+    if (named !== undefined && 'tree' in named) return named
+    const earlier = named === undefined ? stageOf(build.dockerfile.stages, reference, stage) : undefined
+    if (earlier !== undefined) return { root: (await ended(earlier)).root }
+    return { root: (await this.#image(named?.image ?? reference, false, build.platform)).root }
   }
 }
+
+const emptyRoot: Root = { chainID: '', layers: [] }
 
 function isCopy(instruction: Instruction): instruction is CopyInstruction {
   return instruction.keyword === 'COPY' || instruction.keyword === 'ADD'

@@ -7,6 +7,8 @@ import type { HistoryEntry, ImageConfig, RunConfig } from '../image/image-config
 export interface Layer {
   readonly descriptor: Descriptor
   readonly diffID: string
+  /** When it was made, in milliseconds since the epoch; unknown of a base's. */
+  readonly createdAtMs?: number
 }
 
 /** A root as the layers that make it. */

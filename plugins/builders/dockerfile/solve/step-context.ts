@@ -3,19 +3,22 @@ import { messageOf } from '#api/errors/errors.ts'
 import { explainMiss } from '../cache/explain-miss.ts'
 import type { CachedStep } from '../cache/step-cache.ts'
 import { type StepWork, stepKey } from '../cache/step-work.ts'
+import type { SourceTree } from '../files/source-tree.ts'
 import type { Instruction } from '../language/dockerfile.ts'
 import { expandWord } from '../language/expand.ts'
 import type { RunningStep } from './build-events.ts'
 import type { Build } from './build-request.ts'
 import { lookupIn, type Root, type StageState } from './stage-state.ts'
 
+export type StepSource = { readonly root: Root } | { readonly tree: SourceTree }
+
 export interface StepContext {
   readonly build: Build
   readonly state: StageState
   readonly step: RunningStep
   readonly buildArgs: ReadonlyMap<string, string>
-  /** Root of a stage or image, as `--from` names it. */
-  rootOf(reference: string): Promise<Root>
+  /** What `--from` names: a stage's or image's root, or the files of a named context. */
+  sourceOf(reference: string): Promise<StepSource>
   /** Told when the step came out of the cache. */
   wasCached(): void
   /** Told why it did not, in a sentence. */
@@ -58,8 +61,9 @@ async function foundOrMade(context: StepContext, work: CachedWork, make: () => P
   const step = wholeWork(context, work)
   const recorded = (root: Root) => {
     const layer = root === context.state.root ? undefined : root.layers.at(-1)
-    cache.record(step, root.chainID, layer)
-    return root
+    const createdAtMs = Date.now()
+    cache.record(step, root.chainID, layer, createdAtMs)
+    return layer === undefined ? root : { ...root, layers: root.layers.with(-1, { ...layer, createdAtMs }) }
   }
   const madeNow = async () => recorded(await make())
   if (options.noCache) {
@@ -105,7 +109,7 @@ async function remembered(context: StepContext, step: StepWork): Promise<Root | 
   signal.throwIfAborted()
   const known = cache.find(stepKey(step))
   const root = known && rootAfter(context.state.root, known)
-  if (known !== undefined && root !== undefined && (await layers.hold(root))) {
+  if (known !== undefined && root !== undefined && (await layers.isHere(root))) {
     cache.used(known)
     context.wasCached()
     return root
@@ -113,16 +117,21 @@ async function remembered(context: StepContext, step: StepWork): Promise<Root | 
   return undefined
 }
 
-function rootAfter(before: Root, { chainID, layer: cached }: CachedStep): Root {
+function rootAfter(before: Root, { chainID, layer: cached, createdAtMs }: CachedStep): Root {
   if (cached === undefined) return before
   const { mediaType, digest, size, diffID } = cached
-  const layer = { descriptor: { mediaType, digest, size, annotations: {} }, diffID }
+  const layer = { descriptor: { mediaType, digest, size, annotations: {} }, diffID, createdAtMs }
   return { chainID, layers: [...before.layers, layer] }
 }
 
-/** The state with a line of history more; `empty`: the instruction made no layer. */
+/**
+ * The state with a line of history more; `empty`: the instruction made no layer. Its time is that of the layer, or else of the line
+ * before, so that a build out of the cache is the same image.
+ */
 export function remember(build: Build, state: StageState, createdBy: string, empty: boolean): StageState {
-  const created = (build.epoch ?? new Date()).toISOString()
+  const madeAtMs = empty ? undefined : state.root.layers.at(-1)?.createdAtMs
+  const before = madeAtMs === undefined ? state.history.findLast(line => line.created !== undefined)?.created : undefined
+  const created = build.epoch?.toISOString() ?? before ?? new Date(madeAtMs ?? Date.now()).toISOString()
   return {
     ...state,
     history: [...state.history, { created, created_by: createdBy, ...(empty && { empty_layer: true }) }],

@@ -1,6 +1,5 @@
 /** COPY and ADD: which files, to where, and the layer that holds them. */
 import { invalidArgument } from '#api/errors/errors.ts'
-import type { DirectorySource } from '../files/directory-source.ts'
 import { excluding } from '../files/ignore.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import { ownerOf } from '../files/users.ts'
@@ -17,7 +16,7 @@ export interface CopyPlan extends RemoteAccess {
   readonly undo: AsyncDisposableStack
   readonly tree: SourceTree
   /** The image's root as it stands. */
-  readonly image: DirectorySource
+  readonly image: SourceTree
   readonly workingDir: string
   /** From another image or stage: owners stay as they are there. */
   readonly isForeign: boolean

@@ -5,8 +5,9 @@ import { chmod, chown, mkdir, rm } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
-import { notImplemented } from '#api/errors/errors.ts'
+import { notFound } from '#api/errors/errors.ts'
 import { applyLayer } from '#api/sys/sys.ts'
+import { DirectorySource } from '../files/directory-source.ts'
 import { resolvePath, type SourceTree } from '../files/source-tree.ts'
 import type { RunMount } from '../language/mount.ts'
 import { layerArchive } from './copy-archive.ts'
@@ -32,8 +33,12 @@ export interface MountPlaces {
   readonly secrets: Readonly<Record<string, Buffer>>
   /** Sockets of ssh agents, by id. */
   readonly agents: Readonly<Record<string, string>>
-  /** A stage's or an image's root as a directory, for as long as the step runs. */
-  view(from: string, undo: AsyncDisposableStack): Promise<string>
+  /** What `from` names, for as long as the step runs: a root as a directory (a private one with `rw`), or files. */
+  open(
+    from: string,
+    access: 'ro' | 'rw',
+    undo: AsyncDisposableStack,
+  ): Promise<{ folder: string } | { tree: SourceTree }>
 }
 
 /** What a step's container gets beside its root. */
@@ -82,23 +87,20 @@ async function sourceOf(
     case 'cache':
       return { type: 'bind', source: await cacheFolder(mount, places, undo), options: ['bind', access] }
     case 'bind':
-      if (!mount.readOnly) throw notImplemented('RUN --mount=type=bind,rw')
-      return { type: 'bind', source: await bound(mount, places, undo), options: ['bind', 'ro'] }
+      return { type: 'bind', source: await bound(mount, places, undo), options: ['bind', access] }
   }
 }
 
 /** A folder per id; `locked` waits for who has it, `private` gets one of its own. */
-async function cacheFolder(
-  { id, sharing, mode, uid, gid, from }: RunMount,
-  { caches, state }: MountPlaces,
-  undo: AsyncDisposableStack,
-) {
-  if (from !== '') throw notImplemented(`RUN --mount=type=cache with from=${from}`)
+async function cacheFolder(mount: RunMount, places: MountPlaces, undo: AsyncDisposableStack) {
+  const { id, sharing, mode, uid, gid } = mount
+  const { caches, state } = places
   const name = createHash('sha256').update(id).digest('hex').slice(0, 32)
   const folder = sharing === 'private' ? join(state, `cache-${crypto.randomUUID()}`) : join(caches, name)
   if (sharing === 'locked') await held(folder, undo)
   const made = await mkdir(folder, { recursive: true, mode: 0o755 })
   if (made !== undefined) {
+    if (mount.from !== '') await fill(folder, mount, places, undo)
     await chmod(folder, mode ?? 0o755)
     await chown(folder, uid, gid)
   }
@@ -117,14 +119,41 @@ async function held(key: string, undo: AsyncDisposableStack): Promise<void> {
   undo.defer(() => done.resolve())
 }
 
-async function bound({ from, source }: RunMount, places: MountPlaces, undo: AsyncDisposableStack): Promise<string> {
-  if (from !== '') return join(await places.view(from, undo), posix.resolve('/', source))
-  const { context, state } = places
-  const folder = join(state, `bind-${crypto.randomUUID()}`)
+/** A new cache begins with what `from` has at `source`. */
+async function fill(folder: string, { from, source }: RunMount, places: MountPlaces, undo: AsyncDisposableStack) {
+  const tree = await treeOf(from, places, undo)
+  const start = await resolvePath(tree, posix.resolve('/', source))
+  const entries = (await selectEntries(tree, start)).filter(({ path }) => path !== start)
+  await unpack(
+    entries.map(entry => ({ ...entry, path: `/${posix.relative(start, entry.path)}` })),
+    folder,
+  )
+}
+
+async function treeOf(from: string, places: MountPlaces, undo: AsyncDisposableStack): Promise<SourceTree> {
+  const opened = await places.open(from, 'ro', undo)
+  return 'tree' in opened ? opened.tree : new DirectorySource(opened.folder)
+}
+
+/** What is bound: links are followed within their own tree, never by this machine. Writes go to a copy that nobody keeps. */
+async function bound(
+  { from, source, readOnly }: RunMount,
+  places: MountPlaces,
+  undo: AsyncDisposableStack,
+): Promise<string> {
+  const opened = from === '' ? { tree: places.context } : await places.open(from, readOnly ? 'ro' : 'rw', undo)
+  const path = posix.resolve('/', source)
+  if ('folder' in opened) {
+    const tree = new DirectorySource(opened.folder)
+    const found = await resolvePath(tree, path)
+    if ((await tree.at(found)) === undefined) throw notFound(`"${source}" in "${from}", which RUN binds`)
+    return join(opened.folder, found)
+  }
+  const folder = join(places.state, `bind-${crypto.randomUUID()}`)
   await mkdir(folder, { mode: 0o755 })
   undo.defer(() => rm(folder, { recursive: true, force: true }))
-  await unpack(await selectEntries(context, source), folder)
-  return join(folder, await resolvePath(context, posix.resolve('/', source)))
+  await unpack(await selectEntries(opened.tree, source), folder)
+  return join(folder, await resolvePath(opened.tree, path))
 }
 
 /** Entries as files; owners, modes and links as they are in the tree. */

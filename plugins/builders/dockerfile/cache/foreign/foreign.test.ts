@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { sha256Digest } from '#api/types/digest.ts'
 import { chain } from '../../core/layers.ts'
+import { OciLayout } from '../../core/oci-layout.ts'
 import type { Layer, Root } from '../../solve/stage-state.ts'
 import { type CacheConfig, readCacheConfig, stacksOf } from './cache-config.ts'
 import { cacheSource, cacheTarget } from './cache-location.ts'
 import { CacheTrail, describe, describeInline } from './cache-trail.ts'
 import { historyCache } from './history-cache.ts'
-import { OciLayout } from './oci-layout.ts'
 import { recordedCache } from './recorded-cache.ts'
 
 const layer = (name: string): Layer => ({

@@ -5,11 +5,11 @@ import type { CacheLocation } from '#api/gen/gantry/services/builder/v1/builder.
 import type { Platform } from '#api/types/platform.ts'
 import { requireBlob } from '../../core/base-images.ts'
 import type { Core } from '../../core/clients.ts'
+import { OciLayout } from '../../core/oci-layout.ts'
 import type { Registries } from '../../core/registries.ts'
 import type { BuildEvents } from '../../solve/build-events.ts'
 import { type CacheSource, cacheSource } from './cache-location.ts'
 import type { ForeignCache } from './foreign-cache.ts'
-import { OciLayout } from './oci-layout.ts'
 import { type CachePlace, readCaches } from './read-caches.ts'
 
 export interface CacheAccess {

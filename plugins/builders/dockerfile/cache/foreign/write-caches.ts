@@ -2,6 +2,7 @@
 import { messageOf } from '#api/errors/errors.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Core } from '../../core/clients.ts'
+import { OciLayout } from '../../core/oci-layout.ts'
 import { contentLabels, type JsonDescriptor, storeJson } from '../../image/json-blob.ts'
 import { nameImage } from '../../image/name-image.ts'
 import type { Build } from '../../solve/build-request.ts'
@@ -9,7 +10,6 @@ import type { Layer, Root, StageState } from '../../solve/stage-state.ts'
 import { cacheConfigType, inlineCacheMember } from './cache-config.ts'
 import { type CacheTarget, cacheTarget } from './cache-location.ts'
 import { type DescribedCache, describe, describeInline } from './cache-trail.ts'
-import { OciLayout } from './oci-layout.ts'
 
 /** `results`: where the stages that were asked for ended. Fails as the places do, unless they are to be ignored. */
 export async function writeCaches(build: Build, results: readonly Root[]): Promise<void> {

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { dataLoss, invalidArgument, notFound, resourceExhausted } from '#api/errors/errors.ts'
 import { isDigest, sha256Digest } from '#api/types/digest.ts'
 import { maxManifestBytes, mediaTypes, type OciDescriptor, parseIndex } from '#api/types/oci.ts'
-import type { JsonDescriptor } from '../../image/json-blob.ts'
+import type { JsonDescriptor } from '../image/json-blob.ts'
 
 const tagAnnotation = 'org.opencontainers.image.ref.name'
 

@@ -73,9 +73,12 @@ export const endpointGroups: readonly EndpointGroup[] = [
       works('GET /containers/{id}/archive'),
       works('PUT /containers/{id}/archive'),
       works('POST /containers/prune'),
-      missing('GET /containers/{id}/checkpoints', '404'),
-      missing('POST /containers/{id}/checkpoints', '404'),
-      missing('DELETE /containers/{id}/checkpoints/{checkpoint}', '404'),
+      works('GET /containers/{id}/checkpoints'),
+      works(
+        'POST /containers/{id}/checkpoints',
+        'with CRIU, where it knows the kernel; no folder of one’s own, as in Docker',
+      ),
+      works('DELETE /containers/{id}/checkpoints/{checkpoint}'),
     ],
   },
   {

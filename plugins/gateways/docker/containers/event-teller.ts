@@ -3,13 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { CoreEvent } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { publishContainerEvent } from './actor.ts'
+import { removeCheckpoints } from './checkpoints.ts'
 import { oomAttributes } from './oom-report.ts'
 import type { ContainerStore, Found } from './store.ts'
 import { millisecondsOf } from './times.ts'
 import { needsHost, type VolumeMounts } from './volume-mounts.ts'
 
 export interface TellerParts {
-  engine: Pick<Engine, 'events' | 'log'>
+  engine: Pick<Engine, 'core' | 'events' | 'log'>
   store: ContainerStore
   volumes: VolumeMounts
 }
@@ -95,7 +96,9 @@ export class EventTeller {
     publish('destroy')
     // Of `--rm` the core removes the container, whoever watches; its volumes are ours.
     const { record } = known
-    if (record.hostConfig.AutoRemove) await this.#parts.volumes.release(known, true)
+    if (!record.hostConfig.AutoRemove) return
+    await this.#parts.volumes.release(known, true)
+    await removeCheckpoints(this.#parts.engine, known)
   }
 
   async #find(id: string): Promise<Known | undefined> {

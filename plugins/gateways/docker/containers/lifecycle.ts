@@ -1,11 +1,13 @@
 /** The verbs that change what a container does: start, stop, kill, restart, pause, remove. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import type { Descriptor } from '#api/gen/containerd/types/descriptor.ts'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Engine } from '../engine/engine.ts'
 import { conflict, HttpError, notFound, notModified, serverError } from '../http/http-error.ts'
 import { publishContainerEvent } from './actor.ts'
 import type { AttachHub } from './attach-hub.ts'
+import { checkpointOf, removeCheckpoints } from './checkpoints.ts'
 import { type DockerRecord, encodeRecord } from './record.ts'
 import { parseSignal, SIGKILL, SIGTERM } from './signals.ts'
 import { isActive, isRunning } from './state.ts'
@@ -42,17 +44,18 @@ export class Lifecycle {
   }
 
   /** 304 when it runs. What cannot be executed is 400 with the runtime's words, by which the CLI chooses its exit code. */
-  async start(found: Found): Promise<void> {
+  async start(found: Found, checkpoint = ''): Promise<void> {
     if (found.state.name === 'paused') throw conflict('cannot start a paused container, try unpause instead')
     if (isRunning(found.state)) throw notModified()
-    await this.#volumes.around(found, () => this.#startTask(found))
+    const from = checkpoint === '' ? undefined : checkpointOf(found, checkpoint)
+    await this.#volumes.around(found, () => this.#startTask(found, from))
     if (found.record.failure) await this.#note(await this.#parts.store.get(found.id), undefined)
   }
 
-  async #startTask(found: Found): Promise<void> {
+  async #startTask(found: Found, checkpoint: Descriptor | undefined): Promise<void> {
     const { id } = found
     try {
-      await this.#createTask(found)
+      await this.#createTask(found, checkpoint)
       await this.#parts.hub.created(id)
       await this.#core.tasks.start({ containerId: id })
     } catch (error) {
@@ -78,15 +81,16 @@ export class Lifecycle {
   }
 
   /** A task that was created and never started (a gateway died in between) is used; one that has stopped goes first. */
-  async #createTask({ id, core }: Found): Promise<void> {
-    if (core.task?.status === Status.CREATED) return
+  async #createTask({ id, core }: Found, checkpoint: Descriptor | undefined): Promise<void> {
+    if (core.task?.status === Status.CREATED && checkpoint === undefined) return
     if (core.task) await this.#forgetTask(id)
+    const create = () => this.#core.tasks.create({ containerId: id, ...(checkpoint && { checkpoint }) })
     try {
-      await this.#core.tasks.create({ containerId: id })
+      await create()
     } catch (error) {
       if (!isGantryError(error, 'ALREADY_EXISTS')) throw error
       await this.#forgetTask(id)
-      await this.#core.tasks.create({ containerId: id })
+      await create()
     }
   }
 
@@ -171,6 +175,7 @@ export class Lifecycle {
     }
     await this.#forgetTask(id)
     await this.#deleteRecord(id)
+    await removeCheckpoints(this.#parts.engine, found)
     await this.#volumes.release(found, volumes || record.hostConfig.AutoRemove)
   }
 

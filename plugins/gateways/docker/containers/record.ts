@@ -45,6 +45,14 @@ export interface Health {
   Log: HealthProbe[]
 }
 
+/** What the container can be started from instead of its command (checkpoints.ts). */
+export interface Checkpoint {
+  name: string
+  /** Of a blob in the core's content store. */
+  digest: string
+  sizeBytes: number
+}
+
 export interface DockerRecord {
   /** Of the API, completed by the image's. */
   config: Config
@@ -61,6 +69,7 @@ export interface DockerRecord {
   manifestDigest: string
   /** Why the last start came to nothing; gone with the next one that does not. */
   failure?: { error: string; exitCode: number }
+  checkpoints?: Checkpoint[]
 }
 
 export function encodeRecord(record: DockerRecord): Record<string, Any> {

@@ -5,6 +5,7 @@ import { readJson } from '../http/body.ts'
 import { badRequest, HttpError, serverError } from '../http/http-error.ts'
 import { Query } from '../http/query.ts'
 import { pathParameter, type Request, type Routes } from '../http/routes.ts'
+import { refuseFolder } from './checkpoints.ts'
 import type { ContainerParts } from './containers.ts'
 import { createSchema } from './create/body.ts'
 import { createContainer } from './create/create.ts'
@@ -35,7 +36,9 @@ export function containerRoutes(parts: ContainerParts): Routes {
       return reply.code(201).send(await createContainer(parts, body, wish))
     })
     app.post('/containers/:id/start', async (request, reply) => {
-      await lifecycle.start(await get(request))
+      const query = new Query(request)
+      refuseFolder(query.text('checkpoint-dir'))
+      await lifecycle.start(await get(request), query.text('checkpoint'))
       return reply.code(204).send()
     })
     app.post('/containers/:id/stop', async (request, reply) => {

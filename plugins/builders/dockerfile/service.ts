@@ -12,9 +12,10 @@ const defaultNamespace = 'moby'
 export function builderService(parts: BuilderParts): ServiceImpl<typeof BuilderServiceDefinition> {
   return {
     build: (requests, { optionalNamespace, signal }) =>
-      told<Partial<BuildResponse>>(tell =>
-        build(parts, { requests, namespace: optionalNamespace ?? defaultNamespace, signal, tell }),
-      ),
+      told<Partial<BuildResponse>>(async tell => {
+        using _ = parts.cache.building()
+        await build(parts, { requests, namespace: optionalNamespace ?? defaultNamespace, signal, tell })
+      }),
     async prune({ keepBytes, unusedSince }) {
       const since = unusedSince === undefined ? Number.POSITIVE_INFINITY : Number(unusedSince.seconds) * 1000
       return prune(parts, keepBytes, since)
@@ -43,9 +44,10 @@ async function prune(parts: BuilderParts, keepBytes: bigint, unusedSinceMs: numb
   let left = steps.reduce((sum, { layer }) => sum + (layer?.size ?? 0n), 0n)
   const keys: string[] = []
   const before = left
-  for (const { key, chainID, layer, usedAtMs } of steps) {
+  for (const step of steps) {
+    const { key, chainID, layer, usedAtMs } = step
     if (left <= keepBytes) break
-    if (usedAtMs > unusedSinceMs) continue
+    if (usedAtMs > unusedSinceMs || cache.isInUse(step)) continue
     cache.forget(key)
     keys.push(key)
     // What changed nothing pins nothing.

@@ -1,5 +1,6 @@
 /** All groups, in the order of the report. */
 import type { Group } from '../row.ts'
+import { bundle } from './bundle.ts'
 import { ctr } from './ctr.ts'
 import { events } from './events.ts'
 import { exec } from './exec.ts'
@@ -12,4 +13,17 @@ import { ports } from './ports.ts'
 import { start } from './start.ts'
 import { thousand } from './thousand.ts'
 
-export const groups: readonly Group[] = [start, ctr, podman, exec, many, thousand, idle, images, logs, ports, events]
+export const groups: readonly Group[] = [
+  start,
+  ctr,
+  podman,
+  bundle,
+  exec,
+  many,
+  thousand,
+  idle,
+  images,
+  logs,
+  ports,
+  events,
+]

@@ -8,6 +8,7 @@ import { type ExportedImage, exportImage } from '../image/export-image.ts'
 import { annotated, contentLabels, type JsonDescriptor, storeJson } from '../image/json-blob.ts'
 import { nameImage } from '../image/name-image.ts'
 import type { Build } from '../solve/build-request.ts'
+import type { StageState } from '../solve/stage-state.ts'
 import { type Annotations, annotationsOf } from './annotations.ts'
 import type { BuiltStage } from './built-stage.ts'
 import { storeRootArchive } from './root-archive.ts'
@@ -29,9 +30,10 @@ async function image(build: Build, built: readonly BuiltStage[]) {
   const { core, snapshotter, lease, options, epoch } = build
   const annotations = annotationsOf(options)
   const format = { docker: options.dockerMediaTypes, annotations: annotations.manifest }
-  const shared = { snapshotter, lease, created: epoch ?? new Date(), ...format }
+  const shared = { snapshotter, lease, ...format }
   const images: ExportedImage[] = []
-  for (const { state } of built) images.push(await exportImage(core, state, shared))
+  for (const { state } of built)
+    images.push(await exportImage(core, state, { ...shared, created: epoch ?? lastChange(state) }))
   const [first] = images
   if (first === undefined) throw failedPrecondition('nothing was built')
   const attestations = await attestAll(build, built, images)
@@ -40,6 +42,12 @@ async function image(build: Build, built: readonly BuiltStage[]) {
   const name = await nameImage(core, options.names, index ?? manifest)
   const indexDigest = index?.digest ?? ''
   return { imageId: imageID, manifestDigest: manifest.digest, indexDigest, name, sizeBytes: BigInt(sizeBytes) }
+}
+
+/** What history says last; an image without a history is of now. */
+function lastChange({ history }: StageState): Date {
+  const told = history.findLast(({ created }) => created !== undefined)?.created
+  return told === undefined ? new Date() : new Date(told)
 }
 
 /** One for each image, of those that have any. */

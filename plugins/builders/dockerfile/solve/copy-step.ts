@@ -19,22 +19,22 @@ export async function copyStep(context: StepContext, instruction: CopyInstructio
   await using undo = new AsyncDisposableStack()
   await using image = rootSource(build, state.root)
   return await withSource(context, instruction, async (tree, isForeign) => {
-      const { entries, what } = await planCopy(instruction, {
-        ...{ undo, state: build.state, signal: build.signal },
-        ...{ agents: build.options.sshAgents, secrets: build.options.secrets },
-        ...{ tree, isForeign, image, workingDir: runConfig(state).WorkingDir ?? '/' },
-        expand: word => expandIn(context, word),
-        expandContent: ({ content, expand }) => (expand ? expandHeredoc(content, state) : content),
-      })
-      const files = await entryDigests(entries)
-      const digest = totalDigest(files)
-      const owner = instruction.chown === undefined ? '' : `--chown=${expandIn(context, instruction.chown)}`
-      const told = `${keyword} ${owner}${what}:${digest} in ${expandIn(context, instruction.destination)} `
-      const line = historyLine(state, keyword, told)
-      const work = { kind: 'copy', inputs: { files: digest }, files, text, historyLine: line } as const
-      const root = await cachedOr(context, work, () => addEntries(context, entries))
-      return remember(build, { ...state, root }, line, root === state.root)
+    const { entries, what } = await planCopy(instruction, {
+      ...{ undo, state: build.state, signal: build.signal },
+      ...{ agents: build.options.sshAgents, secrets: build.options.secrets },
+      ...{ tree, isForeign, image, workingDir: runConfig(state).WorkingDir ?? '/' },
+      expand: word => expandIn(context, word),
+      expandContent: ({ content, expand }) => (expand ? expandHeredoc(content, state) : content),
     })
+    const files = await entryDigests(entries)
+    const digest = totalDigest(files)
+    const owner = instruction.chown === undefined ? '' : `--chown=${expandIn(context, instruction.chown)}`
+    const told = `${keyword} ${owner}${what}:${digest} in ${expandIn(context, instruction.destination)} `
+    const line = historyLine(state, keyword, told)
+    const work = { kind: 'copy', inputs: { files: digest }, files, text, historyLine: line } as const
+    const root = await cachedOr(context, work, () => addEntries(context, entries))
+    return remember(build, { ...state, root }, line, root === state.root)
+  })
 }
 
 async function withSource<T>(

@@ -130,7 +130,8 @@ function rootAfter(before: Root, { chainID, layer: cached, createdAtMs }: Cached
  */
 export function remember(build: Build, state: StageState, createdBy: string, empty: boolean): StageState {
   const madeAtMs = empty ? undefined : state.root.layers.at(-1)?.createdAtMs
-  const before = madeAtMs === undefined ? state.history.findLast(line => line.created !== undefined)?.created : undefined
+  const before =
+    madeAtMs === undefined ? state.history.findLast(line => line.created !== undefined)?.created : undefined
   const created = build.epoch?.toISOString() ?? before ?? new Date(madeAtMs ?? Date.now()).toISOString()
   return {
     ...state,

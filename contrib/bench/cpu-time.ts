@@ -11,7 +11,7 @@ export function cpuMsOfTree(pid: number): number {
       .split(' ')
       .filter(child => child !== ''),
   )
-  return children.reduce((sum, child) => sum + cpuMsOrGone(Number(child)), ownCpuMs(pid))
+  return children.reduce((sum, child) => sum + cpuMsOrGone(Number(child)), cpuMsOfProcess(pid))
 }
 
 function cpuMsOrGone(pid: number): number {
@@ -22,7 +22,8 @@ function cpuMsOrGone(pid: number): number {
   }
 }
 
-function ownCpuMs(pid: number): number {
+/** Of one process and the children it has waited for. */
+export function cpuMsOfProcess(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   // After the name, which may hold spaces: utime, stime, cutime and cstime are the fields 14 to 17.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -1,18 +1,22 @@
 /**
  * The Docker gateway over a long time: memory over many requests, and what 100 containers with health checks and 20 followers
- * cost. `node contrib/bench/docker-soak.ts [REQUESTS] [CONTAINERS] [SECONDS]`; defaults 200000, 100, 60.
+ * cost. `GANTRY_TEST_BUILT=1 node contrib/bench/docker-soak.ts [REQUESTS] [CONTAINERS] [SECONDS]`; defaults 200000, 100, 60.
+ * Run from source, memory is that of Node's defaults: the limits are the launchers' (docs/memory.md).
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Docker } from '../../test/clients/docker.ts'
 import { gatewayPid } from '../../test/clients/gateway-pid.ts'
-import { cpuMsOfTree } from './cpu-time.ts'
+import { cpuMsOfProcess, cpuMsOfTree } from './cpu-time.ts'
 
 const [requests = 200_000, containers = 100, seconds = 60] = process.argv.slice(2).map(Number)
 const image = 'busybox:test'
 const parallel = 8
 const followers = 20
+/** Ten seconds after the last request a process gives back what it can (api/memory). */
+const settledMs = 15_000
 const agent = new Agent({ keepAlive: true, maxSockets: parallel + followers })
 
 await using docker = await Docker.start()
@@ -21,7 +25,7 @@ await memoryOverRequests()
 await loadAtRest()
 agent.destroy()
 
-/** PSS of gateway and core, a line for each tenth of the requests; the last should be as the third. */
+/** PSS of gateway and core, a line for each tenth of the requests; the last should be as the third; and one when it has settled. */
 async function memoryOverRequests(): Promise<void> {
   console.log(`memory over ${requests} requests (MiB: gateway, gantryd)`)
   const pids = [await gatewayPid(docker), docker.daemon.pid]
@@ -34,8 +38,14 @@ async function memoryOverRequests(): Promise<void> {
         while (sent < until) await oneOf(sent++)
       }),
     )
-    console.log(`${String(sent).padStart(8)}  ${pids.map(pid => mebibytesOf(pid).toFixed(1)).join('  ')}`)
+    tellMemory(sent, pids)
   }
+  await sleep(settledMs)
+  tellMemory(sent, pids)
+}
+
+function tellMemory(sent: number, pids: readonly number[]): void {
+  console.log(`${String(sent).padStart(8)}  ${pids.map(pid => mebibytesOf(pid).toFixed(1)).join('  ')}`)
 }
 
 /** What clients ask for all day: mostly reads, and now and then a container that comes and goes. */
@@ -70,11 +80,40 @@ async function loadAtRest(): Promise<void> {
   for (let at = 0; at < followers; at++)
     follow(at % 2 === 0 ? '/events' : `/containers/${ids[at % ids.length]}/logs?follow=1&stdout=1`)
   await sleep(5000)
-  const before = cpuMsOfTree(docker.daemon.pid)
+  const [gateway, shims] = [await gatewayPid(docker), shimPids()]
+  const groups: [string, () => number][] = [
+    ['gantryd with all its plugins', () => cpuMsOfTree(docker.daemon.pid)],
+    ['of it, the gateway', () => cpuMsOfProcess(gateway)],
+    [`${shims.length} shims, with the probes they ran`, () => sum(shims.map(cpuMsOfProcess))],
+  ]
+  const before = groups.map(([, cpuMs]) => cpuMs())
   await sleep(seconds * 1000)
-  const percent = (cpuMsOfTree(docker.daemon.pid) - before) / (seconds * 10)
   console.log(`${containers} containers with a check each second, ${followers} followers, for ${seconds} s:`)
-  console.log(`${percent.toFixed(1)}% of a core, for gantryd with all its plugins`)
+  for (const [at, [name, cpuMs]] of groups.entries()) {
+    const percent = (cpuMs() - (before[at] ?? 0)) / (seconds * 10)
+    console.log(`${percent.toFixed(1).padStart(6)}% of a core: ${name}`)
+  }
+  console.log(`${(sum(shims.map(mebibytesOf)) / shims.length).toFixed(2)} MiB for each shim`)
+}
+
+/** Those of this daemon: each works in a bundle of it. */
+function shimPids(): number[] {
+  const bundles = join(docker.daemon.state, 'io.containerd.runtime.v2.task')
+  return readdirSync('/proc')
+    .map(Number)
+    .filter(pid => pid > 0 && folderOf(pid).startsWith(bundles))
+}
+
+function folderOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return ''
+  }
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((all, value) => all + value, 0)
 }
 
 function call(method: string, path: string, body?: unknown): Promise<string> {

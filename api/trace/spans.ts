@@ -129,9 +129,10 @@ export function openRequest({ parent, name, kind, sink, startNs = monotonicNs() 
   }
 }
 
-/** Goes on in a span of before: for work that an event brings about later. Undefined runs it untraced. */
+/** Goes on in a span of before, for work that an event brings about later; untraced without one, or long after its end. */
 export function resume<T>(scope: Scope | undefined, work: () => T): T {
-  if (scope === undefined) return current.getStore() === undefined ? work() : current.exit(work)
+  if (scope === undefined || monotonicNs() > scope.request.untilNs)
+    return current.getStore() === undefined ? work() : current.exit(work)
   const request = { untilNs: monotonicNs() + afterglowNs }
   return current.run({ ...scope, request }, work)
 }

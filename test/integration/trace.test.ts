@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Docker } from '../clients/docker.ts'
+import { Daemon } from '../daemon/daemon.ts'
 import { patience } from '../daemon/patience.ts'
 import { runCommand } from '../daemon/run-command.ts'
 
@@ -47,8 +48,7 @@ function lineOf(spans: readonly Told[], span: Told): string[] {
 }
 
 test('a run is told by every process it goes through, and all of its time has a name', { skip, timeout }, async () => {
-  await using docker = await Docker.start()
-  const { daemon } = docker
+  await using daemon = await Daemon.start()
   const image = await daemon.importBusybox()
 
   await daemon.run('run', '--rm', image, 'true')

@@ -1,5 +1,6 @@
 /** One stage, instruction by instruction: from its base to its state at the end. */
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import { step as traced } from '#api/trace/spans.ts'
 import { formatPlatform, type Platform, parsePlatform } from '#api/types/platform.ts'
 import { imagePurl } from '../attestations/image-purl.ts'
 import { CheckSettings, copyIgnoredFile, undefinedVariable } from '../checks/checks.ts'
@@ -36,6 +37,9 @@ export interface StageContext {
 /** Told whether the cache had it. */
 type Outcome = Pick<StepContext, 'wasCached' | 'missed'>
 type Work = (step: RunningStep, outcome: Outcome) => Promise<StageState>
+
+/** An instruction may be as long as a script. */
+const maxSpanName = 120
 
 export class StageBuilder {
   readonly #context: StageContext
@@ -74,7 +78,7 @@ export class StageBuilder {
       seen = { cached: false, missReason }
     }
     try {
-      const state = await work(step, { wasCached, missed })
+      const state = await traced(name.slice(0, maxSpanName), () => work(step, { wasCached, missed }))
       step.done({ resultId: state.root.chainID, ...seen })
       return state
     } catch (error) {

@@ -5,7 +5,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { LogEntry } from '#api/gen/gantry/docker/v1/log_entry.ts'
 
-/** A TCP server that keeps what it is told. */
+/** A server of connections that keeps what it is told. */
 export class Listener implements AsyncDisposable {
   readonly #server: Server
   bytes: Buffer = Buffer.alloc(0)
@@ -21,10 +21,11 @@ export class Listener implements AsyncDisposable {
     })
   }
 
-  async listen(port = 0): Promise<number> {
-    this.#server.listen(port, '127.0.0.1')
+  /** At a port, any port, or a socket's path; answers the port. */
+  async listen(at: number | string = 0): Promise<number> {
+    this.#server.listen(typeof at === 'string' ? { path: at } : { port: at, host: '127.0.0.1' })
     await once(this.#server, 'listening')
-    return (this.#server.address() as AddressInfo).port
+    return typeof at === 'string' ? 0 : (this.#server.address() as AddressInfo).port
   }
 
   get lines(): string[] {

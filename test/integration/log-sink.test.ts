@@ -1,6 +1,6 @@
 /** The example log sink under a whole gantryd. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -57,6 +57,14 @@ test('a log sink gets every line of every container, and comes back when it dies
     numbered.map(({ text }) => text),
     Array.from({ length: count }, (_, index) => `line ${index + 1}`),
   )
+  // Those that are gone before the sink can have come to them.
+  const brief = (number: number) =>
+    gctr(daemon, 'run', '--rm', '--net', 'none', '--name', `brief${number}`, image, 'echo', `bye ${number}`)
+  await Promise.all([1, 2, 3].map(brief))
+  for (const number of [1, 2, 3])
+    await until('a line of one that is gone', has(`brief${number}`, 'stdout', `bye ${number}`))
+  const departed = join(daemon.root, 'departed-logs')
+  await until('logs go when they were read', async () => (await readdir(departed)).length === 0)
   const rows = JSON.parse(await gctr(daemon, '--format', 'json', 'plugins', 'ls')) as { id: string; pid: number }[]
   process.kill(rows.find(({ id }) => id === 'jsonl')?.pid ?? assert.fail('it does not run'), 'SIGKILL')
   await gctr(daemon, 'run', '-d', '--net', 'none', '--name', 'after', image, 'sh', '-c', 'echo back; sleep 3600')

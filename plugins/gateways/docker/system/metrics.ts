@@ -1,6 +1,7 @@
 /** `GET /metrics` for Prometheus: what Docker's engine tells, and how the API is used. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { App } from '../http/routes.ts'
+import { logDropsOf } from '../logs/log-drops.ts'
 import type { SystemRoom } from './info.ts'
 
 const states = ['running', 'paused', 'stopped'] as const
@@ -65,6 +66,16 @@ function tellEngine({ engine, events, host }: SystemRoom, registry: Registry): v
       const counts = { running: inState(['running', 'restarting']), paused: inState(['paused']), stopped: 0 }
       counts.stopped = all.length - counts.running - counts.paused
       for (const state of states) containers.set({ state }, counts[state])
+    },
+  })
+  const dropped = new Gauge({
+    name: 'engine_daemon_container_log_dropped_lines',
+    help: 'Log lines that mode=non-blocking has dropped, of the containers that are there.',
+    registers,
+    async collect() {
+      const { containers: all } = await engine.core.containers.list({})
+      const drops = await Promise.all(all.map(({ paths }) => logDropsOf(paths?.logFile ?? '')))
+      dropped.set(drops.reduce((sum, drop) => sum + (drop?.Lines ?? 0), 0))
     },
   })
   const listeners: Gauge = new Gauge({

@@ -206,6 +206,7 @@ test('networks: made, used, refused, removed', async () => {
 test('unknown objects are refused by name', async () => {
   const absent = [
     'containers info',
+    'containers command',
     'containers rm',
     'containers rm -f',
     'containers logs',

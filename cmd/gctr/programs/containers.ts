@@ -43,6 +43,10 @@ export function containers(program: Command): void {
     .description('everything known of one')
     .action(lazily(async () => (await import('../commands/containers.ts')).info))
   noun
+    .command('command <id>')
+    .description('the docker run line that would make it again')
+    .action(lazily(async () => (await import('../commands/container-command.ts')).command))
+  noun
     .command('rm <id...>')
     .option('-f, --force', 'kill its task first')
     .description('remove')

@@ -48,6 +48,7 @@ export function compatPage(): string {
     '- `POST /containers/{id}/update` also takes `Env` (`K=V` sets, `K` takes away), `Labels`, `PortBindings`, `Networks` (by name:',
     '  `null` takes away), `Mounts` (each in place of what is at its target) and `RemoveMounts` (targets): ports and networks at',
     '  once, the others for the next start.',
+    '- `gctr -n moby containers command CONTAINER` prints the `docker run` line that would make it again.',
     '- Execs, events and health checks go on when the process of the gateway is killed.',
     '',
     'Beside dockerd 20.10, request by request: [docker-differential.md](docker-differential.md).',

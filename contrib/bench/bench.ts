@@ -19,6 +19,7 @@ const quickRounds = 10
 async function main(options: Options): Promise<void> {
   const machine = readMachine()
   await using stage = new Stage({ small: options.small })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void abandon(stage))
   const groups: GroupReport[] = []
   const wanted = options.groups.filter(({ quick }) => quick === true || !options.quick)
   for (const group of wanted) groups.push(await playGroup(group, stage, options))
@@ -30,12 +31,18 @@ async function main(options: Options): Promise<void> {
   if (options.quick) process.exitCode = complain(groups)
 }
 
+/** Nobody who was started stays behind. */
+async function abandon(stage: Stage): Promise<never> {
+  await stage[Symbol.asyncDispose]().catch(error => console.log(messageOf(error)))
+  process.exit(130)
+}
+
 async function playGroup(group: Group, stage: Stage, options: Options): Promise<GroupReport> {
   const { id, title } = group
   const outcomes: Outcome[] = []
   console.log(`\n${tableHead(title)}`)
   try {
-    await using scope = new AsyncDisposableStack()
+    await using scope = stage.scope()
     for (const row of await group.open(stage, scope)) {
       if (options.quick && row.quick !== true) continue
       const outcome = await play(

@@ -1,11 +1,13 @@
 /** A thousand containers that run and do nothing. */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { medianOf } from '../figures.ts'
 import { inParallel } from '../parallel.ts'
 import type { Contestant, Group, Row } from '../row.ts'
 import { DockerApi } from '../stage/docker-api.ts'
 import type { DockerSide } from '../stage/docker-side.ts'
 import { busybox } from '../stage/images.ts'
+import { settlingSeconds } from './idle.ts'
 
 const width = 8
 /** For the peer, whose shims take a hundred times the memory of this many. */
@@ -23,8 +25,10 @@ export const thousand: Group = {
     if (ours === undefined || empty === undefined) return []
     const count = (side: DockerSide) => (side === ours && !stage.small ? 1000 : peerCount)
     for (const side of sides) await side.command('run', '--rm', busybox, 'true')
+    if (!stage.small) await sleep(settlingSeconds * 1000)
     const before = new Map(sides.map(side => [side, daemonsMib(side)]))
     for (const side of sides) await fill(side, count(side))
+    if (!stage.small) await sleep(settlingSeconds * 1000)
     return [
       shims(sides, count),
       growth(sides, before, count),

@@ -70,6 +70,11 @@ export class Stage implements AsyncDisposable {
     return sides
   }
 
+  /** Ends with the stage at the latest. */
+  scope(): AsyncDisposableStack {
+    return this.#scope.use(new AsyncDisposableStack())
+  }
+
   /** A network and an account for a side. */
   async place(name: string, scope: AsyncDisposableStack): Promise<Place> {
     return { account: this.account(name, scope), host: scope.use(await PrivateHost.create()) }

@@ -1,5 +1,6 @@
 /** All groups, in the order of the report. */
 import type { Group } from '../row.ts'
+import { builds } from './builds.ts'
 import { bundle } from './bundle.ts'
 import { ctr } from './ctr.ts'
 import { events } from './events.ts'
@@ -23,6 +24,7 @@ export const groups: readonly Group[] = [
   thousand,
   idle,
   images,
+  builds,
   logs,
   ports,
   events,

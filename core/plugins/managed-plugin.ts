@@ -6,6 +6,7 @@ import { failedPrecondition, messageOf, unavailable } from '#api/errors/errors.t
 import type { GetInfoResponse } from '#api/gen/gantry/plugin/v1/plugin.ts'
 import type { Logger } from '#api/log/log.ts'
 import { type Channel, connect } from '#api/rpc/client.ts'
+import { resume, step } from '#api/trace/spans.ts'
 import { createCgroup, type PluginCgroup } from './cgroup.ts'
 import { confined } from './confinement.ts'
 import type { KeptLog } from './kept-log.ts'
@@ -111,11 +112,12 @@ export class ManagedPlugin implements SupervisedPlugin {
     try {
       if (delayMs > 0) await sleep(delayMs, undefined, { signal: this.#stopping.signal })
       this.#state = 'starting'
-      const process = await this.#launch()
+      const process = await step('start the plugin', () => this.#launch())
       this.#attempt = undefined
       this.#state = 'ready'
       this.#options.log.info({ pid: process.pid, restarts: this.#restarts() }, 'ready')
-      this.#watch(process)
+      // For its whole life, whoever's call it was that started it.
+      resume(undefined, () => this.#watch(process))
     } catch (cause) {
       if (this.#stopping.signal.aborted) throw unavailable(`${this.#label}: gantryd is stopping`, { cause })
       this.#failed(messageOf(cause))

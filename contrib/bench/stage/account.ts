@@ -113,7 +113,7 @@ function readOrNothing(path: string): string {
 
 /** A cgroup is busy until the kernel has let go of the last process. */
 async function removed(folder: string): Promise<void> {
-  for (let attempt = 0; attempt < 20 && existsSync(folder); attempt++) {
+  for (let attempt = 0; attempt < 100 && existsSync(folder); attempt++) {
     if (rmdirIfEmpty(folder)) return
     await sleep(50)
   }

@@ -25,6 +25,12 @@ use std::time::{Duration, SystemTime};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
+/// Exit code of a process that was killed (128 + SIGKILL).
+const KILLED: i32 = 137;
+
+/// A container's processes are dead before its first one is.
+const COMMON_END: Duration = Duration::from_millis(100);
+
 /// The check of one running container.
 pub struct Monitor {
     check: Check,
@@ -100,6 +106,10 @@ impl Monitor {
     async fn probe(&self, shim: &Shim, task: &Task) {
         let (since_start, started_at) = (self.started.elapsed(), SystemTime::now());
         let Answer { exit_code, output } = self.ask(shim, task).await;
+        if exit_code == KILLED {
+            // Perhaps together with its container, whose end says all there is to say, and ends this task.
+            sleep(COMMON_END).await;
+        }
         let probe = Probe {
             started_at: Some(Timestamp::from(started_at)),
             ended_at: Some(Timestamp::from(SystemTime::now())),

@@ -1,7 +1,7 @@
 /**
  * Endpoints with all that goes with one (both families, ports, a name server), one after another and fifty at a time: when the
  * last one has gone, links, addresses, routes, rules, neighbours, namespaces and the plugin's own files are as at the start.
- * GANTRY_TEST_FULL=1: a thousand of each.
+ * Networks likewise, and the last one costs what the first did. GANTRY_TEST_FULL=1: a thousand endpoints of each, 2,000 networks.
  */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
@@ -16,6 +16,7 @@ import { kernelState, openNetwork, type PluginProcess, run, until, World } from 
 const isFull = process.env.GANTRY_TEST_FULL === '1'
 const count = isFull ? 1000 : 150
 const atOnce = 50
+const networkCount = isFull ? 2000 : 60
 const limitMs = (isFull ? 900_000 : 150_000) * patience
 
 if (inPrivateHost(fileURLToPath(import.meta.url), 2 * limitMs)) {
@@ -102,6 +103,34 @@ if (inPrivateHost(fileURLToPath(import.meta.url), 2 * limitMs)) {
     t.diagnostic(`${((process_.cpuMs() - before) / count).toFixed(1)} ms of the plugin's CPU for each`)
     await nothingStays(clean)
   })
+
+  test(`${networkCount} networks, with an endpoint on the last`, { timeout: limitMs }, async t => {
+    const clean = state()
+    const batch = networkCount / 10
+    const ids = Array.from({ length: networkCount }, (_, i) => i.toString(16).padStart(64, '0'))
+    const [creates, removes]: [number[], number[]] = [[], []]
+    const cidrs = new Set<string>()
+    for (const part of chunks(ids, batch))
+      creates.push(
+        await cpuOfEach(part, async id => {
+          const made = await plugin.createNetwork(openNetwork('b', { id, name: id.slice(-8) }))
+          for (const { cidr } of made.subnets) cidrs.add(cidr)
+        }),
+      )
+    assert.equal(cidrs.size, 2 * networkCount, 'a subnet of each family')
+    const lastRequest = { ...(await wish('last')), networkId: ids.at(-1) ?? '' }
+    t.diagnostic(`an endpoint: ${(await cpuOfEach([lastRequest], life)).toFixed(0)} ms of the plugin's CPU`)
+    for (const part of chunks(ids, batch)) removes.push(await cpuOfEach(part, id => plugin.removeNetwork(id)))
+    const text = (times: number[]) => times.map(ms => ms.toFixed(1)).join(' ')
+    t.diagnostic(`ms of the plugin's CPU for each, by tenths: created ${text(creates)}; removed ${text(removes)}`)
+    await nothingStays(clean)
+  })
+
+  async function cpuOfEach<T>(things: readonly T[], work: (thing: T) => Promise<unknown>): Promise<number> {
+    const before = process_.cpuMs()
+    for (const thing of things) await work(thing)
+    return (process_.cpuMs() - before) / things.length
+  }
 }
 
 /** But netlink sockets: gantry-sys keeps up to four for later calls. */
@@ -114,4 +143,8 @@ function openFiles(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`)
     .map(descriptor => readlinkSync(`/proc/${pid}/fd/${descriptor}`))
     .filter(target => !netlink.has(/^socket:\[(\d+)\]$/.exec(target)?.[1] ?? ''))
+}
+
+function chunks<T>(things: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(things.length / size) }, (_, i) => things.slice(i * size, (i + 1) * size))
 }

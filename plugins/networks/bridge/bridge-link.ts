@@ -8,10 +8,11 @@ import {
   createBridge,
   deleteLink,
   findLink,
+  findLinkAt,
   type LinkInfo,
-  listLinks,
   listRoutes,
   perform,
+  type RouteInfo,
   setAlias,
   setLinkUp,
 } from '#sdk/rtnetlink/rtnetlink.ts'
@@ -27,13 +28,17 @@ type BridgeEnv = Pick<NetworkEnv<unknown>, 'instance' | 'log' | 'step'>
 
 /**
  * Makes the bridge, or what of it is missing, and answers it. FAILED_PRECONDITION: a link of that name is somebody
- * else's.
+ * else's. `isNew`: the host's routes were looked at when its subnets were chosen, just now.
  */
-export async function ensureBridge(row: NetworkRow, { instance, log, step }: BridgeEnv): Promise<LinkInfo> {
+export async function ensureBridge(
+  row: NetworkRow,
+  { instance, log, step }: BridgeEnv,
+  isNew = false,
+): Promise<LinkInfo> {
   const { network, bridge } = row
   const plans = planOf(network.subnets)
   const alias = bridgeAlias(instance, network.id)
-  const link = (await findLink(bridge)) ?? (await makeBridge(row, alias))
+  const link = (await findLink(bridge)) ?? (await makeBridge(row, alias, isNew))
   if (link.alias !== alias) throw foreignLink(bridge, link)
   step('bridge made')
   const families = [...new Set(plans.map(({ subnet }) => subnet.family))]
@@ -55,10 +60,10 @@ export function foreignLink(name: string, { kind, alias }: Pick<LinkInfo, 'kind'
   )
 }
 
-async function makeBridge({ network, bridge: name }: NetworkRow, alias: string): Promise<LinkInfo> {
+async function makeBridge({ network, bridge: name }: NetworkRow, alias: string, isNew: boolean): Promise<LinkInfo> {
   const plans = planOf(network.subnets)
   // While the bridge was away (a reboot, a stop), somebody may have begun to use its addresses.
-  const routes = (await listRoutes()).filter(({ destination }) => destination.prefix > 0)
+  const routes = (isNew ? [] : await listRoutes()).filter(({ destination }) => destination.prefix > 0)
   for (const { subnet, cidr } of plans) {
     const conflict = routes.find(({ destination }) => overlaps(destination, subnet))
     if (conflict)
@@ -82,9 +87,9 @@ export async function removeBridge(name: string): Promise<void> {
   })
 }
 
-/** MTU of the link with the default route; containers' packets leave by it. */
-export async function mtuOfDefaultRoute(): Promise<number> {
-  const route = (await listRoutes()).find(({ destination }) => destination.prefix === 0)
-  const link = (await listLinks()).find(({ index }) => index === route?.index)
+/** MTU of the link with the default route, of all the host's; containers' packets leave by it. */
+export async function mtuOfDefaultRoute(routes: readonly RouteInfo[]): Promise<number> {
+  const index = routes.find(({ destination }) => destination.prefix === 0)?.index
+  const link = index === undefined ? undefined : await findLinkAt(index)
   return link?.mtu ?? defaultMtu
 }

@@ -7,7 +7,7 @@ import type { NetworkEnv } from '#sdk/define-network.ts'
 import type { Firewall, FirewallNetwork } from '#sdk/iptables-wrapper/firewall.ts'
 import type { Network } from '#sdk/network.ts'
 import { type Family, familyOf, formatSubnet } from '#sdk/network-addresses.ts'
-import { findLink, type LinkInfo, listAddresses, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
+import { findLink, type LinkInfo, listAddresses, listRoutes, type RouteInfo } from '#sdk/rtnetlink/rtnetlink.ts'
 import { ensureBridge, foreignLink, mtuOfDefaultRoute, removeBridge } from './bridge-link.ts'
 import { type BridgeConfig, privatePrefix, type SubnetPool } from './config.ts'
 import { hasIpv6 } from './host-settings.ts'
@@ -49,7 +49,7 @@ export class BridgeNetworks {
     if (isNew) this.#ledger.putNetwork(row)
     this.#env.step('network recorded')
     try {
-      await this.#make(row)
+      await this.#make(row, isNew)
     } catch (error) {
       if (isNew) await this.#rollBack(row)
       throw error
@@ -114,17 +114,17 @@ export class BridgeNetworks {
     this.#bridges.delete(id)
   }
 
-  #make(row: NetworkRow): Promise<LinkInfo> {
-    const making = this.#makeBoth(row)
+  #make(row: NetworkRow, isNew = false): Promise<LinkInfo> {
+    const making = this.#makeBoth(row, isNew)
     this.#bridges.set(row.network.id, making)
     making.catch(() => this.#bridges.delete(row.network.id))
     return making
   }
 
-  async #makeBoth(row: NetworkRow): Promise<LinkInfo> {
+  async #makeBoth(row: NetworkRow, isNew: boolean): Promise<LinkInfo> {
     await this.#firewall.addNetwork(firewallNetwork(row))
     this.#env.step('network in the rules')
-    const link = await ensureBridge(row, this.#env)
+    const link = await ensureBridge(row, this.#env, isNew)
     await this.#span(row, link)
     return link
   }
@@ -167,17 +167,18 @@ export class BridgeNetworks {
     const { config } = this.#env
     const options = readOptions(asked)
     const bridge = await this.#chooseName(asked, options.bridgeName)
-    const subnets = await this.#chooseSubnets(asked)
+    const routes = await listRoutes()
+    const subnets = await this.#chooseSubnets(asked, routes)
     const { overlay } = options
     if (overlay) refuseLoop(overlay, planOf(subnets))
-    const widest = overlay ? overlayMtu(overlay) : config.mtu || mtuOfDefaultRoute()
+    const widest = overlay ? overlayMtu(overlay) : config.mtu || mtuOfDefaultRoute(routes)
     const mtu = asked.mtu || options.mtu || (await widest)
     const joint = overlay && { overlay: overlayName(this.#env.instance, this.#ledger.nextSequence()) }
     return { network: { ...asked, subnets, mtu }, asked, bridge, ...joint, cursors: {} }
   }
 
   /** What was asked for, completed, and a subnet of our choice for each family without one. */
-  async #chooseSubnets(asked: Network): Promise<Network['subnets']> {
+  async #chooseSubnets(asked: Network, routes: readonly RouteInfo[]): Promise<Network['subnets']> {
     const families = await familiesOf(asked)
     if (readOptions(asked).overlay && asked.subnets.length === 0)
       throw invalidArgument(`network "${asked.name}" spans several hosts: say its subnet, the same on each of them`)
@@ -185,7 +186,7 @@ export class BridgeNetworks {
       asked.subnets.filter(({ cidr }) => cidr !== ''),
       families,
     )
-    const taken = await this.#takenSubnets()
+    const taken = this.#takenSubnets(routes)
     const spread = Number.parseInt(this.#env.instance.slice(0, 6), 16)
     const given = asked.subnets.filter(({ cidr }) => cidr !== '').map(subnet => checkedSubnet(subnet, taken))
     const chosen = readOptions(asked).overlay ? [] : families
@@ -215,17 +216,17 @@ export class BridgeNetworks {
     return this.#env.config.defaultBridgeName || (this.#env.instance === defaultInstance ? 'gantry0' : '')
   }
 
-  async #takenSubnets(): Promise<TakenSubnet[]> {
-    const networks = this.#ledger.networks()
-    const own = networks.flatMap(({ network }) =>
-      planOf(network.subnets).map(({ subnet }) => ({ subnet, by: `network "${network.name}"` })),
-    )
-    const bridges = new Set(networks.map(({ bridge }) => bridge))
-    const ours = new Set((await listLinks()).filter(({ name }) => bridges.has(name)).map(({ index }) => index))
-    const routes = (await listRoutes())
-      .filter(({ destination, index }) => destination.prefix > 0 && !(index !== undefined && ours.has(index)))
-      .map(({ destination }) => ({ subnet: destination, by: `the host's route ${formatSubnet(destination)}` }))
-    return [...own, ...routes]
+  #takenSubnets(routes: readonly RouteInfo[]): TakenSubnet[] {
+    const own = this.#ledger
+      .networks()
+      .flatMap(({ network }) =>
+        planOf(network.subnets).map(({ subnet, cidr }) => ({ subnet, cidr, by: `network "${network.name}"` })),
+      )
+    const ours = new Set(own.map(({ cidr }) => cidr))
+    const others = routes
+      .map(({ destination }) => ({ subnet: destination, cidr: formatSubnet(destination) }))
+      .filter(({ subnet, cidr }) => subnet.prefix > 0 && !ours.has(cidr))
+    return [...own, ...others.map(({ subnet, cidr }) => ({ subnet, by: `the host's route ${cidr}` }))]
   }
 }
 

@@ -12,7 +12,7 @@
  * ```
  */
 import * as rt from 'netlink/dist/rt/structs.js'
-import { getString, parseAttributes, parseMessage } from 'netlink/dist/structs.js'
+import { getString, parseAttributes } from 'netlink/dist/structs.js'
 import { unavailable } from '#api/errors/errors.ts'
 import { isSysError, netlinkRequest, type SysError } from '#api/sys/sys.ts'
 import { addressFromBytes, anyAddress, type Family, type IpSubnet, overlaps, subnetOf } from '../network-addresses.ts'
@@ -42,7 +42,11 @@ export {
 export { addVxlanPeer, createVxlan, type VxlanSettings } from './vxlan.ts'
 
 const NETLINK_ROUTE = 0
+/** Of struct nlmsghdr. */
+const HEADER_BYTES = 16
 const RT_TABLE_LOCAL = 255
+/** Offset in struct rtmsg. */
+const RTMSG_TABLE = 4
 const RT_SCOPE_LINK = 253
 /** AF_INET, AF_INET6. */
 const ipFamilies: ReadonlyMap<number, Family> = new Map([
@@ -114,6 +118,17 @@ export async function findLink(name: string, where: Where = {}): Promise<LinkInf
   }
 }
 
+/** Undefined: there is none of that number. */
+export async function findLinkAt(index: number, where: Where = {}): Promise<LinkInfo | undefined> {
+  try {
+    const [answer] = await ask([linkRequest(RTM.getLink, 0, `find link ${index}`, { index }, {})], where)
+    return answer && linkOf(answer)
+  } catch (error) {
+    if (isSysError(error, 'ENODEV')) return undefined
+    throw error
+  }
+}
+
 /** Brings a link up and answers it as it is then, in one round trip. ENODEV: there is none. */
 export async function raiseLink(name: string, where: Where = {}): Promise<LinkInfo> {
   const find = linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })
@@ -138,9 +153,11 @@ export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
 export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
   const answers = await ask([routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', {}, {})], where)
   return answers.flatMap(bytes => {
+    // Most of a dump: not worth parsing.
+    if (bytes.readUInt8(RTMSG_TABLE) === RT_TABLE_LOCAL) return []
     const { data, attrs } = rt.parseRouteMessage(bytes)
     const family = ipFamilies.get(data.family ?? 0)
-    if (family === undefined || (attrs.table ?? data.table) === RT_TABLE_LOCAL) return []
+    if (family === undefined) return []
     const destination = subnetOf(attrs.dst ? addressFromBytes(attrs.dst) : anyAddress(family), data.dstLen ?? 0)
     if (family === 6 && overlaps(destination, linkScoped) && destination.prefix > 0) return []
     const gateway = attrs.gateway && addressFromBytes(attrs.gateway)
@@ -153,7 +170,7 @@ export async function ask(requests: readonly RtRequest[], { netns }: Where): Pro
   if (requests.length === 0) return []
   try {
     const answers = await netlinkRequest(NETLINK_ROUTE, encodeDatagram(requests), netns === undefined ? {} : { netns })
-    return answers.map(answer => Buffer.from(parseMessage(answer).x.data))
+    return answers.map(answer => answer.subarray(HEADER_BYTES))
   } catch (error) {
     throw explain(error, requests)
   }

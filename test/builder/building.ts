@@ -106,10 +106,13 @@ export async function build(
   }
 }
 
+const pieceBytes = 1024 * 1024
+
 async function* requests(files: ContextFiles, options: Partial<BuildOptions>): AsyncGenerator<Partial<BuildRequest>> {
   yield { options: BuildOptions.fromPartial(options) }
   if (options.remote) return
-  for await (const context of archiveOf(files)) yield { context }
+  for await (const chunk of archiveOf(files))
+    for (let at = 0; at < chunk.length; at += pieceBytes) yield { context: chunk.subarray(at, at + pieceBytes) }
 }
 
 /** The files as a tar archive, somebody else's. */

@@ -5,6 +5,7 @@ import type { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { BuildRequest, BuildResponse } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from '#api/types/platform.ts'
+import type { Budget } from './cache/budget.ts'
 import type { BuildLog, LoggedStep } from './cache/build-log.ts'
 import { openCaches } from './cache/foreign/open-caches.ts'
 import type { StepCache } from './cache/step-cache.ts'
@@ -26,6 +27,7 @@ import { buildImage } from './solve/build-image.ts'
 export interface BuilderParts {
   readonly coreAddress: string
   readonly cache: StepCache
+  readonly budget: Budget
   readonly log: BuildLog
   /** Steps that are being done now, by key. */
   readonly inProgress: KeyedLock

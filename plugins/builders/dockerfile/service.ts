@@ -1,11 +1,12 @@
 /** The build service: its verbs. */
 import { told } from '#api/concurrency/told.ts'
-import { isGantryError, notFound } from '#api/errors/errors.ts'
+import { notFound } from '#api/errors/errors.ts'
 import type { BuilderServiceDefinition, BuildResponse } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import type { ServiceImpl } from '#api/rpc/definition.ts'
 import { timestampOf } from '#api/types/clock.ts'
 import { type BuilderParts, build } from './build-call.ts'
-import { connectCore } from './core/clients.ts'
+import { listMountCaches } from './cache/mount-caches.ts'
+import { pruneCache } from './cache/prune-cache.ts'
 
 const defaultNamespace = 'moby'
 
@@ -13,12 +14,13 @@ export function builderService(parts: BuilderParts): ServiceImpl<typeof BuilderS
   return {
     build: (requests, { optionalNamespace, signal }) =>
       told<Partial<BuildResponse>>(async tell => {
+        using _ended = { [Symbol.dispose]: () => parts.budget.buildEnded() }
         using _ = parts.cache.building()
         await build(parts, { requests, namespace: optionalNamespace ?? defaultNamespace, signal, tell })
       }),
     async prune({ keepBytes, unusedSince }) {
-      const since = unusedSince === undefined ? Number.POSITIVE_INFINITY : Number(unusedSince.seconds) * 1000
-      return prune(parts, keepBytes, since)
+      const unusedSinceMs = unusedSince === undefined ? Number.POSITIVE_INFINITY : Number(unusedSince.seconds) * 1000
+      return pruneCache(parts, { keepBytes, unusedSinceMs })
     },
     async explain({ buildId }) {
       const found = parts.log.find(buildId)
@@ -27,38 +29,15 @@ export function builderService(parts: BuilderParts): ServiceImpl<typeof BuilderS
       return { buildId: found.id, startedAt: timestampOf(found.startedAtMs), steps }
     },
     async list() {
-      const entries = parts.cache.list().map(({ key, instruction, chainID, layer, createdAtMs, usedAtMs, uses }) => ({
+      const steps = parts.cache.list().map(({ key, instruction, chainID, layer, createdAtMs, usedAtMs, uses }) => ({
         ...{ key, instruction, chainId: chainID, sizeBytes: layer?.size ?? 0n, uses: BigInt(uses) },
         ...{ createdAt: timestampOf(createdAtMs), usedAt: timestampOf(usedAtMs) },
       }))
-      return { entries }
+      const mounts = (await listMountCaches(parts.caches)).map(({ name, sizeBytes, usedAtMs }) => ({
+        ...{ key: `mount-${name}`, instruction: 'RUN --mount=type=cache', chainId: '', sizeBytes: BigInt(sizeBytes) },
+        ...{ createdAt: undefined, usedAt: timestampOf(usedAtMs), uses: 0n },
+      }))
+      return { entries: [...steps, ...mounts] }
     },
   }
-}
-
-/** Unpins a step's snapshot; the core's collection frees what nobody else holds. */
-async function prune(parts: BuilderParts, keepBytes: bigint, unusedSinceMs: number) {
-  const { cache, coreAddress, snapshotter } = parts
-  const core = connectCore(coreAddress, defaultNamespace)
-  const steps = cache.list()
-  let left = steps.reduce((sum, { layer }) => sum + (layer?.size ?? 0n), 0n)
-  const keys: string[] = []
-  const before = left
-  for (const step of steps) {
-    const { key, chainID, layer, usedAtMs } = step
-    if (left <= keepBytes) break
-    if (usedAtMs > unusedSinceMs || cache.isInUse(step)) continue
-    cache.forget(key)
-    keys.push(key)
-    // What changed nothing pins nothing.
-    if (layer === undefined) continue
-    const info = { name: chainID, labels: { 'containerd.io/gc.root': '' } }
-    const unpinned = core.snapshots.update({ snapshotter, info, updateMask: ['labels.containerd.io/gc.root'] })
-    await unpinned.catch(error => {
-      if (!isGantryError(error, 'NOT_FOUND')) throw error
-    })
-    left -= layer?.size ?? 0n
-  }
-  core.close()
-  return { keys, freedBytes: before - left }
 }

@@ -56,8 +56,8 @@ export class StepCache {
     }
   }
 
-  /** True for a step that a running build may stand on. */
-  isInUse({ usedAtMs }: CachedStep): boolean {
+  /** True for what a running build may stand on. */
+  isInUse({ usedAtMs }: Pick<CachedStep, 'usedAtMs'>): boolean {
     return [...this.#running].some(({ startedAtMs }) => usedAtMs >= startedAtMs)
   }
 

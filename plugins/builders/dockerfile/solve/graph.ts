@@ -18,9 +18,14 @@ export function stageNamed(stages: readonly Stage[], reference: string, before: 
   return stages.findLast(({ name, index }) => index < before.index && name === reference.toLowerCase())
 }
 
-/** The same by name or number, as `--from` means it. INVALID_ARGUMENT for the number of a later stage. */
+/** The same by name or number, as `--from` means it. INVALID_ARGUMENT for a later stage. */
 export function stageOf(stages: readonly Stage[], reference: string, before: Stage): Stage | undefined {
   const named = stageNamed(stages, reference, before)
+  const later = stages.find(({ name }) => name === reference.toLowerCase())
+  if (named === undefined && later !== undefined)
+    throw invalidArgument(
+      `circular dependency: stage "${reference}" is not before the one that takes from it; a stage takes from earlier ones`,
+    )
   if (named !== undefined || !/^\d+$/.test(reference)) return named
   const numbered = stages[Number(reference)]
   if (numbered === undefined || numbered.index >= before.index)

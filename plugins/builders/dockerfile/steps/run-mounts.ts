@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { notFound } from '#api/errors/errors.ts'
 import { applyLayer } from '#api/sys/sys.ts'
+import { touchMountCache } from '../cache/mount-caches.ts'
 import { DirectorySource } from '../files/directory-source.ts'
 import { resolvePath, type SourceTree } from '../files/source-tree.ts'
 import type { RunMount } from '../language/mount.ts'
@@ -104,6 +105,7 @@ async function cacheFolder(mount: RunMount, places: MountPlaces, undo: AsyncDisp
     await chmod(folder, mode ?? 0o755)
     await chown(folder, uid, gid)
   }
+  await touchMountCache(folder)
   return folder
 }
 

@@ -1,5 +1,8 @@
 /** Query parameters of `POST /build` as the builder's options. */
 import type { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { timestampOf } from '#api/types/clock.ts'
+import { parseTimestamp } from '../events/timestamps.ts'
+import { Filters } from '../http/filters.ts'
 import { badRequest, notImplemented } from '../http/http-error.ts'
 import type { Query } from '../http/query.ts'
 
@@ -40,6 +43,15 @@ export function buildOptions(query: Query): WantedBuild {
     // Its output is a list of lines: stages side by side would be shuffled in it.
     sequential: true,
   }
+}
+
+/** `POST /build/prune`: what stays. `until`: also `unused-for`, as the docker command's help calls it. */
+export function pruneOptions(query: Query) {
+  const filters = Filters.read(query, ['until', 'unused-for'])
+  const until = [...filters.values('until'), ...filters.values('unused-for')][0]
+  const kept = ['reserved-space', 'keep-storage'].map(name => query.integer(name)).find(bytes => bytes !== undefined)
+  const unusedSince = until === undefined ? undefined : timestampOf(Number(parseTimestamp(until) / 1_000_000n))
+  return { keepBytes: BigInt(kept ?? 0), unusedSince }
 }
 
 /** Limits of the steps' processes: 0 and nothing are none. */

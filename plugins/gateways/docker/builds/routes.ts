@@ -11,7 +11,7 @@ import type { ProgressMessage } from '../images/progress-messages.ts'
 import { leaving, sendProgressAlways } from '../images/progress-reply.ts'
 import { configHeader } from '../registry/credentials.ts'
 import { BuildMessages, buildError, shortId } from './build-messages.ts'
-import { buildOptions, type WantedBuild } from './build-options.ts'
+import { buildOptions, pruneOptions, type WantedBuild } from './build-options.ts'
 import { reachBuilder } from './builder-client.ts'
 
 const noSession = 'build sessions (BuildKit) are not implemented: build with DOCKER_BUILDKIT=0'
@@ -41,8 +41,7 @@ export function buildRoutes(
       })
     app.post('/build/prune', async request => {
       using client = await reachBuilder(engine.core)
-      const keepBytes = BigInt(new Query(request).integer('keep-storage') ?? 0)
-      const { keys, freedBytes } = await client.builder.prune({ keepBytes })
+      const { keys, freedBytes } = await client.builder.prune(pruneOptions(new Query(request)))
       return { CachesDeleted: keys.length === 0 ? null : keys, SpaceReclaimed: Number(freedBytes) }
     })
   }

@@ -297,7 +297,7 @@ async function configuration(docker: Docker, verb: Verb): Promise<void> {
       /bind source path does not exist: \/no\/such/,
     )
     assert.match(await refusal('-v', 'a:relative'), /mount path must be absolute/)
-    assert.match(await refusal('--log-driver', 'nosuch'), /no log driver named 'nosuch' is registered/)
+    assert.match(await refusal('--log-driver', 'nosuch'), /error looking up logging plugin nosuch: plugin "nosuch" not found/)
   })
 }
 

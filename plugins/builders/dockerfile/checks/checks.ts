@@ -60,7 +60,8 @@ export class CheckSettings {
         return [key, value] as const
       }),
     )
-    const listed = (key: 'skip' | 'experimental') => (pairs.get(key) ?? '').split(',').map(name => name.trim().toLowerCase())
+    const listed = (key: 'skip' | 'experimental') =>
+      (pairs.get(key) ?? '').split(',').map(name => name.trim().toLowerCase())
     const names = listed('skip')
     this.#experimental = listed('experimental')
     this.#skipped = new Set(names)

@@ -44,7 +44,9 @@ export class LogParts implements AsyncDisposable {
     for (let number = 0; ; number++) {
       const part = await openPart(number === 0 ? path : `${path}.${number}`)
       if (!part && number > 0) break
-      if (part) parts.unshift(part)
+      // Rotated since it was opened, it is met again by its next name.
+      if (part && parts.some(known => known.inode === part.inode && known.born === part.born)) await part.file.close()
+      else if (part) parts.unshift(part)
     }
     return new LogParts(parts)
   }

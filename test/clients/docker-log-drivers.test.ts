@@ -4,14 +4,17 @@ import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer as createTlsServer } from 'node:tls'
 import { gunzipSync } from 'node:zlib'
 import { decode, decodeMulti } from '@msgpack/msgpack'
 import { patience } from '../daemon/patience.ts'
+import { makeCertificate } from '../registry/certificate.ts'
 import { Docker, dockerCommand } from './docker.ts'
 import { Listener, LogPlugin } from './log-servers.ts'
 
@@ -200,6 +203,45 @@ test('fluentd: the forward protocol, confirmed', { skip, timeout }, async () => 
   ])
 })
 
+test('syslog over TLS, UDP and a socket', { skip, timeout }, async () => {
+  const { certificate, key } = makeCertificate(folder)
+  let secured = ''
+  const tls = createTlsServer({ cert: await readFile(certificate), key: await readFile(key) }, socket =>
+    socket.on('data', bytes => {
+      secured += bytes
+    }),
+  )
+  tls.listen(0, '127.0.0.1')
+  await once(tls, 'listening')
+  const udp = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(udp, 'listening')
+  const datagrams: string[] = []
+  udp.on('message', bytes => datagrams.push(bytes.toString()))
+  await using stream = new Listener()
+  await stream.listen(join(folder, 'syslog.sock'))
+  try {
+    const { port } = tls.address() as AddressInfo
+    const secure = [`syslog-address=tcp+tls://127.0.0.1:${port}`, 'syslog-format=rfc5424micro']
+    await run('syslog', [...secure, `syslog-tls-ca-cert=${certificate}`, 'tag=tls'], 'echo secret', '--rm')
+    const plain = [
+      `syslog-address=udp://127.0.0.1:${udp.address().port}`,
+      'syslog-facility=local3',
+      'syslog-format=rfc3164',
+    ]
+    await run('syslog', [...plain, 'tag=udp'], 'echo datagram', '--rm')
+    await run('syslog', [`syslog-address=unix://${folder}/syslog.sock`, 'tag=unix'], 'echo local', '--rm')
+    await until('all three', () => secured !== '' && datagrams.length > 0 && stream.lines.length > 0)
+  } finally {
+    tls.close()
+    udp.close()
+  }
+  const [, length, message = ''] = /^(\d+) (.*\n)$/s.exec(secured) ?? []
+  assert.equal(Number(length), Buffer.byteLength(message))
+  assert.match(message, /^<30>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ tls \d+ tls - secret\n$/)
+  assert.match(datagrams[0] ?? '', /^<158>\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ udp\[\d+\]: datagram\n$/)
+  assert.match(stream.lines[0] ?? '', /^<30>\w{3} [ \d]\d \d\d:\d\d:\d\d unix\[\d+\]: local$/)
+})
+
 const numbered = (count: number) => Array.from({ length: count }, (_, index) => `line ${index + 1}`)
 const writeMany = (count: number) => `i=0; while [ $i -lt ${count} ]; do i=$((i+1)); echo line $i; done`
 const smallCache = ['cache-max-size=4k', 'cache-max-file=2']
@@ -211,22 +253,34 @@ async function freePort(): Promise<number> {
 }
 
 test('blocking: output waits for a driver whose file is full, and none is lost', { skip, timeout }, async () => {
+  // More than a pipe holds.
+  const many = 20_000
   const port = await freePort()
   const options = [`syslog-address=tcp://127.0.0.1:${port}`, ...smallCache]
-  await run('syslog', options, `${writeMany(3000)}; echo > /done`, '-d', '--name', 'patient')
+  await run('syslog', options, `${writeMany(many)}; echo > /done`, '-d', '--name', 'patient')
   await until('its file is full', async () => {
     const { stdout } = await docker.run(['logs', 'patient'])
-    return stdout.length > 1000
+    return stdout.length > 300
   })
   assert.equal(await docker.ok('inspect', '-f', '{{.State.Running}}', 'patient'), 'true')
   await using syslog = new Listener()
   await syslog.listen(port)
-  await until('all lines', () => syslog.lines.length >= 3000)
+  await until('all lines', () => syslog.lines.length >= many)
   assert.deepEqual(
     syslog.lines.map(line => line.replace(/^.*]: /, '')),
-    numbered(3000),
+    numbered(many),
   )
   assert.equal(await docker.ok('wait', 'patient'), '0')
+})
+
+test('blocking: a container that waits for its driver can be killed at once', { skip, timeout }, async () => {
+  const options = [`syslog-address=tcp://127.0.0.1:${await freePort()}`, ...smallCache]
+  await run('syslog', options, `${writeMany(100_000)}`, '-d', '--name', 'stuck')
+  await until('its file is full', async () => (await docker.run(['logs', 'stuck'])).stdout.length > 300)
+  const began = Date.now()
+  await docker.ok('kill', 'stuck')
+  assert.equal(await docker.ok('wait', 'stuck'), '137')
+  assert.ok(Date.now() - began < 15_000 * patience, `${Date.now() - began} ms`)
 })
 
 test('mode=non-blocking: nobody waits, and what is dropped is counted and told', { skip, timeout }, async () => {

@@ -164,6 +164,9 @@ impl ProcessIo {
 
     /// The process is dead: waits until all it wrote has been passed on.
     pub async fn drain(&self) {
+        if let Some(hub) = &self.hub {
+            hub.expect_last_output();
+        }
         let pumps = self.state.lock().unwrap().pumps.clone();
         for pump in pumps {
             pump.drain().await;

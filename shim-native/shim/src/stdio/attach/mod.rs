@@ -61,6 +61,8 @@ pub struct Hub {
 struct State {
     log: Option<JsonLog>,
     clients: Vec<Client>,
+    /// The process is dead: what it left in the pipes is taken, however far a log driver is behind.
+    is_last_output: bool,
     /// The exit frame, once the process ended and all its output was accepted.
     exit: Option<Vec<u8>>,
     accepting: Option<AbortHandle>,
@@ -89,6 +91,7 @@ impl Hub {
         let state = State {
             log,
             clients: Vec::new(),
+            is_last_output: false,
             exit: None,
             accepting: None,
         };
@@ -136,7 +139,7 @@ impl Hub {
     pub fn is_ready(&self) -> bool {
         let state = self.state.lock().unwrap();
         state.clients.iter().all(|client| client.queue.has_room())
-            && !state.log.as_ref().is_some_and(JsonLog::is_held)
+            && (state.is_last_output || !state.log.as_ref().is_some_and(JsonLog::is_held))
     }
 
     /// Waits until no client, and no log driver, lags too far behind. A client that makes no progress at all is cut off
@@ -150,6 +153,12 @@ impl Hub {
             // The driver is another process, and tells by a file how far it is.
             let _ = timeout(LOOK, room).await;
         }
+    }
+
+    /// The process is dead: there is no more than a pipe's content to come.
+    pub fn expect_last_output(&self) {
+        self.state.lock().unwrap().is_last_output = true;
+        self.room.notify_waiters();
     }
 
     /// Resolves when the log is complete as far as output was accepted; a disk that stalls is waited for a while.

@@ -6,7 +6,7 @@ use crate::log;
 use crate::stdio::target::Gantry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// `x.log`, and what it was before it was rotated: `x.log.1`, `x.log.2`, … with growing age.
@@ -126,16 +126,16 @@ impl LogFiles {
     fn unread_in_oldest(&self) -> Option<(PathBuf, u64)> {
         let reader = self.reader.as_ref()?;
         let oldest = numbered(&self.path, self.max_file - 1);
-        let inode = std::fs::metadata(&oldest).ok()?.ino();
+        let file = std::fs::metadata(&oldest).ok()?;
         let Some(place) = reader.place() else {
             return Some((oldest, 0));
         };
         let is_past = (0..self.max_file - 1)
             .filter_map(|number| std::fs::metadata(numbered(&self.path, number)).ok())
-            .any(|file| file.ino() == place.inode);
-        match place.inode == inode {
+            .any(|newer| place.is_in(&newer));
+        match place.is_in(&file) {
             _ if is_past => None,
-            true => (place.offset < std::fs::metadata(&oldest).ok()?.len()).then_some((oldest, place.offset)),
+            true => (place.offset < file.len()).then_some((oldest, place.offset)),
             false => Some((oldest, 0)),
         }
     }

@@ -230,12 +230,15 @@ mod tests {
         } else {
             format!("x.log.{number}")
         };
-        let inode = std::fs::metadata(dir.join(name)).unwrap().ino();
-        std::fs::write(
-            dir.join("note"),
-            format!("{{\"inode\":{inode},\"offset\":{offset}}}"),
-        )
-        .unwrap();
+        let file = std::fs::metadata(dir.join(name)).unwrap();
+        let born = file
+            .created()
+            .unwrap()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        let place =
+            serde_json::json!({ "inode": file.ino(), "born": born.as_nanos().to_string(), "offset": offset });
+        std::fs::write(dir.join("note"), place.to_string()).unwrap();
     }
 
     fn read_log(dir: &Path, buffer: Option<u64>) -> JsonLog {

@@ -32,7 +32,10 @@ const trimmed = [
   'usr/share/info',
 ]
 
-/** Path of its root as a tar archive. Takes a minute the first time; throws with debootstrap's last words where the mirror is out of reach. */
+/** Debian's mirror did not answer: nothing is known of what was to be tested. */
+export class MirrorOutOfReach extends Error {}
+
+/** Path of its root as a tar archive. Takes a minute the first time. Throws {@link MirrorOutOfReach}, or debootstrap's last words. */
 export async function debianBase(): Promise<string> {
   const archive = archivePath()
   if (existsSync(archive)) return archive
@@ -54,5 +57,6 @@ export async function debianBase(): Promise<string> {
 /** What went wrong is on its standard output. */
 function told(error: Error & { stdout?: string; stderr?: string }): never {
   const last = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n')
-  throw new Error(`debootstrap failed: ${last}`, { cause: error })
+  const isUnreachable = /Failed getting release file|Couldn't download/.test(last)
+  throw new (isUnreachable ? MirrorOutOfReach : Error)(`debootstrap failed: ${last}`, { cause: error })
 }

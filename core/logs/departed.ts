@@ -7,7 +7,7 @@ import { Source, State } from '#api/gen/gantry/services/logs/v1/logs.ts'
 import type { Logger } from '#api/log/log.ts'
 
 /** How long a departed log waits for its followers. */
-export const keptMs = 10 * 60 * 1000
+const keptMs = 10 * 60 * 1000
 
 interface Departed {
   readonly directory: string

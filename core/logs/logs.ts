@@ -6,7 +6,7 @@
  * whichever process is killed, it goes on where it was. A *source* is a log as a follower sees it.
  *
  * When a container is removed its log *departs*: it is moved aside, out of the container's way, until every follower has
- * read it to the end or gave no sign for {@link keptMs}. So a container that lives for a moment only is not missed.
+ * read it to the end or gave no sign for ten minutes (departed.ts). So a container that lives for a moment only is not missed.
  *
  * Example: `docker run --rm --log-driver syslog busybox echo hello`. The container's folder is gone when the command has
  * ended; the driver's process has just been started, is told of the departed log, sends "hello", and the log goes.
@@ -28,7 +28,6 @@ export interface Logs {
   depart(ns: string, container: Container): Promise<void>
 }
 
-export { keptMs } from './departed.ts'
 export { LogBook, type LogBookParts } from './log-book.ts'
 export { logsService } from './service.ts'
 export { driverFollower, noteIn, subjectOf } from './sources.ts'

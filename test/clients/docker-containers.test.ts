@@ -297,7 +297,10 @@ async function configuration(docker: Docker, verb: Verb): Promise<void> {
       /bind source path does not exist: \/no\/such/,
     )
     assert.match(await refusal('-v', 'a:relative'), /mount path must be absolute/)
-    assert.match(await refusal('--log-driver', 'nosuch'), /error looking up logging plugin nosuch: plugin "nosuch" not found/)
+    assert.match(
+      await refusal('--log-driver', 'nosuch'),
+      /error looking up logging plugin nosuch: plugin "nosuch" not found/,
+    )
   })
 }
 

@@ -34,6 +34,8 @@ export class BridgeNetworks {
   readonly #firewall: Firewall
   /** Bridges known to be whole, by network id; made again when one turns out not to be. */
   readonly #bridges = new Map<string, Promise<LinkInfo>>()
+  /** Of those bridges that are made, by network. */
+  readonly #interfaces = new Map<string, number>()
 
   constructor({ env, ledger, firewall }: NetworksParts) {
     this.#env = env
@@ -112,12 +114,17 @@ export class BridgeNetworks {
   /** Told when the kernel does not know a bridge any more. */
   forget(id: string): void {
     this.#bridges.delete(id)
+    this.#interfaces.delete(id)
   }
 
   #make(row: NetworkRow, isNew = false): Promise<LinkInfo> {
     const making = this.#makeBoth(row, isNew)
-    this.#bridges.set(row.network.id, making)
-    making.catch(() => this.#bridges.delete(row.network.id))
+    const { id } = row.network
+    this.#bridges.set(id, making)
+    making.then(
+      ({ index }) => this.#bridges.get(id) === making && this.#interfaces.set(id, index),
+      () => this.forget(id),
+    )
     return making
   }
 
@@ -167,7 +174,7 @@ export class BridgeNetworks {
     const { config } = this.#env
     const options = readOptions(asked)
     const bridge = await this.#chooseName(asked, options.bridgeName)
-    const routes = await listRoutes()
+    const routes = await listRoutes({ besides: new Set(this.#interfaces.values()) })
     const subnets = await this.#chooseSubnets(asked, routes)
     const { overlay } = options
     if (overlay) refuseLoop(overlay, planOf(subnets))

@@ -45,8 +45,14 @@ const NETLINK_ROUTE = 0
 /** Of struct nlmsghdr. */
 const HEADER_BYTES = 16
 const RT_TABLE_LOCAL = 255
-/** Offset in struct rtmsg. */
+/** Offsets in struct rtmsg, and its length. */
 const RTMSG_TABLE = 4
+const RTMSG_PROTOCOL = 5
+const RTMSG_BYTES = 12
+const RTATTR_BYTES = 4
+const RTA_OIF = 4
+/** Made by the kernel itself, for an address (rtnetlink(7)). */
+const RTPROT_KERNEL = 2
 const RT_SCOPE_LINK = 253
 /** AF_INET, AF_INET6. */
 const ipFamilies: ReadonlyMap<number, Family> = new Map([
@@ -149,12 +155,18 @@ export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
   })
 }
 
+export interface RoutesWanted extends Where {
+  /** Links whose own subnets, known to the caller, are left out. */
+  readonly besides?: ReadonlySet<number>
+}
+
 /** Unicast routes of both families and every table but `local`; not those of link-local addresses and groups. */
-export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
+export async function listRoutes({ besides = new Set(), ...where }: RoutesWanted = {}): Promise<RouteInfo[]> {
   const answers = await ask([routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', {}, {})], where)
   return answers.flatMap(bytes => {
     // Most of a dump: not worth parsing.
     if (bytes.readUInt8(RTMSG_TABLE) === RT_TABLE_LOCAL) return []
+    if (bytes.readUInt8(RTMSG_PROTOCOL) === RTPROT_KERNEL && besides.has(linkOfRoute(bytes))) return []
     const { data, attrs } = rt.parseRouteMessage(bytes)
     const family = ipFamilies.get(data.family ?? 0)
     if (family === undefined) return []
@@ -163,6 +175,17 @@ export async function listRoutes(where: Where = {}): Promise<RouteInfo[]> {
     const gateway = attrs.gateway && addressFromBytes(attrs.gateway)
     return [{ destination, gateway, index: attrs.oif, metric: attrs.priority ?? 0 }]
   })
+}
+
+/** The interface of a route message; 0: it has none. */
+function linkOfRoute(bytes: Buffer): number {
+  for (let at = RTMSG_BYTES; at + RTATTR_BYTES <= bytes.length; ) {
+    const length = bytes.readUInt16LE(at)
+    if (bytes.readUInt16LE(at + 2) === RTA_OIF) return bytes.readUInt32LE(at + RTATTR_BYTES)
+    // Attributes begin at multiples of four; one without a length would be read for ever.
+    at += Math.max(RTATTR_BYTES, (length + 3) & ~3)
+  }
+  return 0
 }
 
 /** Carries out requests and answers their answers' bodies. */

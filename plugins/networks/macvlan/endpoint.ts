@@ -1,5 +1,6 @@
 /** A container's interface: a macvlan link, born in its network namespace. */
 import { closeSync, openSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { alreadyExists, failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import { isSysError } from '#api/sys/sys.ts'
 import type { Network } from '#sdk/network.ts'
@@ -10,12 +11,17 @@ import {
   createMacvlan,
   deleteLink,
   findLink,
+  type LinkInfo,
   listAddresses,
   perform,
   raiseLink,
 } from '#sdk/rtnetlink/rtnetlink.ts'
 import { readOptions } from './options.ts'
 import type { AttachmentRow } from './records.ts'
+
+/** How long a namespace may take to be gone. */
+const leavingMs = 5000
+const lookAgainMs = 20
 
 export interface PlannedAddress {
   readonly address: string
@@ -40,11 +46,30 @@ export async function plug(row: AttachmentRow, network: Network, parent: number)
   if (present && present.mac !== mac)
     throw alreadyExists(`interface "${name}" (${present.mac}) in the namespace "${row.netnsPath}"`)
   if (present === undefined) await makeLink(row, network, parent)
-  const { index } = await raiseLink(name, where)
+  const { index } = await raise(row, Date.now() + leavingMs)
   const planned = plannedAddresses(row, network)
   const requests = planned.map(({ address, prefix }) => addAddress(index, address, prefix))
   if (row.defaultRoute) requests.push(...planned.map(({ gateway }) => addDefaultRoute(gateway, index, row.metric)))
   await perform(requests, where)
+}
+
+/**
+ * A parent has each MAC once, and ours is made of the address, which an earlier container may have had: the kernel takes a
+ * moment to take its namespace down. FAILED_PRECONDITION: somebody keeps it.
+ */
+async function raise(row: AttachmentRow, untilMs: number): Promise<LinkInfo> {
+  const { interfaceName: name, mac, netnsPath } = row
+  try {
+    return await raiseLink(name, { netns: netnsPath })
+  } catch (cause) {
+    if (!isSysError(cause, 'EADDRINUSE')) throw cause
+    if (Date.now() > untilMs)
+      throw failedPrecondition(`MAC ${mac} is in use by another macvlan link of the same parent: choose another one`, {
+        cause,
+      })
+    await sleep(lookAgainMs)
+    return raise(row, untilMs)
+  }
 }
 
 async function makeLink(

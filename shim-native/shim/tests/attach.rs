@@ -185,7 +185,7 @@ fn close_io_ends_the_input() {
 fn a_log_rotates() {
     needs_root!();
     let rig = Rig::new(Protocol::Grpc, "seq 1 2000");
-    rig.create(&rig.stdio("io", "&max-size=20000&max-file=3&tag=t1"));
+    rig.create(&rig.stdio("io", "&max-size=20000&max-file=3&attrs={\"tag\":\"t1\"}"));
     rig.start();
     rig.wait("");
     let kept = ["io.log.2", "io.log.1", "io.log"]

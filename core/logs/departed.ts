@@ -60,6 +60,11 @@ export class DepartedLogs implements Disposable {
     if (departed?.waiting.size === 0) await this.#remove(departed)
   }
 
+  /** As it is kept here, whatever else a message about it says. Undefined: it is not, or not any more. */
+  known({ file }: Source): Source | undefined {
+    return this.#kept.get(dirname(file))?.source
+  }
+
   waitingFor(follower: string): Source[] {
     return [...this.#kept.values()].filter(({ waiting }) => waiting.has(follower)).map(({ source }) => source)
   }

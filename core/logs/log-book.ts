@@ -133,21 +133,26 @@ export class LogBook implements Logs, Disposable {
     return sourceOf(ns, record, this.#parts.placesOf(ns, record.id), state ?? now)
   }
 
-  /** Undefined: it is not about a log. */
-  async #sourceBy({ namespace, topic, event }: Envelope): Promise<Source | undefined> {
+  /** Undefined: it is not about a log, or nonsense, which whoever may publish may say. */
+  async #sourceBy(envelope: Envelope): Promise<Source | undefined> {
+    try {
+      return await this.#sourceTold(envelope)
+    } catch (error) {
+      // One that is gone already has departed, which is told too.
+      if (!isGantryError(error, 'NOT_FOUND'))
+        this.#parts.logger.warn({ topic: envelope.topic }, `an event says nothing of a log: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+
+  async #sourceTold({ namespace, topic, event }: Envelope): Promise<Source | undefined> {
     if (!event) return undefined
-    if (topic === departedTopic) return Source.decode(event.value)
+    if (topic === departedTopic) return this.#departed.known(Source.decode(event.value))
     const isCreate = topic === '/tasks/create'
     const { containerId, id } = isCreate ? { ...TaskCreate.decode(event.value), id: '' } : TaskExit.decode(event.value)
     if (!isCreate && id !== containerId) return undefined
-    try {
-      const record = await this.#parts.containers.get(namespace, containerId)
-      return this.#sourceOf(namespace, record, isCreate ? State.STATE_GROWING : State.STATE_RESTING)
-    } catch (error) {
-      // It is gone already: its log has departed, which is told too.
-      if (isGantryError(error, 'NOT_FOUND')) return undefined
-      throw error
-    }
+    const record = await this.#parts.containers.get(namespace, containerId)
+    return this.#sourceOf(namespace, record, isCreate ? State.STATE_GROWING : State.STATE_RESTING)
   }
 
   async #wakeBy(events: AsyncIterable<Envelope>): Promise<void> {

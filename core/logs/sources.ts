@@ -14,11 +14,11 @@ export function noteIn(directory: string, follower: string): string {
   return join(directory, 'log-readers', `${follower}.json`)
 }
 
-/** Undefined: the container keeps no log. The note is to be filled in. */
+/** Undefined: the container keeps no log, or its record is a stranger's that cannot be read. The note is to be filled in. */
 export function sourceOf(ns: string, container: Container, places: Places, state: State): Source | undefined {
-  const config = launchConfigOf(container)
-  if (!config || config.log?.driver === 'none') return undefined
-  const { args, subject } = specSubject(container)
+  const described = describe(container)
+  if (!described || described.config.log?.driver === 'none') return undefined
+  const { config, args, subject } = described
   const { id, name, imageName, imageId, labels, env } = subject
   return Source.fromPartial({
     namespace: ns,
@@ -37,6 +37,16 @@ export function sourceOf(ns: string, container: Container, places: Places, state
       env: [...env],
     },
   })
+}
+
+/** Whoever may write records may write nonsense: a follower of all logs must not end by one of them. */
+function describe(container: Container) {
+  try {
+    const config = launchConfigOf(container)
+    return config && { config, ...specSubject(container) }
+  } catch {
+    return undefined
+  }
 }
 
 /** What tags and attributes are made of. */

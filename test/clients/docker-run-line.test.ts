@@ -11,7 +11,7 @@ interface Inspected {
   Id: string
   Path: string
   Args: string[]
-  Config: Record<string, unknown>
+  Config: Record<string, unknown> & { Env: string[] }
   HostConfig: Record<string, unknown>
   Mounts: { Destination: string; Type: string; RW: boolean }[]
   NetworkSettings: { Networks: Record<string, { Aliases: string[] | null; IPAMConfig: unknown }> }
@@ -22,7 +22,8 @@ function comparable({ Id, Path, Args, Config, HostConfig, Mounts, NetworkSetting
   const isOwn = (text: unknown) => text === Id.slice(0, 12)
   return {
     ...{ Path, Args, HostConfig },
-    Config: { ...Config, Hostname: isOwn(Config.Hostname) ? '' : Config.Hostname },
+    // docker run gives the variables in any order: it keeps them in a map.
+    Config: { ...Config, Env: Config.Env.toSorted(), Hostname: isOwn(Config.Hostname) ? '' : Config.Hostname },
     Mounts: Mounts.map(({ Destination, Type, RW }) => ({ Destination, Type, RW })),
     Networks: Object.entries(NetworkSettings.Networks).map(([name, { Aliases, IPAMConfig }]) => ({
       ...{ name, IPAMConfig },

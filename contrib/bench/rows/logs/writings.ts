@@ -74,7 +74,8 @@ export function attached(
     }),
   ]
   const name = `a container writes ${mebibytes} MB, attached to a pipe`
-  return { name, rounds, warmUps: 1, quick: true, limitMs, budget: { times: 1 }, contestants }
+  // Not in the short run: ctr's FIFOs are two copies shorter than docker's HTTP, whoever the daemon is.
+  return { name, rounds, warmUps: 1, limitMs, budget: { times: 1 }, contestants }
 }
 
 /** Runs it, and throws unless it wrote so many bytes to its standard output. */

@@ -119,11 +119,16 @@ export class Attachments {
     const row = this.get(request)
     const network = this.#networks.get(row.networkId)
     const change = await changeOf(row, request, network.network, this.#hostPorts)
+    const plan = endpointPlan(change.row, network)
     try {
       this.#ledger.change(change.row)
       this.#step('change recorded')
       await this.#guards.apply(change.row)
-      await Promise.all([this.#firewall.publish(change.opened), this.#relay.open(change.opened)])
+      await all(
+        this.#firewall.publish(change.opened),
+        this.#relay.open(change.opened),
+        change.opened.length + change.closed.length > 0 ? this.#rejoin(plan) : Promise.resolve(),
+      )
       this.#step('new ports opened')
     } catch (error) {
       this.#ledger.change(row)
@@ -137,18 +142,11 @@ export class Attachments {
     await this.#firewall.unpublish(change.closed)
     this.#step('old ports closed')
     this.#hostPorts.release(change.closed)
-    const plan = endpointPlan(change.row, network)
-    const bridge = await this.#networks.bridge(network)
-    if (change.opened.length + change.closed.length > 0)
-      await rejoin(plan, bridge.index).catch(error => {
-        // The interface was taken away inside the container: there is nothing to set, and `check` says so.
-        if (!isSysError(error, 'ENODEV')) throw error
-      })
     await applyRates(change.row, rateLimits(row.options))
     this.#step('link changed')
     await this.#listener.attached(change.row)
     this.#step('names changed')
-    return resultOf(plan, bridge)
+    return resultOf(plan, await this.#networks.bridge(network))
   }
 
   async check(request: CheckRequest): Promise<void> {
@@ -197,6 +195,15 @@ export class Attachments {
     const row = this.#ledger.attachment(key)
     if (row) return row
     throw notFound(`attachment of container ${key.containerId} (${key.interfaceName}) to network ${key.networkId}`)
+  }
+
+  /** The link's part of what ports need. */
+  async #rejoin(plan: EndpointPlan): Promise<void> {
+    const { index } = await this.#networks.bridge(plan.network)
+    await rejoin(plan, index).catch(error => {
+      // The interface was taken away inside the container: there is nothing to set, and `check` says so.
+      if (!isSysError(error, 'ENODEV')) throw error
+    })
   }
 
   async #plug(plan: EndpointPlan, namespace: OpenNamespace): Promise<LinkInfo> {

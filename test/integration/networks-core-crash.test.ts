@@ -3,12 +3,11 @@
  * lives on. GANTRY_TEST_FULL=1 has each place both repeated and given up; otherwise they take turns.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type DyingChild, runDyingChild } from '#api/testing/dying-child.ts'
 import { inPrivateHost } from '#sdk/network-private.ts'
 import { patience } from '../daemon/patience.ts'
 import { type CoreCrashOrder, type CoreVerbName, coreVerbNames } from './networks-core-crash-child.ts'
@@ -39,14 +38,14 @@ if (inPrivateHost(fileURLToPath(import.meta.url), isFull ? 10 * verbMs : undefin
       const pins = { bystander: await pin('bystander'), subject: await pin('subject') }
       const places = { store: join(dir, 'store'), states: join(dir, 'states'), plugin: plugin.address }
       const order = { ...places, instance, pins, verb }
-      const acts = new Set((await run({ ...order, after: 'nothing' })).acts)
+      const acts = new Set((await run({ ...order, after: 'nothing' })).steps)
       const passed: string[] = []
       for (const dieAt of acts)
         for (const each of isFull
           ? (['repeat', 'abandon'] as const)
           : ([passed.length % 2 ? 'repeat' : 'abandon'] as const)) {
           const child = await run({ ...order, dieAt, after: each })
-          for (const act of child.acts) acts.add(act)
+          for (const act of child.steps) acts.add(act)
           if (child.isKilled && !passed.includes(dieAt)) passed.push(dieAt)
         }
       await run({ ...order, after: 'repeat' })
@@ -64,21 +63,10 @@ async function empty(plugin: PluginProcess): Promise<void> {
   await plugin.kill('SIGTERM')
 }
 
-/** The acts it came by, and whether it died there. */
-async function run(order: CoreCrashOrder): Promise<{ acts: string[]; isKilled: boolean }> {
-  // Every child compiles the same core.
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(order.store, '..', '..', 'compiled') }
-  const argv = [childMain, JSON.stringify(order)]
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env })
-  let [acts, said] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', chunk => {
-    acts += chunk
+/** Every child compiles the same core: once. */
+function run(order: CoreCrashOrder): Promise<DyingChild> {
+  return runDyingChild(childMain, order, {
+    ...process.env,
+    NODE_COMPILE_CACHE: join(order.store, '..', '..', 'compiled'),
   })
-  child.stderr.setEncoding('utf8').on('data', chunk => {
-    said += chunk
-  })
-  const [code, signal] = await once(child, 'close')
-  const isKilled = signal === 'SIGKILL'
-  if (!isKilled) assert.equal(code, 0, `${order.verb}, ${order.after}, at ${order.dieAt}: ${said.slice(0, 4000)}`)
-  return { acts: acts.split('\n').filter(act => act !== ''), isKilled }
 }

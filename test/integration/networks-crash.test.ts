@@ -10,6 +10,7 @@ import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type DyingChild, runDyingChild } from '#api/testing/dying-child.ts'
 import { inPrivateHost } from '#sdk/network-private.ts'
 import { patience } from '../daemon/patience.ts'
 import { type CrashOrder, type VerbName, verbNames } from './networks-crash-child.ts'
@@ -70,21 +71,10 @@ if (inPrivateHost(fileURLToPath(import.meta.url), isFull ? 10 * verbMs : undefin
   }
 }
 
-/** The steps it came by, and whether it died there. */
-async function run(order: CrashOrder): Promise<{ steps: string[]; isKilled: boolean }> {
-  // Every child compiles the same plugin.
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(order.root, '..', '..', 'compiled') }
-  const argv = [childMain, JSON.stringify(order)]
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env })
-  let [steps, said] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', chunk => {
-    steps += chunk
+/** Every child compiles the same plugin: once. */
+function run(order: CrashOrder): Promise<DyingChild> {
+  return runDyingChild(childMain, order, {
+    ...process.env,
+    NODE_COMPILE_CACHE: join(order.root, '..', '..', 'compiled'),
   })
-  child.stderr.setEncoding('utf8').on('data', chunk => {
-    said += chunk
-  })
-  const [code, signal] = await once(child, 'close')
-  const isKilled = signal === 'SIGKILL'
-  if (!isKilled) assert.equal(code, 0, `${order.verb}, ${order.after}, at ${order.dieAt}: ${said.slice(0, 4000)}`)
-  return { steps: steps.split('\n').filter(step => step !== ''), isKilled }
 }

@@ -2,25 +2,14 @@
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { Daemon } from '../daemon/daemon.ts'
+import { test } from 'node:test'
 import { runOnTerminal } from '../integration/pty.ts'
+import { base, building, skip } from './building.ts'
 
-const skip = process.getuid?.() === 0 ? false : 'containers need root'
-const base = 'test.example/busybox:1'
-let daemon: Daemon
-
-before(async () => {
-  if (skip) return
-  daemon = await Daemon.start()
-  await daemon.importBusybox(base)
-})
-after(async () => {
-  await daemon?.[Symbol.asyncDispose]()
-})
+const own = building()
 
 async function context(name: string, ...lines: string[]): Promise<string> {
-  const folder = join(daemon.folder, name)
+  const folder = join(own.daemon.folder, name)
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'Dockerfile'), `${[`FROM ${base}`, ...lines].join('\n')}\n`)
   return folder
@@ -30,21 +19,21 @@ test('on a terminal: one picture, with the last lines of what runs, and at the e
   skip,
 }, async () => {
   const folder = await context('shown', 'RUN for i in 1 2 3 4 5 6 7 8; do echo line $i; done; sleep 1', 'RUN true')
-  const { code, stdout } = await runOnTerminal(daemon.gctr('build', folder), [])
+  const { code, stdout } = await runOnTerminal(own.daemon.gctr('build', folder), [])
   assert.equal(code, 0, stdout)
   assert.match(stdout, /=> \[stage-0 2\/3\] RUN for .*\r\n => => # line 3\r\n/)
   const last = stdout.slice(stdout.lastIndexOf('[+] Building'))
   assert.match(last, /^\[\+\] Building \d+\.\ds \(3\/3\) FINISHED/)
   assert.doesNotMatch(last, /=> => #/)
   assert.match(last, /sha256:[0-9a-f]{64}/)
-  const again = await runOnTerminal(daemon.gctr('build', folder), [])
+  const again = await runOnTerminal(own.daemon.gctr('build', folder), [])
   assert.match(again.stdout, /=> CACHED \[stage-0 2\/3\]/)
 })
 
 test('a command that fails: its output once more, its place, its exit code', { skip }, async () => {
   const folder = await context('failing', 'RUN echo reason >&2; exit 9')
   for (const kind of ['plain', 'tty']) {
-    const { code, stderr } = await daemon.run('build', '--progress', kind, folder)
+    const { code, stderr } = await own.daemon.run('build', '--progress', kind, folder)
     assert.equal(code, 1)
     const [, told = ''] = stderr.split('------\n > [stage-0 2/2] RUN echo reason >&2; exit 9:\n')
     assert.match(told, /^reason\n------\nDockerfile:2:1\n {2}2 \| RUN echo reason >&2; exit 9\n {4}\| \^+\n/, stderr)
@@ -54,7 +43,7 @@ test('a command that fails: its output once more, its place, its exit code', { s
 
 test('rawjson tells vertexes and logs, quiet nothing', { skip }, async () => {
   const folder = await context('raw', 'RUN echo told')
-  const { stderr } = await daemon.run('build', '--progress', 'rawjson', folder)
+  const { stderr } = await own.daemon.run('build', '--progress', 'rawjson', folder)
   const told = stderr
     .trim()
     .split('\n')
@@ -64,7 +53,7 @@ test('rawjson tells vertexes and logs, quiet nothing', { skip }, async () => {
   assert.ok(done)
   const logs = told.flatMap(({ logs = [] }) => logs).filter(({ vertex }) => vertex === done.digest)
   assert.equal(Buffer.concat(logs.map(({ data }) => Buffer.from(data, 'base64'))).toString(), 'told\n')
-  const quiet = await daemon.run('build', '--progress', 'quiet', folder)
+  const quiet = await own.daemon.run('build', '--progress', 'quiet', folder)
   assert.equal(quiet.stderr, '')
   assert.match(quiet.stdout, /^sha256:[0-9a-f]{64}\n$/)
 })
@@ -72,7 +61,7 @@ test('rawjson tells vertexes and logs, quiet nothing', { skip }, async () => {
 test('colours are for terminals that want them', { skip }, async () => {
   const folder = await context('colours', 'RUN true')
   const onTerminal = async (env: string) =>
-    (await runOnTerminal(['env', 'TERM=xterm-256color', env, ...daemon.gctr('build', folder)], [])).stdout
+    (await runOnTerminal(['env', 'TERM=xterm-256color', env, ...own.daemon.gctr('build', folder)], [])).stdout
   assert.ok((await onTerminal('X=')).includes('\u001b[34m => '))
   assert.ok(!(await onTerminal('NO_COLOR=1')).includes('\u001b[34m'))
 })

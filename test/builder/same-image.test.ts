@@ -1,21 +1,9 @@
 /** A build that finds everything in the cache: the same image, and nothing asked of the core that is known. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { Daemon } from '../daemon/daemon.ts'
-import { build } from './building.ts'
+import { test } from 'node:test'
+import { base, build, building, skip } from './building.ts'
 
-const skip = process.getuid?.() === 0 ? false : 'containers need root'
-const base = 'test.example/busybox:1'
-let daemon: Daemon
-
-before(async () => {
-  if (skip) return
-  daemon = await Daemon.start()
-  await daemon.importBusybox(base)
-})
-after(async () => {
-  await daemon?.[Symbol.asyncDispose]()
-})
+const own = building()
 
 const lines = [
   `FROM ${base} AS one`,
@@ -26,7 +14,7 @@ const lines = [
   'COPY --from=one /one .',
 ]
 const made = (content: string, more: string[] = [], options = {}) =>
-  build(daemon.address, { Dockerfile: [...lines, ...more].join('\n'), f: content }, { network: 'none', ...options })
+  build(own.daemon.address, { Dockerfile: [...lines, ...more].join('\n'), f: content }, { network: 'none', ...options })
 
 test('out of the cache comes the same image, by its id', { skip }, async () => {
   const first = await made('F', ['LABEL a=b'])
@@ -60,13 +48,13 @@ test('pruning leaves what a running build has found', { skip }, async () => {
   await made('kept')
   const pruned = Promise.withResolvers<string>()
   const slow = build(
-    daemon.address,
+    own.daemon.address,
     { Dockerfile: [...lines, 'RUN sleep 3; ls /w'].join('\n'), f: 'kept' },
     { network: 'none' },
     {
       onStep: step => {
         if (/sleep/.test(step.name) && step.completedAt === undefined)
-          void daemon.run('builder', 'prune').then(({ stdout }) => pruned.resolve(stdout), pruned.reject)
+          void own.daemon.run('builder', 'prune').then(({ stdout }) => pruned.resolve(stdout), pruned.reject)
       },
     },
   )

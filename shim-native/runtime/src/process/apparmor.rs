@@ -66,6 +66,6 @@ fn open_attribute() -> Result<std::os::fd::OwnedFd, Errno> {
     }
 }
 
-pub(crate) fn is_enabled() -> bool {
+fn is_enabled() -> bool {
     std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
 }

@@ -9,6 +9,7 @@ import { type DependencyContainer, type InjectionToken, instanceCachingFactory, 
 import { isGantryError } from '#api/errors/errors.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Store } from '#api/store/store.ts'
+import { foldersIn } from '#api/sys/folders.ts'
 import { ContainerStore, type Containers } from '#core/containers/containers.ts'
 import { LocalContentStore } from '#core/content/content.ts'
 import { ChosenDiffs, type Diffs, LocalDiffs } from '#core/diff/diff.ts'
@@ -355,6 +356,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       exchange,
       placesOf,
       hasTask: (ns, id) => get(t.tasks).has(ns, id),
+      containerFolders: () => foldersIn(join(root, 'containers')),
       folder: join(root, 'departed-logs'),
       isInstalled: follower => kinds.some(kind => plugins.ids(kind).includes(follower)),
       wakeDrivers: () => plugins.channelFor('log-driver', driverFollower),
@@ -382,7 +384,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
       new LaunchedContainers({
         records: get(t.records),
         snapshots: get(t.snapshots),
-        departLog: (ns, container) => get(t.logs).depart(ns, container),
+        logs: get(t.logs),
         lastRuns,
         names,
         hasTask: (ns, id) => get(t.tasks).has(ns, id),

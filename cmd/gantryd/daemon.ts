@@ -57,6 +57,8 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   const parts = await compose({ config, instance, address, groupId: group, store, host, logger })
   holdParts(parts, lifetimes)
   await parts.resolve(tokens.pluginAdministration).open()
+  const logs = lifetimes.use(parts.resolve(tokens.logs))
+  await logs.open()
   const tracing = tracingOf(config, parts)
   const local = await startTasks(parts, address, { logger, tracing }, lifetimes)
   const health = new DaemonHealth()
@@ -69,7 +71,6 @@ async function startDaemon(config: Config, logger: Logger, lifetimes: AsyncDispo
   })
   await admitGroup(address, group)
   if (config.metrics.address !== '') lifetimes.use(await metricsAt(config.metrics.address, parts))
-  const logs = lifetimes.use(parts.resolve(tokens.logs))
   await logs.start()
   lifetimes.use(parts.resolve(tokens.plugins).startGateways())
   logger.info(

@@ -7,9 +7,12 @@ import { launchConfigOf } from './launch-config.ts'
 
 export interface LaunchedContainersParts {
   records: Containers
-  snapshots: Snapshots
-  /** Removes its folder; the log in it may have to be read before. */
-  departLog(ns: string, container: Container): Promise<void>
+  snapshots: { on(snapshotter: string): Pick<ReturnType<Snapshots['on']>, 'remove'> }
+  /** `departing` before the record goes, `depart` after it: its folder goes, once the log in it has been read. */
+  logs: {
+    departing(ns: string, container: Container): Promise<void>
+    depart(ns: string, id: string): Promise<void>
+  }
   lastRuns: LastRuns
   names: ContainerNames
   /** Whether the container has a task. */
@@ -18,7 +21,8 @@ export interface LaunchedContainersParts {
 
 /**
  * Container records whose removal takes along what a launched container owns: its snapshot, its log and its files.
- * The record goes first; a crash after that leaves a snapshot to garbage collection and a folder to the next start.
+ * What is to become of its log is noted, then the record goes; a crash after that leaves a snapshot to garbage collection
+ * and a folder to the next start.
  */
 export class LaunchedContainers implements Containers {
   readonly #parts: LaunchedContainersParts
@@ -45,20 +49,25 @@ export class LaunchedContainers implements Containers {
 
   /** As the contract; FAILED_PRECONDITION for a launched container with a task: its root would go under it. */
   async delete(ns: string, id: string): Promise<void> {
-    const { records, snapshots, departLog, lastRuns, names, hasTask } = this.#parts
+    const { records, snapshots, logs, lastRuns, names, hasTask } = this.#parts
     const container = await records.get(ns, id)
     const config = launchConfigOf(container)
     if (!config) return records.delete(ns, id)
     if (hasTask(ns, id)) throw failedPrecondition(`container "${id}" has a task: kill and delete the task first`)
+    await logs.departing(ns, container)
     await records.delete(ns, id)
     names.release(ns, config.name, id)
     lastRuns.forget(ns, id)
     await removeSnapshot(snapshots, ns, container)
-    await departLog(ns, container)
+    await logs.depart(ns, id)
   }
 }
 
-async function removeSnapshot(snapshots: Snapshots, ns: string, container: Container): Promise<void> {
+async function removeSnapshot(
+  snapshots: LaunchedContainersParts['snapshots'],
+  ns: string,
+  container: Container,
+): Promise<void> {
   try {
     await snapshots.on(container.snapshotter).remove(ns, container.snapshotKey)
   } catch (error) {

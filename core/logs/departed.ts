@@ -16,7 +16,7 @@ interface Departed {
   readonly expiry: NodeJS.Timeout
 }
 
-/** Beside the log. */
+/** Beside the log; while the container is still there, what is to be when it is gone. */
 const recordName = 'departed.json'
 
 export class DepartedLogs implements Disposable {
@@ -29,12 +29,12 @@ export class DepartedLogs implements Disposable {
     this.#logger = logger
   }
 
-  /** Takes up what an earlier daemon kept; what it was about to keep, or had just let go of, goes. */
+  /** Takes up what an earlier daemon kept; what it had just let go of goes. */
   async open(): Promise<void> {
     for (const name of await readdir(this.#folder).catch(() => [])) {
       const directory = join(this.#folder, name)
       try {
-        const { source, waiting } = JSON.parse(await readFile(join(directory, recordName), 'utf8')) as DepartedRecord
+        const { source, waiting } = await readRecord(directory)
         this.#keep(directory, Source.decode(Buffer.from(source, 'base64')), waiting)
       } catch (error) {
         this.#logger.warn({ directory, error: messageOf(error) }, 'a departed log without its record goes')
@@ -43,15 +43,35 @@ export class DepartedLogs implements Disposable {
     }
   }
 
-  /** Moves a container's directory aside until all of `waiting` are done. Answers the log as it is to be told of. */
-  async add(directory: string, source: Source, waiting: readonly string[]): Promise<Source> {
+  /**
+   * Notes in a container's directory what is to become of it once the container is gone: moved aside until all of
+   * `waiting` are done, or removed when there is nobody to wait for. A container without a directory: nothing.
+   */
+  async announce(directory: string, source: Source | undefined, waiting: readonly string[]): Promise<void> {
     const aside = join(this.#folder, randomUUID())
-    const departed = { ...source, state: State.STATE_DEPARTED, file: join(aside, basename(source.file)) }
-    const record: DepartedRecord = { source: Buffer.from(Source.encode(departed).finish()).toString('base64'), waiting }
-    await writeFile(join(directory, recordName), JSON.stringify(record))
+    const departed = source && { ...source, state: State.STATE_DEPARTED, file: join(aside, basename(source.file)) }
+    const record: DepartedRecord = {
+      source: Buffer.from(departed ? Source.encode(departed).finish() : '').toString('base64'),
+      waiting: departed ? waiting : [],
+    }
+    const file = join(directory, recordName)
+    await writeFile(`${file}.new`, JSON.stringify(record)).catch(unlessNoSuchFile)
+    await rename(`${file}.new`, file).catch(unlessNoSuchFile)
+  }
+
+  /** Does what was announced; nothing where nothing was. Answers a log that is kept, as it is to be told of. */
+  async depart(directory: string): Promise<Source | undefined> {
+    const record = await readRecord(directory).catch(unlessNoSuchFile)
+    if (!record) return undefined
+    if (record.waiting.length === 0) {
+      await rm(directory, { recursive: true, force: true })
+      return undefined
+    }
+    const source = Source.decode(Buffer.from(record.source, 'base64'))
+    const aside = dirname(source.file)
     await rename(directory, aside)
-    this.#keep(aside, departed, waiting)
-    return departed
+    this.#keep(aside, source, record.waiting)
+    return source
   }
 
   async done(follower: string, file: string): Promise<void> {
@@ -97,8 +117,16 @@ export class DepartedLogs implements Disposable {
   }
 }
 
+async function readRecord(directory: string): Promise<DepartedRecord> {
+  return JSON.parse(await readFile(join(directory, recordName), 'utf8'))
+}
+
+function unlessNoSuchFile(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}
+
 interface DepartedRecord {
-  /** In base64. */
+  /** Where it is kept, in base64. */
   readonly source: string
   readonly waiting: readonly string[]
 }

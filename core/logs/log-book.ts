@@ -1,5 +1,5 @@
 /** Logs, by the records of containers and the events of their shims. */
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { LogPlace } from '#api/container-log/log-parts.ts'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
@@ -10,7 +10,7 @@ import { forwards } from '#api/log-drivers/drivers.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import { type Envelope, type EventExchange, eventAny } from '#core/events/events.ts'
 import type { PlacesOf } from '#core/launch/launch.ts'
-import { type Key, type Metadata, namespaceNames } from '#core/metadata/metadata.ts'
+import { type Key, type Metadata, namespaceNames, objectKey } from '#core/metadata/metadata.ts'
 import { DepartedLogs } from './departed.ts'
 import type { Logs } from './logs.ts'
 import { driverFollower, noteIn, sourceOf } from './sources.ts'
@@ -20,6 +20,8 @@ export interface LogBookParts {
   readonly containers: Pick<Containers, 'get' | 'list'>
   readonly exchange: EventExchange
   readonly placesOf: PlacesOf
+  /** What there is of folders of containers. */
+  readonly containerFolders: () => Promise<{ ns: string; id: string }[]>
   readonly hasTask: (ns: string, id: string) => boolean
   /** Of departed logs. */
   readonly folder: string
@@ -49,10 +51,17 @@ export class LogBook implements Logs, Disposable {
     this.#departed = new DepartedLogs(parts.folder, parts.logger)
   }
 
-  /** Takes up what an earlier daemon left, and starts the drivers' process whenever there is something for it. */
-  async start(): Promise<void> {
-    await mkdir(this.#parts.folder, { recursive: true, mode: 0o700 })
+  /** Takes up what an earlier daemon left. Before anything can be removed. */
+  async open(): Promise<void> {
+    const { folder, metadata, containerFolders } = this.#parts
+    await mkdir(folder, { recursive: true, mode: 0o700 })
     await this.#departed.open()
+    for (const { ns, id } of await containerFolders())
+      if (metadata.read(tx => tx.get(objectKey(ns, 'containers', id))) === undefined) await this.depart(ns, id)
+  }
+
+  /** From now on the drivers' process is started whenever there is something for it. */
+  async start(): Promise<void> {
     const { signal } = this.#stopped
     const events = this.#events(signal)
     const forwarded = this.#departed.waitingFor(driverFollower).length > 0 || (await this.#anyUnsent())
@@ -83,13 +92,15 @@ export class LogBook implements Logs, Disposable {
     return this.#departed.done(follower, file)
   }
 
-  async depart(ns: string, container: Container): Promise<void> {
+  async departing(ns: string, container: Container): Promise<void> {
     const places = this.#parts.placesOf(ns, container.id)
     const source = sourceOf(ns, container, places, State.STATE_DEPARTED)
-    const waiting = source ? await this.#waitingFor(source) : []
-    if (!source || waiting.length === 0) return rm(places.directory, { recursive: true, force: true })
-    const departed = await this.#departed.add(places.directory, source, waiting)
-    this.#parts.exchange.publish(ns, departedTopic, eventAny(sourceType, Source, departed))
+    await this.#departed.announce(places.directory, source, source ? await this.#waitingFor(source) : [])
+  }
+
+  async depart(ns: string, id: string): Promise<void> {
+    const departed = await this.#departed.depart(this.#parts.placesOf(ns, id).directory)
+    if (departed) this.#parts.exchange.publish(ns, departedTopic, eventAny(sourceType, Source, departed))
   }
 
   #events(signal: AbortSignal): AsyncIterable<Envelope> {

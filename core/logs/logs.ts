@@ -24,8 +24,11 @@ export interface Logs {
   /** `follower` has read a departed log to its end. One that is gone: success. */
   done(follower: string, file: string): Promise<void>
 
-  /** The container's record is gone: its folder goes, at once or when its log has been read. */
-  depart(ns: string, container: Container): Promise<void>
+  /** The container's record is about to go: notes who has still to read its log, so that a crash loses neither. */
+  departing(ns: string, container: Container): Promise<void>
+
+  /** The record is gone: its folder goes, at once or when its log has been read. */
+  depart(ns: string, id: string): Promise<void>
 }
 
 export { LogBook, type LogBookParts } from './log-book.ts'

@@ -12,6 +12,7 @@ import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
 import { askHealth } from '#api/health/health-socket.ts'
 import type { Logger } from '#api/log/log.ts'
+import { foldersIn } from '#api/sys/folders.ts'
 import { removeNetns } from '#api/sys/sys.ts'
 import type { Container, Containers } from '#core/containers/containers.ts'
 import { type EventExchange, eventAny } from '#core/events/events.ts'
@@ -25,7 +26,6 @@ import {
   type BundleRoots,
   hideBundle,
   listBundles,
-  namesIn,
   readBootstrap,
   readShimPath,
   removeBundle,
@@ -210,10 +210,8 @@ async function removeDead(parts: AdoptParts, bundle: Bundle): Promise<void> {
 }
 
 async function removeStrayPins(parts: AdoptParts, isKnown: (ns: string, id: string) => boolean): Promise<void> {
-  const folder = join(parts.roots.state, 'netns')
-  for (const ns of await namesIn(folder)) {
-    for (const id of await namesIn(join(folder, ns))) if (!isKnown(ns, id)) await removeNetns(join(folder, ns, id))
-  }
+  for (const { ns, id, path } of await foldersIn(join(parts.roots.state, 'netns')))
+    if (!isKnown(ns, id)) await removeNetns(path)
 }
 
 /**
@@ -221,13 +219,10 @@ async function removeStrayPins(parts: AdoptParts, isKnown: (ns: string, id: stri
  * record that was to go with its task, both are.
  */
 async function removeStrayFolders(parts: AdoptParts): Promise<void> {
-  const folder = join(parts.roots.root, 'containers')
-  for (const namespace of await namesIn(folder)) {
-    for (const id of await namesIn(join(folder, namespace))) {
-      if (parts.table.has(namespace, id)) continue
-      const record = await recordOf(parts, { namespace, id })
-      if (!record) await rm(join(folder, namespace, id), { recursive: true, force: true })
-      else await afterExit(parts, namespace, id, async () => {})
-    }
+  for (const { ns, id, path } of await foldersIn(join(parts.roots.root, 'containers'))) {
+    if (parts.table.has(ns, id)) continue
+    const record = await recordOf(parts, { namespace: ns, id })
+    if (!record) await rm(path, { recursive: true, force: true })
+    else await afterExit(parts, ns, id, async () => {})
   }
 }

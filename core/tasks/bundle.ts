@@ -1,8 +1,9 @@
 /** A task's directory: what a shim is started in, and what the task is found by after a restart of the daemon. */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { alreadyExists } from '#api/errors/errors.ts'
+import { foldersIn } from '#api/sys/folders.ts'
 import { isSysError, unmount } from '#api/sys/sys.ts'
 import { admitMappedRoot } from './mapped-root.ts'
 import { removeShm } from './shared-shm.ts'
@@ -133,31 +134,15 @@ export async function removeBundle(hiddenPath: string, workPath?: string): Promi
 /** Every bundle there is, and the paths of hidden ones. */
 export async function listBundles(roots: BundleRoots): Promise<{ bundles: Bundle[]; hidden: string[] }> {
   const found = { bundles: [] as Bundle[], hidden: [] as string[] }
-  for (const namespace of await namesIn(join(roots.state, runtimeFolder))) {
-    for (const name of await namesIn(join(roots.state, runtimeFolder, namespace))) {
-      const bundle = bundleOf(roots, namespace, name)
-      if (name.startsWith('.')) found.hidden.push(bundle.path)
-      else found.bundles.push(bundle)
-    }
+  for (const { ns, id, path } of await foldersIn(join(roots.state, runtimeFolder))) {
+    if (id.startsWith('.')) found.hidden.push(path)
+    else found.bundles.push(bundleOf(roots, ns, id))
   }
   return found
 }
 
 /** Work directories whose bundle is gone: after a reboot all of them. */
 export async function removeStrayWork(roots: BundleRoots, isKnown: (ns: string, id: string) => boolean): Promise<void> {
-  for (const namespace of await namesIn(join(roots.root, runtimeFolder))) {
-    for (const id of await namesIn(join(roots.root, runtimeFolder, namespace))) {
-      if (!isKnown(namespace, id)) await rm(bundleOf(roots, namespace, id).workPath, { recursive: true, force: true })
-    }
-  }
-}
-
-/** What is in a folder; nothing where there is none. */
-export async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await readdir(folder)
-  } catch (error) {
-    if (isSysError(error, 'ENOENT') || isSysError(error, 'ENOTDIR')) return []
-    throw error
-  }
+  for (const { ns, id, path } of await foldersIn(join(roots.root, runtimeFolder)))
+    if (!isKnown(ns, id)) await rm(path, { recursive: true, force: true })
 }

@@ -4,8 +4,8 @@
  */
 import { rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { namesIn } from '#api/sys/folders.ts'
 import { isSysError } from '#api/sys/sys.ts'
-import { namesIn } from './bundle.ts'
 
 const hierarchies = '/sys/fs/cgroup'
 

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { namesIn } from './bundle.ts'
+import { namesIn } from '#api/sys/folders.ts'
 
 export async function removeDeadSockets(folder: string): Promise<void> {
   const names = await namesIn(folder)

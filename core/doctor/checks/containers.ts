@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { foldersIn } from '#api/sys/folders.ts'
 import { launchConfigOf } from '#core/launch/launch.ts'
 import { type ContainerRecord, type Metadata, Pace } from '#core/metadata/metadata.ts'
 import type { TaskManager } from '#core/tasks/tasks.ts'
 import type { Check, Finding } from '../doctor.ts'
-import { foldersIn } from '../folders.ts'
 import { isStored, stored } from '../stored.ts'
 
 interface Parts {

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { foldersIn } from '#api/sys/folders.ts'
 import { removeNetns } from '#api/sys/sys.ts'
 import { type Metadata, Pace } from '#core/metadata/metadata.ts'
 import type { Networks } from '#core/networks/networks.ts'
 import type { TaskManager } from '#core/tasks/tasks.ts'
 import type { Check, Finding } from '../doctor.ts'
-import { foldersIn } from '../folders.ts'
 
 interface Parts {
   readonly metadata: Metadata

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
+import { foldersIn } from '#api/sys/folders.ts'
 import { type Metadata, namespaceNames } from '#core/metadata/metadata.ts'
 import type { TaskManager } from '#core/tasks/tasks.ts'
 import type { Check, Finding } from '../doctor.ts'
-import { foldersIn } from '../folders.ts'
 import { isStored } from '../stored.ts'
 
 interface Parts {

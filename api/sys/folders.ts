@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isSysError } from '#api/sys/sys.ts'
+import { isSysError } from './sys.ts'
 
 /** What is in a folder; nothing where there is none. */
 export async function namesIn(folder: string): Promise<string[]> {

@@ -88,7 +88,9 @@ export class LaunchedRestarts implements Disposable {
     const state = await tasks.describe(ns, id)
     if (state !== undefined && state.status === Status.CREATED) await tasks.delete(ns, id).catch(() => {})
     const policy = await this.#policyOf(ns, id).catch(() => none)
-    if (wantsRestart(policy, { exitStatus: 255, ...records.get(ns, id) })) this.#schedule(ns, id, Date.now())
+    const record = records.get(ns, id)
+    if (!record.stoppedByHand && wantsRestart(policy, { exitStatus: 255, ...record }))
+      this.#schedule(ns, id, Date.now())
   }
 
   async #isGone(ns: string, id: string): Promise<boolean> {
@@ -105,16 +107,26 @@ export class LaunchedRestarts implements Disposable {
     this.#parts.records.set(ns, id, { count: 0, stoppedByHand: false })
   }
 
-  /** A client asks it to end. True: there is no task to signal, since its restart was called off. */
+  /** A client asks it to end. True: its restart was under way, and may have been called off. */
   async stoppedByHand(ns: string, id: string, signal: number): Promise<boolean> {
     const container = await this.#parts.containers.get(ns, id)
     if (policyOf(container).name === 'no' || !meansTheEnd(signal, container)) return false
+    const wasUnderWay = this.#isBetweenRuns(ns, container)
     this.#parts.records.set(ns, id, { stoppedByHand: true })
-    const wasUnderWay = this.#starting.has(keyOf(ns, id)) || this.#alarms.at(ns, id) !== undefined
     // One that is being started sees the stop, and ends here.
     this.#alarms.cancel(ns, id)
     await this.#underWay.run(keyOf(ns, id), async () => void this.#alarms.cancel(ns, id))
-    return wasUnderWay && (await this.#parts.tasks.describe(ns, id)) === undefined
+    return wasUnderWay
+  }
+
+  /** Also in the moment between an end and the alarm that is set for it. */
+  #isBetweenRuns(ns: string, container: Container): boolean {
+    const { id } = container
+    if (this.#starting.has(keyOf(ns, id)) || this.#alarms.at(ns, id) !== undefined) return true
+    const record = this.#parts.records.get(ns, id)
+    const lastRun = this.#parts.lastRuns.get(ns, id)
+    if (record.stoppedByHand || !lastRun?.exitedAt) return false
+    return wantsRestart(policyOf(container), { exitStatus: lastRun.exitStatus, ...record })
   }
 
   /**

@@ -36,14 +36,17 @@ export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceI
       return { tasks: await Promise.all(tasks.list(namespace).map(describeTask)) }
     },
     async kill({ containerId, execId, signal, all }, { namespace }) {
-      if (
+      const endsRestart =
         execId === '' &&
         (await wishes
           .killing(namespace, containerId, signal)
           .catch(error => unlessMissing(error, tasks.has(namespace, containerId))))
-      )
+      try {
+        return await tasks.get(namespace, containerId).shim.kill({ id: containerId, execId, signal, all })
+      } catch (error) {
+        unlessMissing(error, endsRestart === true)
         return {}
-      return await tasks.get(namespace, containerId).shim.kill({ id: containerId, execId, signal, all })
+      }
     },
     async exec({ containerId, terminal, execId, spec, stdin, stdout, stderr }, { namespace }) {
       validateIdentifier(execId, 'exec id')
@@ -111,7 +114,7 @@ function fieldOf(task: Task, [field, ...rest]: readonly string[]): string | unde
 }
 
 /** A container without a record may have a task all the same. */
-function unlessMissing(error: unknown, hasTask: boolean): false {
-  if (hasTask && isGantryError(error, 'NOT_FOUND')) return false
+function unlessMissing(error: unknown, mayBeMissing: boolean): false {
+  if (mayBeMissing && isGantryError(error, 'NOT_FOUND')) return false
   throw error
 }

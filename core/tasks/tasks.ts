@@ -88,7 +88,7 @@ export interface CreateTask {
 export interface ClientWishes {
   /** The start of a first process. */
   starting(ns: string, id: string): Promise<void>
-  /** A signal to a first process. True: there was none, and the restart that was under way is called off. */
+  /** A signal to a first process. True: it ends a restart that was under way, so there may be no process by now. */
   killing(ns: string, id: string, signal: number): Promise<boolean>
 }
 

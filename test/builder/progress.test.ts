@@ -60,8 +60,10 @@ test('rawjson tells vertexes and logs, quiet nothing', { skip }, async () => {
 
 test('colours are for terminals that want them', { skip }, async () => {
   const folder = await context('colours', 'RUN true')
+  // Node shows none where CI is set.
+  const plain = ['CI', 'NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS'].map(name => `--unset=${name}`)
   const onTerminal = async (env: string) =>
-    (await runOnTerminal(['env', 'TERM=xterm-256color', env, ...own.daemon.gctr('build', folder)], [])).stdout
+    (await runOnTerminal(['env', ...plain, 'TERM=xterm-256color', env, ...own.daemon.gctr('build', folder)], [])).stdout
   assert.ok((await onTerminal('X=')).includes('\u001b[34m => '))
   assert.ok(!(await onTerminal('NO_COLOR=1')).includes('\u001b[34m'))
 })

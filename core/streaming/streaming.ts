@@ -10,6 +10,7 @@
  */
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 
+export { openByteSink, openByteSource } from './byte-ends.ts'
 export { byteReader, byteWriter } from './byte-streams.ts'
 export { streamingService } from './service.ts'
 export { StreamRegistry } from './stream-registry.ts'

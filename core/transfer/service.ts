@@ -7,7 +7,15 @@ import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/
 import { OCIRegistry } from '#api/gen/containerd/types/transfer/registry.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { CallContext, ServiceImpl } from '#api/rpc/server.ts'
-import { byteReader, byteWriter, type MessageStream, type Streams, typeName } from '#core/streaming/streaming.ts'
+import {
+  byteReader,
+  byteWriter,
+  type MessageStream,
+  openByteSink,
+  openByteSource,
+  type Streams,
+  typeName,
+} from '#core/streaming/streaming.ts'
 import type { TransferContext, Transfers } from './transfer.ts'
 import { openProgress } from './wire-progress.ts'
 import { exportOptions, registryImage, storedImage } from './wire-types.ts'
@@ -45,22 +53,14 @@ function verbsOver(transfers: Transfers, streams: Streams): Record<string, Verb 
     'ImageStore to ImageStore': ({ source, destination }, context) =>
       transfers.tag(store(source).name, store(destination), context),
     'ImageImportStream to ImageStore': async ({ source, destination }, context) => {
-      const { stream: id, forceCompress } = ImageImportStream.decode(source.value)
-      const stream = streams.get(context.namespace, id)
-      try {
-        return await transfers.importArchive(byteReader(stream), store(destination), { ...context, forceCompress })
-      } finally {
-        await stream.close()
-      }
+      const { stream, forceCompress } = ImageImportStream.decode(source.value)
+      await using archive = await openByteSource(streams, context.namespace, stream)
+      return await transfers.importArchive(archive.bytes, store(destination), { ...context, forceCompress })
     },
     'ImageStore to ImageExportStream': async ({ source, destination }, context) => {
       const wire = ImageExportStream.decode(destination.value)
-      const stream = streams.get(context.namespace, wire.stream)
-      try {
-        return await transfers.exportArchive(byteWriter(stream), exportOptions(store(source), wire), context)
-      } finally {
-        await stream.close()
-      }
+      await using archive = await openByteSink(streams, context.namespace, wire.stream)
+      return await transfers.exportArchive(archive.bytes, exportOptions(store(source), wire), context)
     },
     'ImageImportStream to ImageExportStream': async ({ source, destination }, { namespace, signal }) => {
       const from = streams.get(namespace, ImageImportStream.decode(source.value).stream)

@@ -1,9 +1,11 @@
 /** `docker save` and `docker load`: images as a tar, in Docker's form and OCI's at once. */
 import { PassThrough, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { messageOf } from '#api/errors/errors.ts'
 import { ImageStore } from '#api/gen/containerd/types/transfer/imagestore.ts'
 import { ImageExportStream, ImageImportStream } from '#api/gen/containerd/types/transfer/importexport.ts'
-import { anyOf, openStream, receiveAll, sendAll } from '#api/streaming/named-stream.ts'
+import { offerSocket, pour } from '#api/streaming/byte-socket.ts'
+import { anyOf } from '#api/streaming/named-stream.ts'
 import { hostPlatform, type Platform } from '#api/types/platform.ts'
 import { transfer } from '../core-client/transfers.ts'
 import { badRequest, serverError } from '../http/http-error.ts'
@@ -72,7 +74,7 @@ async function recordsToSave(
 }
 
 async function writeArchive(
-  { engine: { core, events } }: ImageRoom,
+  { engine: { core, events, settings } }: ImageRoom,
   records: readonly SavedRecord[],
   platform: Platform | undefined,
   archive: PassThrough,
@@ -81,15 +83,17 @@ async function writeArchive(
   const [first, ...rest] = new Set(records.map(({ record }) => record))
   const references = rest.map(name => ({ name }))
   const store = ImageStore.fromPartial({ name: first ?? '', extraReferences: references })
-  await using stream = await openStream(core.streaming, 'save')
+  await using socket = await offerSocket(settings.state, 'save')
   const wanted = { osVersion: '', osFeatures: [], ...(platform ?? records[0]?.image.platform ?? hostPlatform()) }
-  const target = ImageExportStream.fromPartial({ stream: stream.id, platforms: [wanted] })
+  const target = ImageExportStream.fromPartial({ stream: socket.id, platforms: [wanted] })
   const ends = {
     source: anyOf(transferType('ImageStore'), ImageStore, store),
     destination: anyOf(transferType('ImageExportStream'), ImageExportStream, target),
   }
   try {
-    await Promise.all([receiveAll(stream, archive), drain(transfer(core, ends, { signal }))])
+    // That the bytes end is no proof that they are complete: the archive ends when both have.
+    const receiving = socket.connected.then(bytes => pipeline(bytes, archive, { end: false }))
+    await Promise.all([receiving, drain(transfer(core, ends, { signal }))])
     for (const { image } of records) tellImage(events, 'save', { id: image.id, name: image.id, image })
   } finally {
     for (const { record, isTemporary } of records) if (isTemporary) await removeRecord(core, record)
@@ -106,9 +110,9 @@ export async function* loadImages(
   body: Readable,
   options: { platform: Platform | undefined; isQuiet: boolean; signal: AbortSignal },
 ): AsyncGenerator<ProgressMessage> {
-  const { core } = room.engine
-  await using stream = await openStream(core.streaming, 'load')
-  const source = ImageImportStream.fromPartial({ stream: stream.id })
+  const { core, settings } = room.engine
+  await using socket = await offerSocket(settings.state, 'load')
+  const source = ImageImportStream.fromPartial({ stream: socket.id })
   const wanted = { osVersion: '', osFeatures: [], ...(options.platform ?? hostPlatform()) }
   const store = ImageStore.fromPartial({
     platforms: options.platform ? [wanted] : [],
@@ -131,8 +135,8 @@ export async function* loadImages(
   const names: string[] = []
   const messages: ProgressMessage[] = []
   await keepingDisplaced(core, 'any', async () => {
-    const sending = sendAll(stream, body)
-    sending.catch(() => stream.end())
+    // A body that breaks off is an archive that ends too early: the core says so.
+    void socket.connected.then(bytes => pour(body, bytes))
     try {
       for await (const { event, name, desc, progress, total } of transfer(core, ends, { signal: options.signal })) {
         if (event === 'saved') names.push(name)
@@ -142,7 +146,6 @@ export async function* loadImages(
     } catch (error) {
       throw loadError(error)
     }
-    await sending
   })
   yield* messages
   for (const name of new Set(names)) yield await loaded(room, name)

@@ -18,6 +18,7 @@ import { type EventExchange, Exchange } from '#core/events/events.ts'
 import { GarbageCollector, GcScheduler } from '#core/gc/gc.ts'
 import { ImageStore, type Images } from '#core/images/images.ts'
 import {
+  ChangedContainers,
   ContainerNames,
   LastRuns,
   LaunchedContainerNetworks,
@@ -138,6 +139,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
   const placesOf = placesUnder(root, state)
   const lastRuns = new LastRuns(metadata)
   const names = new ContainerNames(metadata)
+  const changedContainers = new ChangedContainers(metadata)
+  const changed = (ns: string, id: string) => changedContainers.touch(ns, id)
 
   add(t.metadata, () => metadata)
   add(t.exchange, () => exchange)
@@ -320,6 +323,8 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         lastRuns,
         names,
         taskOf: (ns, id) => get(t.tasks).describe(ns, id),
+        knownTaskOf: (ns, id) => get(t.tasks).known(ns, id),
+        changed: changedContainers,
         restartOf: (ns, id) => get(t.restarts).stateOf(ns, id),
         host: { ...host, cgroup: { name: instance.name, driver: config.containers.cgroup_driver } },
         settings: { snapshotter: config.containers.snapshotter, runtime: config.containers.runtime },
@@ -345,6 +350,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         cgroupName: instance.name,
         shims,
         surroundings,
+        changed,
       }),
   )
   add(t.logs, get => {
@@ -375,6 +381,7 @@ export async function compose(foundation: Foundation): Promise<Parts> {
         metadata,
         exchange,
         logger: log('restarts'),
+        changed,
         intervalMs: config.restart.interval_seconds * 1000,
       }),
   )

@@ -42,6 +42,11 @@ export class ContainerStore implements Containers {
     )
   }
 
+  async *listInSteps(ns: string): AsyncGenerator<Container[]> {
+    for await (const entries of this.#metadata.listInSteps<ContainerRecord>(objectKey(ns, 'containers')))
+      yield entries.map(({ key, value }) => ({ id: String(key.at(-1)), ...value }))
+  }
+
   async create(ns: string, spec: ContainerSpec): Promise<Container> {
     validateContainer('create container failed validation', spec)
     const at = now()

@@ -41,6 +41,9 @@ export interface Containers {
   /** Records that match one of `filters` (`id`, `image`, `runtime.name`, `labels`), by id. */
   list(ns: string, filters?: readonly string[]): Promise<Container[]>
 
+  /** All of them, a few at a time: as `Metadata.listInSteps`. */
+  listInSteps(ns: string): AsyncIterable<Container[]>
+
   /**
    * Stores a new record. ALREADY_EXISTS; INVALID_ARGUMENT for a bad id, label or extension name, and for a record
    * without runtime or specification.

@@ -13,8 +13,10 @@ export interface DescribeParts {
   networks: Networks
   placesOf: PlacesOf
   lastRuns: LastRuns
-  /** Of the container's first process; undefined without a task. */
+  /** The container's first process as its shim says; undefined without a task. */
   taskOf(ns: string, id: string): Promise<Process | undefined>
+  /** The same as far as is known here: no shim is asked. */
+  knownTaskOf(ns: string, id: string): Process | undefined
   restartOf(ns: string, id: string): RestartState
 }
 
@@ -23,12 +25,15 @@ export async function describe(
   parts: DescribeParts,
   ns: string,
   container: Container,
-  execId: string,
+  { execId = '', asksShim = true }: { execId?: string; asksShim?: boolean } = {},
 ): Promise<Inspection | undefined> {
   const config = launchConfigOf(container)
   if (!config) return undefined
   const { id, createdAt, extensions, labels } = container
-  const [attachments, task] = await Promise.all([parts.networks.attachments(ns, id), parts.taskOf(ns, id)])
+  const [attachments, task] = await Promise.all([
+    parts.networks.attachments(ns, id),
+    asksShim ? parts.taskOf(ns, id) : parts.knownTaskOf(ns, id),
+  ])
   // Read after the task: one that is gone by now has left its end here.
   const lastRun = parts.lastRuns.get(ns, id)
   return {

@@ -17,6 +17,7 @@ import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
 import type { Container } from '#core/containers/containers.ts'
 import type { AttachmentRecord } from '#core/networks/networks.ts'
 
+export { ChangedContainers } from './changed-containers.ts'
 export { ContainerNames } from './container-names.ts'
 export { containerWishes, LaunchedContainerNetworks } from './container-networks.ts'
 export { type ShimHealthCheck, shimHealthCheck } from './health-check.ts'
@@ -69,6 +70,19 @@ export interface Changes {
   name: string
 }
 
+/** Some of what has changed. */
+export interface Changed {
+  /** What these lead to: to ask with the next time. */
+  mark: string
+  /** All there are come, instead of what has changed. */
+  isComplete: boolean
+  containers: Inspection[]
+  /** Ids. */
+  removed: string[]
+  /** Ids of networks by name; in the first answer alone. */
+  networks: Readonly<Record<string, string>>
+}
+
 export interface Launcher {
   /**
    * Records a container. NOT_FOUND: the image, its content for the platform, a network. ALREADY_EXISTS: the id, the name.
@@ -84,8 +98,14 @@ export interface Launcher {
   /** By id, name or prefix of the id. NOT_FOUND also for containers that were not launched; INVALID_ARGUMENT: several ids fit. */
   inspect(ns: string, reference: string, execId: string): Promise<Inspection>
 
-  /** Every launched container, by id. */
+  /** Every launched container, by id. No shim is asked: of its task is told what is known here. */
   list(ns: string): Promise<Inspection[]>
+
+  /**
+   * The same, of those that have changed since an earlier answer's mark (changed-containers.ts) and of `again`; in parts, so
+   * that thousands fit. At least one part comes.
+   */
+  changes(ns: string, mark: string, again: readonly string[]): AsyncIterable<Changed>
 
   /** Answers warnings. A new configuration is that of the next start. Errors as of {@link create} and {@link inspect}. */
   update(ns: string, reference: string, changes: Changes, signal?: AbortSignal): Promise<string[]>

@@ -39,6 +39,10 @@ export class LaunchedContainers implements Containers {
     return this.#parts.records.list(ns, filters)
   }
 
+  listInSteps(ns: string): AsyncIterable<Container[]> {
+    return this.#parts.records.listInSteps(ns)
+  }
+
   create(ns: string, container: ContainerSpec): Promise<Container> {
     return this.#parts.records.create(ns, container)
   }

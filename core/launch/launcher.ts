@@ -27,11 +27,12 @@ import {
   specTypeUrl,
 } from '#core/spec/spec.ts'
 import type { UnpackedImage, Unpacker } from '#core/transfer/transfer.ts'
+import type { ChangedContainers } from './changed-containers.ts'
 import type { ContainerNames } from './container-names.ts'
 import { type DescribeParts, describe, streamPaths, withHealthNow } from './describe.ts'
 import { shimHealthCheck } from './health-check.ts'
 import { checkPlatform, fittingLabels } from './image-fit.ts'
-import type { Changes, Inspection, Launched, Launcher } from './launch.ts'
+import type { Changed, Changes, Inspection, Launched, Launcher } from './launch.ts'
 import { launchConfigAny, launchConfigOf } from './launch-config.ts'
 import { restartPolicyOf } from './restart-policy.ts'
 
@@ -51,6 +52,7 @@ export interface LauncherParts extends DescribeParts {
   unpacker: Unpacker
   host: SpecHost
   settings: LauncherSettings
+  changed: ChangedContainers
 }
 
 /** A configuration blob is a few KiB; what is larger is none. */
@@ -58,6 +60,9 @@ const maxImageConfigBytes = 4 * 1024 * 1024
 
 /** Keeps a snapshot as long as the container record is there (containerd's label, read by garbage collection). */
 const parentLabel = (snapshotter: string) => `containerd.io/gc.ref.snapshot.${snapshotter}`
+
+/** In one message: some hundred KiB. */
+const describedAtOnce = 64
 
 interface Composed {
   record: Omit<ContainerSpec, 'extensions'>
@@ -128,15 +133,56 @@ export class LauncherImpl implements Launcher {
 
   async inspect(ns: string, reference: string, execId: string): Promise<Inspection> {
     const id = this.#parts.names.find(ns, reference)
-    const described = await describe(this.#parts, ns, await this.#parts.containers.get(ns, id), execId)
+    const described = await describe(this.#parts, ns, await this.#parts.containers.get(ns, id), { execId })
     if (!described) throw notFound(`container "${id}" of the containers service (another client made it)`)
     return withHealthNow(described)
   }
 
   async list(ns: string): Promise<Inspection[]> {
     const records = await this.#parts.containers.list(ns)
-    const all = await Promise.all(records.map(record => describe(this.#parts, ns, record, '')))
+    const all = await Promise.all(records.map(record => this.#known(ns, record)))
     return all.filter(described => described !== undefined)
+  }
+
+  async *changes(ns: string, mark: string, again: readonly string[]): AsyncGenerator<Changed> {
+    // Taken first: what changes while we read is told the next time.
+    const { mark: now, ids } = this.#parts.changed.since(ns, mark)
+    const asked = ids && [...new Set([...ids, ...again])]
+    const batches = asked ? this.#byIds(ns, asked) : this.#all(ns)
+    const head = { mark: now, isComplete: ids === undefined }
+    yield { ...head, networks: this.#parts.networks.ids(ns), containers: [], removed: [] }
+    for await (const batch of batches) yield { ...head, networks: {}, ...batch }
+  }
+
+  async *#all(ns: string): AsyncGenerator<Pick<Changed, 'containers' | 'removed'>> {
+    for await (const records of this.#parts.containers.listInSteps(ns)) {
+      const all = await Promise.all(records.map(record => this.#known(ns, record)))
+      yield { containers: all.filter(described => described !== undefined), removed: [] }
+    }
+  }
+
+  async *#byIds(ns: string, ids: readonly string[]): AsyncGenerator<Pick<Changed, 'containers' | 'removed'>> {
+    for (let at = 0; at < ids.length; at += describedAtOnce) {
+      const batch = ids.slice(at, at + describedAtOnce)
+      const found = await Promise.all(batch.map(id => this.#knownById(ns, id)))
+      yield {
+        containers: found.filter(described => described !== undefined),
+        removed: batch.filter((_, index) => found[index] === undefined),
+      }
+    }
+  }
+
+  async #knownById(ns: string, id: string): Promise<Inspection | undefined> {
+    try {
+      return await this.#known(ns, await this.#parts.containers.get(ns, id))
+    } catch (error) {
+      if (isGantryError(error, 'NOT_FOUND')) return undefined
+      throw error
+    }
+  }
+
+  #known(ns: string, record: Container): Promise<Inspection | undefined> {
+    return describe(this.#parts, ns, record, { asksShim: false })
   }
 
   /** One change of a container at a time: each reads the record before it writes it. */

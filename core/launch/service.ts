@@ -9,6 +9,10 @@ export function launchService(launcher: Launcher): ServiceImpl<typeof Containers
       launcher.create(namespace, config ?? ContainerConfig.fromPartial({}), extensions, signal),
     inspect: ({ id, execId }, { namespace }) => launcher.inspect(namespace, id, execId),
     list: async (_, { namespace }) => ({ containers: await launcher.list(namespace) }),
+    async *changes({ since, again }, { namespace }) {
+      for await (const { mark, isComplete, ...part } of launcher.changes(namespace, since, again))
+        yield { ...part, now: mark, complete: isComplete }
+    },
     update: async ({ id, config, extensions, name }, { namespace, signal }) => ({
       warnings: await launcher.update(namespace, id, { config, extensions, name }, signal),
     }),

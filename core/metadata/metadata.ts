@@ -104,7 +104,7 @@ export interface WriteOptions {
 export class Metadata {
   readonly #store: Store
   readonly #listeners = new Set<MutationListener>()
-  readonly #watches = new Set<WriteWatch>()
+  readonly #watches = new Set<Pick<WriteWatch, 'note'>>()
   #nextSequence = 0
   #sequenceLimit = 0
 
@@ -143,6 +143,11 @@ export class Metadata {
     const watch = new WriteWatch(ended => this.#watches.delete(ended))
     this.#watches.add(watch)
     return watch
+  }
+
+  /** Tells the keys of each write when it is done, for good. */
+  follow(note: (keys: readonly Key[]) => void): void {
+    this.#watches.add({ note })
   }
 
   /**

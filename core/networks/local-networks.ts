@@ -74,6 +74,10 @@ class LocalNetworks implements Networks {
     return this.#store.visible(ns).map(row => this.#recordOf(row, ns))
   }
 
+  ids(ns: string): Record<string, string> {
+    return Object.fromEntries(this.#store.visible(ns).map(({ network }) => [network.name, network.id]))
+  }
+
   async remove(ns: string, network: string): Promise<void> {
     const row = this.#store.find(ns, network)
     const { id, name } = row.network

@@ -148,6 +148,9 @@ export interface Networks {
   /** The three built-in ones first, then by name. */
   list(ns: string): Promise<NetworkRecord[]>
 
+  /** Ids of the same by their names: without what is attached to them. */
+  ids(ns: string): Record<string, string>
+
   /** NOT_FOUND; FAILED_PRECONDITION while containers are attached (named), and for a built-in one. */
   remove(ns: string, network: string): Promise<void>
 

@@ -25,6 +25,8 @@ export interface LaunchedRestartsParts {
   lastRuns: Pick<LastRuns, 'get'>
   records: RestartRecords
   logger: Logger
+  /** {@link LaunchedRestarts.stateOf} answers something else. */
+  changed(ns: string, id: string): void
 }
 
 const none: RestartPolicy = { name: 'no', maxRetries: 0 }
@@ -56,6 +58,7 @@ export class LaunchedRestarts implements Disposable {
     const waitMs = nextWaitMs(this.#waits.get(keyOf(ns, id)), exitedAtMs - startedAtMs)
     this.#waits.set(keyOf(ns, id), waitMs)
     this.#alarms.set(ns, id, waitMs, () => void this.#underWay.run(keyOf(ns, id), () => this.#restart(ns, id)))
+    this.#parts.changed(ns, id)
   }
 
   /** Never throws. What cannot be started now is tried again, with the back-off growing. */
@@ -80,6 +83,7 @@ export class LaunchedRestarts implements Disposable {
       await this.#failed(ns, id)
     } finally {
       this.#starting.delete(keyOf(ns, id))
+      this.#parts.changed(ns, id)
     }
   }
 
@@ -102,7 +106,7 @@ export class LaunchedRestarts implements Disposable {
 
   /** A client starts it: whatever was before is over. */
   startedByHand(ns: string, id: string): void {
-    this.#alarms.cancel(ns, id)
+    this.#cancel(ns, id)
     this.#waits.delete(keyOf(ns, id))
     this.#parts.records.set(ns, id, { count: 0, stoppedByHand: false })
   }
@@ -114,8 +118,8 @@ export class LaunchedRestarts implements Disposable {
     const wasUnderWay = this.#isBetweenRuns(ns, container)
     this.#parts.records.set(ns, id, { stoppedByHand: true })
     // One that is being started sees the stop, and ends here.
-    this.#alarms.cancel(ns, id)
-    await this.#underWay.run(keyOf(ns, id), async () => void this.#alarms.cancel(ns, id))
+    this.#cancel(ns, id)
+    await this.#underWay.run(keyOf(ns, id), async () => this.#cancel(ns, id))
     return wasUnderWay
   }
 
@@ -150,6 +154,10 @@ export class LaunchedRestarts implements Disposable {
     const { count, stoppedByHand } = this.#parts.records.get(ns, id)
     const atMs = this.#alarms.at(ns, id) ?? this.#starting.get(keyOf(ns, id))
     return { count, stoppedByHand, nextAt: atMs === undefined ? undefined : timestampOf(atMs) }
+  }
+
+  #cancel(ns: string, id: string): void {
+    if (this.#alarms.cancel(ns, id)) this.#parts.changed(ns, id)
   }
 
   forget(ns: string, id: string): void {

@@ -24,6 +24,8 @@ export interface RestartMonitorParts {
   metadata: Metadata
   exchange: EventExchange
   logger: Logger
+  /** How a container's restarts stand has changed. */
+  changed(ns: string, id: string): void
   /** Of containerd's monitor; see restart.ts. */
   intervalMs: number
 }

@@ -58,6 +58,7 @@ export interface AdoptParts {
     connection: ShimConnection
     log: Disposable
     pid: number
+    status: Status
     isLaunched: boolean
   }): RunningTask
 }
@@ -113,7 +114,7 @@ async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask 
   try {
     await connection.api.connect({ id: bundle.id }, { deadlineMs: answerTimeoutMs })
     const state = await stateOf(connection, bundle.id)
-    const task = await newTask(parts, bundle, connection, state?.pid ?? 0)
+    const task = await newTask(parts, bundle, connection, state)
     if (!state || state.pid === 0) {
       if (task.sandboxed) await parts.teardown.leaveSandbox(task.id, connection)
       else await parts.teardown.destroyShim(bundle, task.shimPath, connection)
@@ -160,12 +161,14 @@ async function newTask(
   parts: AdoptParts,
   bundle: Bundle,
   connection: ShimConnection,
-  pid: number,
+  state: StateResponse | undefined,
 ): Promise<RunningTask> {
   const container = await recordOf(parts, bundle)
   const log = await followShimLog(bundle, parts.logger)
   const shimPath = await shimPathOf(parts, bundle, container)
-  return parts.newTask({ bundle, shimPath, connection, log, pid, isLaunched: wasLaunched(parts, bundle, container) })
+  const { pid = 0, status = Status.UNKNOWN } = state ?? {}
+  const isLaunched = wasLaunched(parts, bundle, container)
+  return parts.newTask({ bundle, shimPath, connection, log, pid, status, isLaunched })
 }
 
 /** Without a record, what the core made for it tells. */
@@ -193,6 +196,7 @@ async function shimPathOf(parts: AdoptParts, bundle: Bundle, container: Containe
 /** It ended while we were away: its shim's event may have found nobody. */
 function tellExit(parts: AdoptParts, task: RunningTask, { pid, exitStatus, exitedAt }: StateResponse): void {
   task.exit = { pid, exitStatus, exitedAt: exitedAt ?? now() }
+  task.end = task.exit
   const message = TaskExit.fromPartial({ containerId: task.id, id: task.id, ...task.exit })
   parts.exchange.publish(task.namespace, '/tasks/exit', eventAny('containerd.events.TaskExit', TaskExit, message))
 }

@@ -62,5 +62,6 @@ function ended(
   const task = table.find(namespace, containerId)
   if (!task) return
   task.exit = { pid, exitStatus, exitedAt }
+  table.markEnded(task, task.exit)
   ended(task)
 }

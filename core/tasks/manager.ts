@@ -35,7 +35,7 @@ import { watchExits } from './exit-watch.ts'
 import { writeHealthCheck } from './health-check.ts'
 import { prepareExec } from './launched-exec.ts'
 import { type PreparedTask, prepareTask } from './launched-task.ts'
-import { describeTask } from './process-state.ts'
+import { describeTask, knownProcess } from './process-state.ts'
 import { RunningTask } from './running-task.ts'
 import { runtimeInfo } from './runtime-info.ts'
 import { resolveShim, type ShimPlaces, servingRuntime } from './runtime-name.ts'
@@ -73,6 +73,8 @@ export interface TaskManagerParts {
   shims: ShimPlaces
   surroundings: ShimSurroundings
   logger: Logger
+  /** A task came, went, or is in another state. */
+  changed(ns: string, id: string): void
 }
 
 /** containerd's for an end that nobody saw. */
@@ -80,7 +82,7 @@ const unknownExit = 255
 
 export class TaskManagerImpl implements TaskManager {
   readonly #parts: TaskManagerParts
-  readonly #table = new TaskTable()
+  readonly #table: TaskTable
   readonly #cleanups: Cleanups
   readonly #teardown: Teardown
   readonly #pool: ShimPool
@@ -89,6 +91,7 @@ export class TaskManagerImpl implements TaskManager {
 
   constructor(parts: TaskManagerParts) {
     this.#parts = parts
+    this.#table = new TaskTable(parts.changed)
     this.#pool = new ShimPool(parts)
     this.#cleanups = new Cleanups(parts.logger)
     this.#teardown = new Teardown({ ...parts, table: this.#table, cleanups: this.#cleanups })
@@ -151,6 +154,7 @@ export class TaskManagerImpl implements TaskManager {
       connection,
       log,
       pid,
+      status: Status.CREATED,
       isLaunched: launchConfigOf(container) !== undefined,
     })
     this.#table.set(task)
@@ -168,12 +172,42 @@ export class TaskManagerImpl implements TaskManager {
     return task && describeTask(task)
   }
 
+  known(ns: string, id: string): Process | undefined {
+    const task = this.#table.find(ns, id)
+    return task && knownProcess(task)
+  }
+
+  async pause(ns: string, id: string): Promise<void> {
+    const task = this.#table.get(ns, id)
+    await task.shim.pause({ id })
+    this.#table.mark(task, Status.PAUSED)
+  }
+
+  async resume(ns: string, id: string): Promise<void> {
+    const task = this.#table.get(ns, id)
+    await task.shim.resume({ id })
+    this.#table.mark(task, Status.RUNNING)
+  }
+
+  noteEnd(ns: string, id: string, exit: Exit): void {
+    const task = this.#table.find(ns, id)
+    if (task) this.#table.markEnded(task, exit)
+  }
+
   async start(ns: string, id: string, execId: string): Promise<{ pid: number }> {
     const task = this.#table.get(ns, id)
-    if (execId !== '' || !task.launched) return task.shim.start({ id, execId })
+    if (execId !== '') return task.shim.start({ id, execId })
+    const answer = await this.#startFirst(task)
+    this.#table.mark(task, Status.RUNNING)
+    return answer
+  }
+
+  async #startFirst(task: RunningTask): Promise<{ pid: number }> {
+    const { namespace: ns, id } = task
+    if (!task.launched) return task.shim.start({ id, execId: '' })
     const before = step('record the start', () => this.#parts.lastRuns.started(ns, id, task.pid))
     try {
-      return await task.shim.start({ id, execId })
+      return await task.shim.start({ id, execId: '' })
     } catch (error) {
       this.#parts.lastRuns.failed(ns, id, before, messageOf(error))
       throw error
@@ -248,6 +282,7 @@ export class TaskManagerImpl implements TaskManager {
     connection: ShimConnection
     log: Disposable
     pid: number
+    status: Status
     isLaunched: boolean
   }): RunningTask {
     const { namespace, id } = parts.bundle

@@ -1,7 +1,10 @@
 /** A process as containerd's clients see it. */
 import type { StateResponse } from '#api/gen/containerd/task/v3/task.ts'
 import { type Process, Status } from '#api/gen/containerd/types/task/task.ts'
+import type { RunningTask } from './running-task.ts'
 import type { ShimApi } from './shim-connection.ts'
+
+type Known = Pick<RunningTask, 'id' | 'pid' | 'status' | 'end'>
 
 interface Described {
   readonly id: string
@@ -9,14 +12,22 @@ interface Described {
   readonly shim: ShimApi
 }
 
+/** What is known of it without asking its shim. */
+export function knownProcess({ id, pid, status, end }: Known): Process {
+  const { exitStatus = 0, exitedAt } = end ?? {}
+  return { ...unasked, containerId: id, id, pid, status, exitStatus, exitedAt }
+}
+
+const unasked = { terminal: false, stdin: '', stdout: '', stderr: '' }
+
 /** A shim that does not answer makes the state UNKNOWN. */
 export async function describeTask(task: Described): Promise<Process> {
   try {
     return toProcess(await task.shim.state({ id: task.id }), task)
   } catch {
     return {
-      ...{ containerId: task.id, id: task.id, pid: task.pid, status: Status.UNKNOWN, terminal: false },
-      ...{ stdin: '', stdout: '', stderr: '', exitStatus: 0, exitedAt: undefined },
+      ...{ ...unasked, containerId: task.id, id: task.id, pid: task.pid },
+      ...{ status: Status.UNKNOWN, exitStatus: 0, exitedAt: undefined },
     }
   }
 }

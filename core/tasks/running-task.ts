@@ -1,3 +1,4 @@
+import type { Status } from '#api/gen/containerd/types/task/task.ts'
 import type { Scope } from '#api/trace/spans.ts'
 import { type Bundle, isSandboxed } from './bundle.ts'
 import type { ShimApi, ShimConnection } from './shim-connection.ts'
@@ -9,6 +10,7 @@ export interface RunningTaskParts {
   connection: ShimConnection
   log: Disposable
   pid: number
+  status: Status
   /** The core made its root, networks and files. */
   launched: boolean
   prepareExec: (wish: ExecWish) => Promise<ExecWish>
@@ -32,6 +34,10 @@ export class RunningTask implements Task {
   readonly lost: Promise<Exit>
   readonly markLost: (exit: Exit) => void
   connection: ShimConnection
+  /** As its shim last said, on being told to change it or by an event; {@link TaskTable.mark} keeps it. */
+  status: Status
+  /** How its first process ended, as soon as somebody was told. */
+  end: Exit | undefined
   /** Known once its exit event came by. */
   exit: Exit | undefined
   /** `closing`: its end has begun, by {@link TaskManager.delete} or because its shim died. */
@@ -45,6 +51,7 @@ export class RunningTask implements Task {
     this.bundle = parts.bundle
     this.shimPath = parts.shimPath
     this.pid = parts.pid
+    this.status = parts.status
     this.scope = parts.scope
     this.launched = parts.launched
     this.sandboxed = isSandboxed(parts.bundle)

@@ -61,10 +61,12 @@ export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceI
       return await tasks.get(namespace, containerId).shim.closeIO({ id: containerId, execId, stdin })
     },
     async pause({ containerId }, { namespace }) {
-      return await tasks.get(namespace, containerId).shim.pause({ id: containerId })
+      await tasks.pause(namespace, containerId)
+      return {}
     },
     async resume({ containerId }, { namespace }) {
-      return await tasks.get(namespace, containerId).shim.resume({ id: containerId })
+      await tasks.resume(namespace, containerId)
+      return {}
     },
     async listPids({ containerId }, { namespace }) {
       return await tasks.get(namespace, containerId).shim.pids({ id: containerId })
@@ -82,7 +84,10 @@ export function tasksService(tasks: TaskManager, wishes: ClientWishes): ServiceI
       return { metrics: metrics.filter(metric => metric !== undefined) }
     },
     async wait({ containerId, execId }, { namespace, signal }) {
-      return await waitFor(tasks.get(namespace, containerId), execId, signal)
+      const task = tasks.get(namespace, containerId)
+      const exit = await waitFor(task, execId, signal)
+      if (execId === '') tasks.noteEnd(namespace, containerId, { pid: task.pid, ...exit })
+      return exit
     },
   }
 }

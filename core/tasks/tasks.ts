@@ -116,6 +116,18 @@ export interface TaskManager {
   /** State of the first process, status UNKNOWN when its shim does not answer; undefined without a task. */
   describe(ns: string, id: string): Promise<Process | undefined>
 
+  /** The same as far as is known here: its shim is not asked. */
+  known(ns: string, id: string): Process | undefined
+
+  /** FAILED_PRECONDITION: it does not run. */
+  pause(ns: string, id: string): Promise<void>
+
+  /** FAILED_PRECONDITION: it is not paused. */
+  resume(ns: string, id: string): Promise<void>
+
+  /** Somebody was told of its first process' end, perhaps before the event of it is here. */
+  noteEnd(ns: string, id: string, exit: Exit): void
+
   /** By id. */
   list(ns: string): Task[]
 

@@ -1,7 +1,7 @@
 /** A directory of this machine as a source: a mounted root, mostly. */
 import { createHash } from 'node:crypto'
 import { createReadStream, type Stats } from 'node:fs'
-import { lstat, readdir, readlink } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -45,6 +45,10 @@ export class DirectorySource implements SourceTree {
 
   read({ path }: Entry): Readable {
     return createReadStream(join(this.#root, path))
+  }
+
+  bytes({ path }: Entry): Promise<Buffer> {
+    return readFile(join(this.#root, path))
   }
 
   async digest(entry: Entry): Promise<string> {

@@ -2,7 +2,7 @@
 import { posix } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Ignore } from './ignore.ts'
-import { descend, type Entry, type SourceTree } from './source-tree.ts'
+import { bytesOf, descend, type Entry, type SourceTree } from './source-tree.ts'
 
 /** Directories stay where something below them does. Looks at all of the tree once. */
 export async function ignoring(tree: SourceTree, ignore: Ignore): Promise<SourceTree> {
@@ -31,6 +31,10 @@ class IgnoringTree implements SourceTree {
 
   read(entry: Entry): Readable {
     return this.#tree.read(entry)
+  }
+
+  bytes(entry: Entry): Promise<Buffer> {
+    return bytesOf(this.#tree, entry)
   }
 
   digest(entry: Entry): Promise<string> {

@@ -76,6 +76,10 @@ export class RootSource implements SourceTree, AsyncDisposable {
     )
   }
 
+  async bytes(entry: Entry): Promise<Buffer> {
+    return (await this.#tree()).bytes(entry)
+  }
+
   #ask<T>(what: string, path: string, find: (tree: DirectorySource) => Promise<T>, isKept?: (answer: T) => boolean) {
     const { chainID, memory } = this.#options
     return memory.recall(`${chainID} ${what} ${path}`, async () => find(await this.#tree()), isKept)

@@ -33,8 +33,18 @@ export interface SourceTree {
   /** Entries directly in a directory, by name. */
   children(path: string): Promise<Entry[]>
   read(entry: Entry): Readable
+  /** All of a file at once: for one of up to {@link smallFileBytes} it costs a fraction of a stream. */
+  bytes?(entry: Entry): Promise<Buffer>
   /** SHA-256 of a file's bytes, in hex. */
   digest(entry: Entry): Promise<string>
+}
+
+/** What a file may have to be read at once. */
+export const smallFileBytes = 64 * 1024
+
+/** All of a small file. */
+export async function bytesOf(tree: SourceTree, entry: Entry): Promise<Buffer> {
+  return tree.bytes === undefined ? Buffer.concat(await tree.read(entry).toArray()) : await tree.bytes(entry)
 }
 
 /** Links on one way before it is taken for a circle (path_resolution(7)). */

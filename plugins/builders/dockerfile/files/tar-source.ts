@@ -13,6 +13,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import { invalidArgument, messageOf, resourceExhausted } from '#api/errors/errors.ts'
 import type { Entry, EntryType, SourceTree } from './source-tree.ts'
+import { SpooledBytes } from './spooled-bytes.ts'
 
 export interface TarOptions {
   /** `root`, the default: everything is root's, as in a context. `kept`: as the archive says. */
@@ -37,10 +38,12 @@ export class TarSource implements SourceTree {
   readonly #file: string
   readonly #stored: ReadonlyMap<string, Stored>
   readonly #children = new Map<string, Entry[]>()
+  readonly #bytes: SpooledBytes
 
   private constructor(file: string, stored: ReadonlyMap<string, Stored>) {
     this.#file = file
     this.#stored = stored
+    this.#bytes = new SpooledBytes(file)
     for (const { entry } of stored.values()) {
       if (entry.path === '/') continue
       const siblings = this.#children.get(posix.dirname(entry.path))
@@ -67,6 +70,7 @@ export class TarSource implements SourceTree {
       fed.catch(() => {})
       for await (const entry of entries) await spool.add(entry.header, entry as AsyncIterable<Buffer>)
       await fed
+      await spool.flush()
     } catch (error) {
       if (error instanceof Error && /Invalid tar header|Unexpected end|incorrect header|unknown/i.test(error.message))
         throw invalidArgument(`the build context is not a readable tar archive: ${messageOf(error)}`, { cause: error })
@@ -88,10 +92,17 @@ export class TarSource implements SourceTree {
     return size === 0 ? Readable.from([]) : createReadStream(this.#file, { start, end: start + size - 1 })
   }
 
+  bytes({ path, size }: Entry): Promise<Buffer> {
+    return this.#bytes.at(this.#stored.get(path)?.offset ?? 0, size)
+  }
+
   async digest({ path }: Entry): Promise<string> {
     return this.#stored.get(path)?.digest ?? ''
   }
 }
+
+/** Bytes: ten thousand small files are a few writes. */
+const writtenAtOnce = 1024 * 1024
 
 class Spool {
   readonly stored = new Map<string, Stored>()
@@ -99,6 +110,8 @@ class Spool {
   readonly #limits: TarLimits
   readonly #keepsOwners: boolean
   #offset = 0
+  #pending: Buffer[] = []
+  #pendingBytes = 0
 
   constructor(handle: FileHandle, limits: TarLimits, keepsOwners: boolean) {
     this.#keepsOwners = keepsOwners
@@ -141,8 +154,19 @@ class Spool {
   async #write(chunk: Buffer): Promise<void> {
     if (this.#offset + chunk.length > this.#limits.maxBytes)
       throw resourceExhausted(`the build context holds more than ${this.#limits.maxBytes} bytes`)
-    await this.#handle.write(chunk, 0, chunk.length, this.#offset)
+    this.#pending.push(chunk)
+    this.#pendingBytes += chunk.length
     this.#offset += chunk.length
+    if (this.#pendingBytes >= writtenAtOnce) await this.flush()
+  }
+
+  /** Puts what was added into the file. */
+  async flush(): Promise<void> {
+    const chunks = this.#pending
+    this.#pending = []
+    this.#pendingBytes = 0
+    // Goes on where the last one ended.
+    if (chunks.length > 0) await this.#handle.appendFile(Buffer.concat(chunks))
   }
 
   #hardLink(path: string, { linkname }: Header): void {

@@ -1,6 +1,6 @@
 /** A checked-out repository as every machine has it: git knows of a file's mode only whether it is executable. */
 import type { Readable } from 'node:stream'
-import type { Entry, SourceTree } from '../files/source-tree.ts'
+import { bytesOf, type Entry, type SourceTree } from '../files/source-tree.ts'
 
 export interface RepositoryTreeOptions {
   /** Full id. */
@@ -29,6 +29,10 @@ export class RepositoryTree implements SourceTree {
 
   read(entry: Entry): Readable {
     return this.#files.read(entry)
+  }
+
+  bytes(entry: Entry): Promise<Buffer> {
+    return bytesOf(this.#files, entry)
   }
 
   /** Git's own files have times in them: there the commit stands for what they hold. */

@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
 import { type Header, type Pack, pack } from 'tar-stream'
+import { dataLoss } from '#api/errors/errors.ts'
+import { bytesOf, type Entry, type SourceTree, smallFileBytes } from '../files/source-tree.ts'
 import type { CopyEntry } from './copy-entries.ts'
 
 /** A tar archive of the entries, as it is read. `latest`: no entry is younger (SOURCE_DATE_EPOCH). */
@@ -16,9 +18,17 @@ async function write(archive: Pack, entries: readonly CopyEntry[], latest: Date 
   for (const one of entries) {
     const header = headerOf(one, latest)
     if (one.tree === undefined || one.entry.size === 0) archive.entry(header, '')
+    else if (one.entry.size <= smallFileBytes) archive.entry(header, await wholeOf(one.tree, one.entry))
     else await pipeline(one.tree.read(one.entry), archive.entry(header))
   }
   archive.finalize()
+}
+
+/** DATA_LOSS: it has changed since it was looked at. */
+async function wholeOf(tree: SourceTree, entry: Entry): Promise<Buffer> {
+  const bytes = await bytesOf(tree, entry)
+  if (bytes.length !== entry.size) throw dataLoss(`"${entry.path}" has ${bytes.length} bytes, and had ${entry.size}`)
+  return bytes
 }
 
 function headerOf({ path, entry }: CopyEntry, latest: Date | undefined): Header {

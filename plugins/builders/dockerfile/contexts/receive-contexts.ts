@@ -6,6 +6,7 @@ import { type Ignore, parseIgnore } from '../files/ignore.ts'
 import { resolvePath, type SourceTree } from '../files/source-tree.ts'
 import { TarSource } from '../files/tar-source.ts'
 import { remoteContext } from '../remote/remote-context.ts'
+import { settingsOf } from '../solve/arguments.ts'
 import { ArchivePieces } from './archive-pieces.ts'
 
 export interface ReceivedContexts {
@@ -16,7 +17,7 @@ export interface ReceivedContexts {
 /** `state`: the build's own folder. INVALID_ARGUMENT: an archive cannot be read, or is not expected. */
 export async function receiveContexts(
   messages: AsyncIterator<BuildRequest>,
-  { remote, namedContexts, sshAgents: agents, secrets }: BuildOptions,
+  { remote, namedContexts, sshAgents: agents, secrets, args }: BuildOptions,
   { state, signal }: { readonly state: string; readonly signal: AbortSignal },
 ): Promise<ReceivedContexts> {
   const pieces = new ArchivePieces(messages)
@@ -25,7 +26,7 @@ export async function receiveContexts(
   const context =
     remote === ''
       ? await TarSource.receive(pieces.of(''), join(state, 'context'))
-      : await remoteContext(remote, state, { signal, agents, secrets })
+      : await remoteContext(remote, state, { signal, agents, secrets, keepGitDir: settingsOf(args).keepGitDir })
   const named = new Map<string, SourceTree>()
   for (let name = await pieces.next(); name !== undefined; name = await pieces.next()) {
     if (namedContexts[name] !== '' || named.has(name))

@@ -10,7 +10,9 @@ test('mounts: defaults by type, other spellings', () => {
   assert.equal(readMount('type=bind,target=/x,rw').readOnly, false)
   assert.equal(readMount('type=cache,target=/x,readonly').readOnly, true)
   assert.equal(readMount('type=secret,target=/run/secrets/key').id, 'key')
-  assert.equal(readMount('type=tmpfs,target=/t,size=1024').sizeBytes, 1024)
+  const sizes = { 1024: 1024, '64k': 65_536, '512m': 2 ** 29, '1.5GiB': 1.5 * 2 ** 30, '2kb': 2048 }
+  for (const [size, bytes] of Object.entries(sizes))
+    assert.equal(readMount(`type=tmpfs,target=/t,size=${size}`).sizeBytes, bytes, size)
 })
 
 test('what is wrong is named', () => {
@@ -21,4 +23,5 @@ test('what is wrong is named', () => {
   refused('type=cache', /target is required/)
   refused('type=cache,target=/x,sharing=no', /unsupported sharing value "no"/)
   refused('type=cache,target=/x,mode=x', /invalid value for mode: x/)
+  refused('type=tmpfs,target=/x,size=much', /invalid size: 'much'/)
 })

@@ -1,5 +1,6 @@
 /** `RUN --mount=type=…`: what a step sees beside its root, and its layer does not hold. */
 import { invalidArgument } from '#api/errors/errors.ts'
+import { parseSize } from '#api/log-drivers/option-values.ts'
 import { similar } from './flags.ts'
 
 export type MountType = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh'
@@ -57,6 +58,7 @@ export function readMount(text: string): RunMount {
     throw invalidArgument(`invalid mount "${text}": target is required`)
   if (type === 'secret' && target === '' && !pairs.has('id'))
     throw invalidArgument(`invalid mount "${text}": a secret needs an id or a target`)
+  const size = pairs.get('size')
   return {
     ...{ type, target, from: pairs.get('from') ?? '', source: pairs.get('source') ?? '' },
     id: pairs.get('id') ?? defaultID(type, target),
@@ -65,7 +67,8 @@ export function readMount(text: string): RunMount {
     required: flag(pairs, 'required') ?? false,
     env: pairs.get('env') ?? '',
     mode: number(pairs, 'mode', 8),
-    ...{ uid: number(pairs, 'uid', 10) ?? 0, gid: number(pairs, 'gid', 10) ?? 0, sizeBytes: number(pairs, 'size', 10) },
+    ...{ uid: number(pairs, 'uid', 10) ?? 0, gid: number(pairs, 'gid', 10) ?? 0 },
+    sizeBytes: size === undefined ? undefined : parseSize(size),
   }
 }
 

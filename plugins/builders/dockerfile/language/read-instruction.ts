@@ -117,7 +117,10 @@ const readers: Readonly<Record<string, Reader>> = {
   ENV: source => readPairs(source, 'ENV'),
   LABEL: source => readPairs(source, 'LABEL'),
   RUN(source) {
-    const flags = source.flags({ mount: 'list', network: 'value', security: 'value' })
+    const flags = source.flags({ mount: 'list', network: 'value', security: 'value', device: 'list' })
+    const [device] = flags.list('device')
+    if (device !== undefined)
+      throw source.error('RUN --device is not implemented: a step gets no CDI devices', '--device')
     const [mounts, network, security] = [flags.list('mount'), flags.value('network'), flags.value('security')]
     return { ...source.base, keyword: 'RUN', command: source.command(), mounts, network, security }
   },

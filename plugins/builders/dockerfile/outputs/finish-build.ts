@@ -7,6 +7,7 @@ import { attest } from '../attestations/attest.ts'
 import { type ExportedImage, exportImage } from '../image/export-image.ts'
 import { annotated, contentLabels, type JsonDescriptor, storeJson } from '../image/json-blob.ts'
 import { nameImage } from '../image/name-image.ts'
+import { settingsOf } from '../solve/arguments.ts'
 import type { Build } from '../solve/build-request.ts'
 import type { StageState } from '../solve/stage-state.ts'
 import { type Annotations, annotationsOf } from './annotations.ts'
@@ -74,7 +75,8 @@ async function indexAround(
   { images, attestations, annotations }: IndexParts,
 ): Promise<JsonDescriptor | undefined> {
   const ofIndex = [annotations.index, annotations['manifest-descriptor']]
-  if (images.length + attestations.length === 1 && ofIndex.every(each => Object.keys(each).length === 0))
+  const isAsked = settingsOf(options.args).wantsIndex
+  if (!isAsked && images.length + attestations.length === 1 && ofIndex.every(each => Object.keys(each).length === 0))
     return undefined
   const ofImages = images.map(({ manifest }, at) => ({
     ...manifest,

@@ -104,7 +104,7 @@ function isSet(value: string | null, otherwise: boolean): boolean {
 function checked(text: string, address: GitAddress): GitAddress {
   if (address.ref !== '' && !refPattern.test(address.ref))
     throw invalidArgument(`"${text}": "${address.ref}" is not the name of a branch, a tag or a commit`)
-  if (address.commit !== '' && !/^[0-9a-f]{7,64}$/.test(address.commit))
+  if (address.commit !== '' && !/^[0-9a-f]{1,64}$/.test(address.commit))
     throw invalidArgument(`"${text}": "${address.commit}" is not a commit's id in lower-case hex digits`)
   return address
 }

@@ -17,7 +17,10 @@ const dockerfileName = 'Dockerfile'
 export async function remoteContext(text: string, state: string, access: RemoteAccess): Promise<SourceTree> {
   const place = join(state, `remote-${crypto.randomUUID()}`)
   const repository = contextAddress(text)
-  if (repository !== undefined) return (await fetchRepository(repository, place, access)).tree
+  if (repository !== undefined) {
+    const keepGitDir = repository.keepGitDir || access.keepGitDir === true
+    return (await fetchRepository({ ...repository, keepGitDir }, place, access)).tree
+  }
   if (!/^https?:\/\//.test(text))
     throw invalidArgument(`remote context "${text}" is neither a git repository nor an http:// or https:// address`)
   // Docker gives a text the name that a build looks for, whatever it has there.
@@ -25,7 +28,7 @@ export async function remoteContext(text: string, state: string, access: RemoteA
     file: place,
     checksum: undefined,
     name: dockerfileName,
-    signal: access.signal,
+    ...{ signal: access.signal, secrets: access.secrets },
   })
   const entry = await tree.at(`/${dockerfileName}`)
   const kind = entry && (await archiveKind(tree, entry))

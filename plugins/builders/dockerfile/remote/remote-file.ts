@@ -27,13 +27,15 @@ export interface RemoteOptions {
   /** In place of the address's last name. */
   readonly name?: string
   readonly signal: AbortSignal
+  /** `HTTP_AUTH_HEADER_<host>` and `HTTP_AUTH_TOKEN_<host>` say who we are to that host, as with BuildKit. */
+  readonly secrets: Readonly<Record<string, Uint8Array>>
 }
 
 /** NOT_FOUND: 404 or 410; DATA_LOSS: another checksum; UNAVAILABLE: no answer, or another status. */
 export async function remoteFile(url: string, options: RemoteOptions): Promise<RemoteFile> {
   const name = options.name ?? posix.basename(new URL(url).pathname)
   if (name === '' && options.needsName) throw invalidArgument(`cannot determine filename for source "${url}"`)
-  const response = await ask(url, options.signal)
+  const response = await ask(url, options)
   const hash = createHash('sha256')
   let size = 0
   const count = async function* (chunks: AsyncIterable<Buffer>) {
@@ -54,13 +56,31 @@ export async function remoteFile(url: string, options: RemoteOptions): Promise<R
   return { name: name || 'file', tree: oneFile(name || 'file', { size, mtime, digest, file: options.file }) }
 }
 
-async function ask(url: string, signal: AbortSignal) {
-  const response = await fetch(url, { signal, redirect: 'follow' }).catch(cause => {
+async function ask(url: string, { signal, secrets }: RemoteOptions) {
+  // A redirection to another host goes without it (Fetch standard, HTTP-redirect fetch).
+  const authorization = authorizationFor(new URL(url).hostname, secrets)
+  const headers = authorization === undefined ? {} : { authorization }
+  const response = await fetch(url, { signal, headers, redirect: 'follow' }).catch(cause => {
     throw unavailable(`fetching "${url}": ${messageOf(cause)}`, { cause })
   })
   if (response.ok) return response
   const text = `fetching "${url}": ${response.status} ${response.statusText}`
   throw response.status === 404 || response.status === 410 ? notFound(text) : unavailable(text)
+}
+
+/** INVALID_ARGUMENT for a secret that would be two headers. */
+function authorizationFor(host: string, secrets: RemoteOptions['secrets']): string | undefined {
+  const secret = (id: string) =>
+    Object.hasOwn(secrets, id)
+      ? Buffer.from(secrets[id] ?? [])
+          .toString()
+          .trim()
+      : undefined
+  const token = secret(`HTTP_AUTH_TOKEN_${host}`)
+  const value = secret(`HTTP_AUTH_HEADER_${host}`) ?? (token && `Bearer ${token}`)
+  if (value !== undefined && /[\r\n]/.test(value))
+    throw invalidArgument(`secret HTTP_AUTH_HEADER_${host} holds more than one line`)
+  return value
 }
 
 function oneFile(name: string, it: { size: number; mtime: Date; digest: string; file: string }): SourceTree {

@@ -14,6 +14,8 @@ export interface RemoteAccess {
   readonly agents: Readonly<Record<string, string>>
   /** `GIT_AUTH_TOKEN[.host]` and `GIT_AUTH_HEADER[.host]` say who we are to a server over HTTP, as with BuildKit. */
   readonly secrets: Readonly<Record<string, Uint8Array>>
+  /** A repository keeps its `.git`, whatever its address says. */
+  readonly keepGitDir?: boolean
 }
 
 export interface Repository {

@@ -9,7 +9,7 @@ import { mountPoints } from '../steps/mount-points.ts'
 import { runContainer } from '../steps/run.ts'
 import { type MountPlaces, runMounts } from '../steps/run-mounts.ts'
 import { selectEntries } from '../steps/select-sources.ts'
-import { predefinedArgs } from './arguments.ts'
+import { predefinedArgs, settingsOf } from './arguments.ts'
 import { withScratchImage } from './scratch.ts'
 import { environment, runConfig, type StageState } from './stage-state.ts'
 import { cachedOr, expandIn, remember, type StepContext } from './step-context.ts'
@@ -17,17 +17,26 @@ import { cachedOr, expandIn, remember, type StepContext } from './step-context.t
 export async function runStep(context: StepContext, instruction: RunInstruction): Promise<StageState> {
   const { build, state, step } = context
   const command = runCommand(state, instruction)
-  const mounts = instruction.mounts.map(text => readMount(expandIn(context, text)))
+  const { hostname, cacheNamespace } = settingsOf(build.options.args)
+  const mounts = instruction.mounts.map(text => inNamespace(cacheNamespace, readMount(expandIn(context, text))))
   const { WorkingDir = '/', User = '' } = runConfig(state)
   const { args, env, proxies } = environmentOf(context)
-  const network = networkName(instruction.network ?? build.options.network)
+  const network = networkOf(context, instruction)
   const privileged = isInsecure(context, instruction)
-  const where = { workingDir: WorkingDir, user: User, network, extraHosts: build.options.extraHosts, privileged }
+  const where = {
+    workingDir: WorkingDir,
+    user: User,
+    network,
+    extraHosts: build.options.extraHosts,
+    privileged,
+    hostname,
+  }
   const inputs = {
     command: command.args,
     'here-document': command.script?.content,
     platform: state.platform,
     ...{ 'working directory': WorkingDir, user: User, network, 'extra hosts': where.extraHosts, privileged },
+    ...(hostname !== '' && { hostname }),
     ...variables(env),
     ...(await mountInputs(context, mounts)),
   }
@@ -53,6 +62,10 @@ export async function runStep(context: StepContext, instruction: RunInstruction)
     )
   })
   return remember(build, { ...state, root }, historyLine, root === state.root)
+}
+
+function inNamespace(namespace: string, mount: RunMount): RunMount {
+  return namespace === '' || mount.type !== 'cache' ? mount : { ...mount, id: `${namespace}/${mount.id}` }
 }
 
 /** What RUN sees: the image's environment, declared arguments below it, and proxies that nobody declared. */
@@ -90,8 +103,18 @@ function runLine(args: readonly string[], command: string): string {
   return args.length === 0 ? command : `|${args.length} ${args.toSorted().join(' ')} ${command}`
 }
 
-function networkName(text: string): string {
-  return text === '' || text === 'default' ? 'bridge' : text
+/**
+ * The build's network, unless the step asks for another. INVALID_ARGUMENT: a word that is none of three.
+ * PERMISSION_DENIED: this machine's own, which a Dockerfile cannot give itself.
+ */
+function networkOf({ build }: StepContext, { network: asked = 'default' }: RunInstruction): string {
+  const { network, entitlements } = build.options
+  if (!['default', 'none', 'host'].includes(asked))
+    throw invalidArgument(`invalid network mode "${asked}": RUN --network is default, none or host`)
+  if (asked === 'host' && network !== 'host' && !entitlements.includes('network.host'))
+    throw permissionDenied('RUN --network=host: network.host is not allowed; build with --allow network.host')
+  const name = asked === 'default' ? network : asked
+  return name === '' || name === 'default' ? 'bridge' : name
 }
 
 /** What of a mount can change what the step makes: where it is, and the bytes of what is bound. */

@@ -106,7 +106,7 @@ export class StageBuilder {
     const replaced = stage.name !== undefined && build.contexts.has(stage.name)
     const reference = replaced ? (stage.name as string) : expandGlobal(stage.base)
     const earlier = replaced ? undefined : stageNamed(build.dockerfile.stages, reference, stage)
-    if (earlier !== undefined) return { ...(await ended(earlier)), args: new Map(), hasOwnCommand: false }
+    if (earlier !== undefined) return { ...(await ended(earlier)), hasOwnCommand: false }
     const platform = this.#platform()
     const fresh = { args: new Map<string, string>(), hasOwnCommand: false, platform }
     const nothing = { ...fresh, root: emptyRoot, image: emptyImageConfig(platform), history: [], baseImage: '' }

@@ -57,7 +57,7 @@ async function cloned(
   destination: string,
   plan: AddPlan,
 ): Promise<CopiedEntries> {
-  if (checksum !== '' && !/^[0-9a-f]{7,64}$/.test(checksum))
+  if (checksum !== '' && !/^[0-9a-f]{1,64}$/.test(checksum))
     throw invalidArgument(`--checksum "${checksum}" is not a commit's id in lower-case hex digits`)
   const place = join(plan.state, `repository-${crypto.randomUUID()}`)
   plan.undo.defer(() => rm(place, { recursive: true, force: true }))
@@ -70,7 +70,11 @@ async function cloned(
 async function fetched(url: string, checksum: string | undefined, destination: string, plan: AddPlan) {
   const file = join(plan.state, `remote-${crypto.randomUUID()}`)
   plan.undo.defer(() => rm(file, { force: true }))
-  return remoteFile(url, { file, checksum, needsName: destination.endsWith('/'), signal: plan.signal })
+  return remoteFile(url, { file, checksum, needsName: destination.endsWith('/'), ...access(plan) })
+}
+
+function access({ signal, secrets }: AddPlan) {
+  return { signal, secrets }
 }
 
 function copied(
@@ -85,12 +89,12 @@ function copied(
 /** Each archive that the source means is unpacked into the destination, which is a directory then; the rest is copied. */
 async function unpacked(tree: SourceTree, source: string, destination: string, plan: AddPlan): Promise<CopiedEntries> {
   const placed: CopiedEntries[] = []
-  for (const { path, entry } of await selectSources(tree, source, plan.options.confined)) {
+  for (const { path, entry } of await selectSources(tree, source, plan.options)) {
     const archive = await opened(tree, entry, plan)
     if (archive === undefined) placed.push(await copied(tree, escaped(path), destination, plan))
     else {
       // The archive's own owners, unless others were asked for; its root is the destination.
-      const options = { ...plan.options, owner: plan.chown }
+      const options = { ...plan.options, owner: plan.chown, replaces: true }
       const request = { keyword: 'ADD', sources: ['/'], destination: `${destination}/` } as const
       const { entries } = await copyEntries(archive, plan.image, request, options)
       placed.push({ entries, sources: ['file'] })

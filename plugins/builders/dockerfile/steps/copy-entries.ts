@@ -3,6 +3,7 @@ import { posix } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Ignore } from '../files/ignore.ts'
 import { descend, type Entry, resolvePath, type SourceTree } from '../files/source-tree.ts'
+import type { ModeChange } from './file-mode.ts'
 import { type Selected, selectSources } from './select-sources.ts'
 
 /** One entry of the layer: what, from where, and under which path. */
@@ -18,11 +19,14 @@ export interface CopyOptions {
   /** WORKDIR: a relative destination starts there. */
   readonly workingDir: string
   readonly owner: { readonly uid: number; readonly gid: number } | undefined
-  readonly chmod: number | undefined
+  /** Undefined: modes stay. */
+  readonly chmod: ModeChange | undefined
   readonly parents: boolean
   readonly exclude: Ignore
   /** Sources must not climb out of their tree. */
   readonly confined: boolean
+  /** A file may take a directory's place and the other way round, as when tar unpacks. */
+  readonly replaces?: boolean
 }
 
 /** The keyword is for messages. */
@@ -49,7 +53,7 @@ export async function copyEntries(
   { keyword, sources, destination }: CopyRequest,
   options: CopyOptions,
 ): Promise<CopiedEntries> {
-  const selected = (await Promise.all(sources.map(source => selectSources(tree, source, options.confined)))).flat()
+  const selected = await selectAll(tree, sources, options)
   const target = await resolveDestination(image, destination, options.workingDir)
   if (selected.length > 1 && !target.isDirectory)
     throw invalidArgument(
@@ -59,7 +63,39 @@ export async function copyEntries(
   const isThere = async (path: string) => (await image.at(path))?.type === 'directory'
   for (const source of selected) placed.push(...(await place(tree, source, target, { ...options, isThere })))
   const entries = [...(await missingParents(image, placed)), ...unique(placed)]
+  if (!options.replaces) await refuseReplacements(image, entries)
   return { entries, sources: selected.map(({ entry }) => entry.type) }
+}
+
+/** Patterns that match nothing are nothing, where another source is something. NOT_FOUND names the first. */
+async function selectAll(
+  tree: SourceTree,
+  sources: readonly string[],
+  { confined, parents }: CopyOptions,
+): Promise<Selected[]> {
+  const select = (source: string) => selectSources(tree, source, { confined, parents, orNothing: sources.length > 1 })
+  const selected = (await Promise.all(sources.map(select))).flat()
+  const [first = ''] = sources
+  return selected.length > 0 ? selected : selectSources(tree, first, { confined, parents })
+}
+
+/** Neither becomes the other: files go into directories, and directories over directories. */
+async function refuseReplacements(image: Pick<SourceTree, 'at'>, entries: readonly CopyEntry[]): Promise<void> {
+  const isThere = new Map<string, boolean>()
+  for (const { path, entry } of entries) {
+    const parent = posix.dirname(path)
+    const known = isThere.get(parent) ?? (await image.at(parent))?.type === 'directory'
+    isThere.set(parent, known)
+    // Below what the image lacks there is nothing to replace.
+    const before = known ? (await image.at(path))?.type : undefined
+    if (before === undefined || (before === 'directory') === (entry.type === 'directory')) continue
+    if (before === 'symlink') continue
+    throw invalidArgument(
+      before === 'directory'
+        ? `cannot replace to directory ${path} with file`
+        : `cannot copy to non-directory: ${path}: the image has a ${before} there`,
+    )
+  }
 }
 
 export interface Destination {
@@ -104,7 +140,7 @@ async function place(tree: SourceTree, source: Selected, target: Destination, op
 
 function copied(tree: SourceTree, entry: Entry, path: string, { owner, chmod }: CopyOptions): CopyEntry {
   // A link has no mode of its own.
-  const mode = chmod !== undefined && entry.type !== 'symlink' ? chmod : entry.mode
+  const mode = chmod !== undefined && entry.type !== 'symlink' ? chmod(entry) : entry.mode
   return { path, entry: { ...entry, ...owner, mode }, tree: entry.type === 'file' ? tree : undefined }
 }
 

@@ -8,6 +8,7 @@ import { DirectorySource } from '../files/directory-source.ts'
 import { excluding } from '../files/ignore.ts'
 import { entryDigests, layerArchive, totalDigest } from './copy-archive.ts'
 import { type CopyOptions, type CopyRequest, copyEntries } from './copy-entries.ts'
+import { readMode } from './file-mode.ts'
 
 let folder: string
 let context: DirectorySource
@@ -106,7 +107,7 @@ test('--parents, --chown, --chmod', async () => {
     '/p/dir/sub/',
     '/p/dir/sub/y.o',
   ])
-  const [copied] = await entries('a.txt', '/x', { owner: { uid: 5, gid: 6 }, chmod: 0o4750 })
+  const [copied] = await entries('a.txt', '/x', { owner: { uid: 5, gid: 6 }, chmod: readMode('4750') })
   assert.deepEqual([copied?.entry.uid, copied?.entry.gid, copied?.entry.mode], [5, 6, 0o4750])
 })
 

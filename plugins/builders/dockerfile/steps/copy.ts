@@ -1,5 +1,4 @@
 /** COPY and ADD: which files, to where, and the layer that holds them. */
-import { invalidArgument } from '#api/errors/errors.ts'
 import { excluding } from '../files/ignore.ts'
 import type { SourceTree } from '../files/source-tree.ts'
 import { ownerOf } from '../files/users.ts'
@@ -8,6 +7,7 @@ import type { Heredoc } from '../language/heredoc.ts'
 import type { RemoteAccess } from '../remote/repository.ts'
 import { planAdd } from './add.ts'
 import { type CopiedEntries, type CopyEntry, copyEntries } from './copy-entries.ts'
+import { readMode } from './file-mode.ts'
 import { heredocTree } from './heredoc-tree.ts'
 
 export interface CopyPlan extends RemoteAccess {
@@ -41,7 +41,7 @@ export async function planCopy(instruction: CopyInstruction, plan: CopyPlan): Pr
   const options = {
     workingDir: plan.workingDir,
     owner: owner ?? (plan.isForeign ? undefined : { uid: 0, gid: 0 }),
-    chmod: modeOf(instruction.chmod, plan.expand),
+    chmod: instruction.chmod === undefined ? undefined : readMode(plan.expand(instruction.chmod)),
     parents: instruction.parents,
     exclude: excluding(instruction.exclude.map(plan.expand)),
     confined: !plan.isForeign,
@@ -77,11 +77,4 @@ const nothing: CopiedEntries = { entries: [], sources: [] }
 function whatOf([first, ...more]: CopiedEntries['sources']): Copied['what'] {
   if (first === undefined || more.length > 0) return 'multi'
   return first === 'directory' ? 'dir' : 'file'
-}
-
-function modeOf(text: string | undefined, expand: (word: string) => string): number | undefined {
-  if (text === undefined) return undefined
-  const mode = expand(text)
-  if (!/^[0-7]{3,4}$/.test(mode)) throw invalidArgument(`invalid --chmod "${mode}": it takes octal digits such as 0755`)
-  return Number.parseInt(mode, 8)
 }

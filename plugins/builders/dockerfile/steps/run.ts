@@ -16,6 +16,8 @@ export interface RunRequest {
   readonly env: readonly string[]
   readonly workingDir: string
   readonly user: string
+  /** Empty: the container's own. */
+  readonly hostname: string
   readonly network: string
   readonly extraHosts: readonly string[]
   readonly privileged: boolean
@@ -66,13 +68,14 @@ async function exitOf(core: Core, { id, signal, output }: RunRequest, socket: st
 }
 
 function configOf(request: RunRequest) {
-  const { id, image, snapshotter, command, env, workingDir, user, network, extraHosts, privileged } = request
+  const { id, image, snapshotter, command, env, workingDir, user, network, extraHosts, privileged, hostname } = request
   return {
     id,
     image,
     snapshotter,
     process: { args: [...command.args], overrideEntrypoint: true, env: [...env], cwd: workingDir || '/', user },
     networks: [{ network }],
+    hostname,
     extraHosts: [...extraHosts],
     privileged,
     log: { driver: 'none' },

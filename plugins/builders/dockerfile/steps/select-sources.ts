@@ -15,15 +15,28 @@ export interface Selected {
   readonly kept: string
 }
 
+export interface SelectOptions {
+  /** A path that climbs out of the tree is refused, as Docker does for contexts. */
+  readonly confined: boolean
+  /** `--parents`: a component `**` is any number of directories. */
+  readonly parents?: boolean
+  /** A pattern may match nothing. */
+  readonly orNothing?: boolean
+}
+
 /**
- * Files and directories that `source` means in `tree`, links followed. `confined`: a path that climbs out of the tree is
- * refused, as Docker does for contexts. NOT_FOUND: nothing is there; INVALID_ARGUMENT: it climbs out, or is no pattern.
+ * Files and directories that `source` means in `tree`, links followed. NOT_FOUND: nothing is there; INVALID_ARGUMENT: it
+ * climbs out, or is no pattern.
  */
-export async function selectSources(tree: SourceTree, source: string, confined: boolean): Promise<Selected[]> {
+export async function selectSources(
+  tree: SourceTree,
+  source: string,
+  { confined, parents = false, orNothing = false }: SelectOptions,
+): Promise<Selected[]> {
   if (confined && climbsOut(source))
     throw invalidArgument(`forbidden path outside the build context: ${source}: a source must lie in the context`)
   const path = posix.resolve('/', source)
-  const paths = isPattern(path) ? await matching(tree, path) : [path]
+  const paths = isPattern(path) ? await matching(tree, path, parents) : [path]
   const skipped = componentsBeforePivot(source)
   const selected = await Promise.all(
     paths.map(async found => ({
@@ -35,7 +48,7 @@ export async function selectSources(tree: SourceTree, source: string, confined: 
     })),
   )
   const there = selected.filter((one): one is Selected => one.entry !== undefined)
-  if (there.length > 0) return there
+  if (there.length > 0 || (orNothing && isPattern(path))) return there
   throw notFound(`"${source}": file not found in build context or excluded by .dockerignore`, { bare: true })
 }
 
@@ -72,18 +85,26 @@ async function followed(tree: SourceTree, path: string): Promise<Entry | undefin
 }
 
 /** Component by component: a directory is read only where a component has a pattern. */
-async function matching(tree: SourceTree, pattern: string): Promise<string[]> {
+async function matching(tree: SourceTree, pattern: string, anyDepth: boolean): Promise<string[]> {
   let paths = ['/']
   for (const component of pattern.split('/').slice(1)) {
     const matches = componentMatcher(component)
     const deeper = paths.map(async path => {
+      if (anyDepth && component === '**') return [path, ...(await directoriesBelow(tree, path))]
       if (!isPattern(component)) return [posix.join(path, component)]
       const directory = await followed(tree, path)
       if (directory?.type !== 'directory') return []
       const names = (await tree.children(directory.path)).map(child => posix.basename(child.path))
       return names.filter(matches).map(name => posix.join(path, name))
     })
-    paths = (await Promise.all(deeper)).flat()
+    paths = [...new Set((await Promise.all(deeper)).flat())]
   }
   return paths
+}
+
+/** All the way down; links to directories are none. */
+async function directoriesBelow(tree: SourceTree, path: string): Promise<string[]> {
+  const directories: string[] = []
+  for await (const entry of descend(tree, path)) if (entry.type === 'directory') directories.push(entry.path)
+  return directories
 }

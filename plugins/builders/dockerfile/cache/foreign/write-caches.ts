@@ -5,6 +5,7 @@ import type { Core } from '../../core/clients.ts'
 import { OciLayout } from '../../core/oci-layout.ts'
 import { contentLabels, type JsonDescriptor, storeJson } from '../../image/json-blob.ts'
 import { nameImage } from '../../image/name-image.ts'
+import { settingsOf } from '../../solve/arguments.ts'
 import type { Build } from '../../solve/build-request.ts'
 import type { Layer, Root, StageState } from '../../solve/stage-state.ts'
 import { cacheConfigType, inlineCacheMember } from './cache-config.ts'
@@ -31,7 +32,7 @@ export async function writeCaches(build: Build, results: readonly Root[]): Promi
 /** The state whose image tells of its own steps, where that is wanted: `type=inline`, or BuildKit's build argument. */
 export function withInlineCache({ options, trail, epoch }: Build, state: StageState): StageState {
   const isWanted =
-    options.args.BUILDKIT_INLINE_CACHE === '1' || options.cacheTo.some(target => cacheTarget(target).type === 'inline')
+    settingsOf(options.args).inlineCache || options.cacheTo.some(target => cacheTarget(target).type === 'inline')
   // What a base image told of its steps is not true of ours.
   const { [inlineCacheMember]: _, ...image } = state.image
   if (!isWanted) return { ...state, image }

@@ -1,10 +1,17 @@
 /** A container as an event's actor. */
 import type { EngineEvent, EngineEvents } from '../engine/events.ts'
-import type { Found } from './store.ts'
+import type { KnownRecord } from './known-containers.ts'
+
+/** What is told of a container with each event. */
+export interface ContainerActor {
+  id: string
+  name: string
+  record: { config: Pick<KnownRecord['config'], 'Image' | 'Labels'> }
+}
 
 export function publishContainerEvent(
   events: EngineEvents,
-  container: Pick<Found, 'id' | 'name' | 'record'>,
+  container: ContainerActor,
   action: string,
   attributes: Readonly<Record<string, string>> = {},
 ): void {
@@ -12,7 +19,7 @@ export function publishContainerEvent(
 }
 
 export function containerActor(
-  { id, name, record }: Pick<Found, 'id' | 'name' | 'record'>,
+  { id, name, record }: ContainerActor,
   attributes: Readonly<Record<string, string>>,
 ): EngineEvent['actor'] {
   const { Image, Labels } = record.config

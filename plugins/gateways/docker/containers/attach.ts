@@ -46,7 +46,7 @@ export const rawType = 'application/vnd.docker.raw-stream'
 export function attachRoutes(parts: ContainerParts): Routes {
   const wanted = async (request: Request) => {
     const wish = parseAttachWish(request)
-    const found = await parts.store.get(pathParameter(request, 'id'))
+    const found = await parts.store.getNew(pathParameter(request, 'id'))
     if (found.state.name === 'paused')
       throw conflict(`container ${found.id} is paused, unpause the container before attach`)
     return { wish, found }

@@ -15,7 +15,7 @@ import { Query } from '../http/query.ts'
 import { type App, pathParameter } from '../http/routes.ts'
 import { publishContainerEvent } from './actor.ts'
 import type { ContainerParts } from './containers.ts'
-import { type Checkpoint, encodeRecord } from './record.ts'
+import { type Checkpoint, type DockerRecord, encodeRecord } from './record.ts'
 import { isRunning } from './state.ts'
 import type { Found } from './store.ts'
 
@@ -69,14 +69,18 @@ export function checkpointOf(found: Found, name: string): Descriptor {
 }
 
 /** They go with their container. */
-export async function removeCheckpoints({ core }: Engine, found: Pick<Found, 'record'>): Promise<void> {
+export async function removeCheckpoints({ core }: Pick<Engine, 'core'>, found: Checkpointed): Promise<void> {
   for (const { digest } of checkpointsOf(found))
     await core.content.delete({ digest }).catch(error => {
       if (!isGantryError(error, 'NOT_FOUND')) throw error
     })
 }
 
-const checkpointsOf = ({ record }: Pick<Found, 'record'>): readonly Checkpoint[] => record.checkpoints ?? []
+interface Checkpointed {
+  record: Pick<DockerRecord, 'checkpoints'>
+}
+
+const checkpointsOf = ({ record }: Checkpointed): readonly Checkpoint[] => record.checkpoints ?? []
 
 async function note({ core }: Engine, { id, record }: Found, checkpoints: readonly Checkpoint[]): Promise<void> {
   await core.containers.update({ id, extensions: encodeRecord({ ...record, checkpoints: [...checkpoints] }) })

@@ -8,7 +8,9 @@ import { ProbeEvents } from '../health/probe-events.ts'
 import { AttachHub } from './attach-hub.ts'
 import { ImageFiller, type VolumeFiller } from './create/volume-filler.ts'
 import { EventTeller } from './event-teller.ts'
+import { KnownContainers } from './known-containers.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { NewContainers } from './new-containers.ts'
 import { PlacedMounts } from './placed-mounts.ts'
 import { ContainerStore } from './store.ts'
 import { VolumeMounts } from './volume-mounts.ts'
@@ -17,6 +19,9 @@ import { Waiting } from './waiting.ts'
 export interface ContainerParts {
   engine: Engine
   store: ContainerStore
+  /** What was made here, for those who begin with it. */
+  newContainers: NewContainers
+  known: KnownContainers
   hub: AttachHub
   events: CoreEvents
   waiting: Waiting
@@ -33,21 +38,24 @@ export interface ContainerParts {
 /** `engine` may still be incomplete: its members are used by calls alone. */
 export function openContainers(engine: Engine): ContainerParts {
   const { core, log } = engine
-  const store = new ContainerStore(core)
+  const newContainers = new NewContainers()
+  const store = new ContainerStore(core, newContainers)
   const events = new CoreEvents(core, log)
+  newContainers.follow(events)
+  const known = new KnownContainers(store, events)
   const hub = new AttachHub()
   const volumes = new VolumeMounts({ engine, store, placed: new PlacedMounts(engine) })
   const lifecycle = new Lifecycle({ engine, store, hub, volumes })
-  const teller = new EventTeller({ engine, store, volumes })
+  const teller = new EventTeller({ engine, store, known, volumes })
   events.listen(event => {
     // Started by somebody else, such as a restart policy: clients that wait to attach are joined all the same.
     if (event.kind === 'task-create') void hub.created(event.containerId)
     teller.take(event)
   })
-  const health = new HealthMonitor({ engine, store, events })
+  const health = new HealthMonitor({ engine, store, known, events })
   const probes = new ProbeEvents({ engine, store, events })
   return {
-    ...{ health, engine, store, hub, events, lifecycle, log },
+    ...{ health, engine, store, newContainers, known, hub, events, lifecycle, log },
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
     execs: new Execs({ engine, store, events }),

@@ -4,18 +4,18 @@ import type { CoreEvent } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { publishContainerEvent } from './actor.ts'
 import { removeCheckpoints } from './checkpoints.ts'
+import type { KnownContainer, KnownContainers } from './known-containers.ts'
 import { oomAttributes } from './oom-report.ts'
-import type { ContainerStore, Found } from './store.ts'
+import type { ContainerStore } from './store.ts'
 import { millisecondsOf } from './times.ts'
 import { needsHost, type VolumeMounts } from './volume-mounts.ts'
 
 export interface TellerParts {
   engine: Pick<Engine, 'core' | 'events' | 'log'>
   store: ContainerStore
+  known: KnownContainers
   volumes: VolumeMounts
 }
-
-type Known = Pick<Found, 'id' | 'name' | 'record'>
 
 const actions = { 'task-start': 'start', paused: 'pause', resumed: 'unpause' } as const
 
@@ -23,12 +23,11 @@ const actions = { 'task-start': 'start', paused: 'pause', resumed: 'unpause' } a
 const oomReportMs = 2000
 const oomPollMs = 25
 
-/** So many of the last containers are remembered: their records are gone when the event of their removal comes. */
-const rememberedContainers = 4096
+/** Nothing is told of these, and nothing new is to be known after them. */
+const silent: ReadonlySet<CoreEvent['kind']> = new Set(['task-create', 'exec-added', 'exec-started'])
 
 export class EventTeller {
   readonly #parts: TellerParts
-  readonly #known = new Map<string, Known>()
   /** Events of one container are told in order, each after what it needs to know was asked for. */
   readonly #tails = new Map<string, Promise<void>>()
 
@@ -37,7 +36,8 @@ export class EventTeller {
   }
 
   take(event: CoreEvent): void {
-    const { containerId } = event
+    const { containerId, kind } = event
+    if (silent.has(kind)) return
     const before = this.#tails.get(containerId) ?? Promise.resolve()
     const tail = before
       .then(() => this.#tell(event))
@@ -50,7 +50,7 @@ export class EventTeller {
 
   async #tell(event: CoreEvent): Promise<void> {
     const { kind, containerId } = event
-    const known = await this.#find(containerId)
+    const known = await this.#parts.known.find(containerId)
     if (!known) return
     const publish = (action: string, attributes?: Record<string, string>) =>
       publishContainerEvent(this.#parts.engine.events, known, action, attributes)
@@ -75,45 +75,27 @@ export class EventTeller {
     if (!ended) publish(`health_status: ${status}`)
   }
 
-  #exited(event: CoreEvent & { kind: 'exit' }, known: Known, publish: Publish): void {
+  #exited(event: CoreEvent & { kind: 'exit' }, known: KnownContainer, publish: Publish): void {
     const { execId, exitStatus, exitedAt } = event
     if (execId !== '') {
       publish('exec_die', { execID: execId, exitCode: String(exitStatus) })
       return
     }
-    const startedMs = this.#started.get(known.id)
+    const startedMs = this.#parts.known.startedMs(known.id)
     const endedMs = exitedAt ? millisecondsOf(exitedAt) : Date.now()
     const execDuration = startedMs === undefined ? 0 : Math.max(0, Math.round((endedMs - startedMs) / 1000))
     publish('die', { exitCode: String(exitStatus), execDuration: String(execDuration) })
     if (needsHost(known)) void this.#parts.volumes.ended(known.id)
   }
 
-  readonly #started = new Map<string, number>()
-
-  async #destroyed(known: Known, publish: Publish): Promise<void> {
-    this.#known.delete(known.id)
-    this.#started.delete(known.id)
+  async #destroyed(known: KnownContainer, publish: Publish): Promise<void> {
+    this.#parts.known.forget(known.id)
     publish('destroy')
     // Of `--rm` the core removes the container, whoever watches; its volumes are ours.
     const { record } = known
     if (!record.hostConfig.AutoRemove) return
     await this.#parts.volumes.release(known, true)
     await removeCheckpoints(this.#parts.engine, known)
-  }
-
-  async #find(id: string): Promise<Known | undefined> {
-    const found = await this.#parts.store.peek(id)
-    if (!found) return this.#known.get(id)
-    const known = { id: found.id, name: found.name, record: found.record }
-    this.#known.delete(id)
-    this.#known.set(id, known)
-    if (found.core.lastRun?.startedAt) this.#started.set(id, millisecondsOf(found.core.lastRun.startedAt))
-    if (this.#known.size > rememberedContainers) {
-      const [oldest = ''] = this.#known.keys()
-      this.#known.delete(oldest)
-      this.#started.delete(oldest)
-    }
-    return known
   }
 }
 

@@ -14,7 +14,7 @@ import { isSysError, mount, unmount } from '#api/sys/sys.ts'
 import { openEntry } from '../archive/root-files.ts'
 import type { Engine } from '../engine/engine.ts'
 import { badRequest } from '../http/http-error.ts'
-import type { MountPoint } from './record.ts'
+import type { DockerRecord, MountPoint } from './record.ts'
 import type { Found } from './store.ts'
 
 type PlacesEngine = Pick<Engine, 'core' | 'images' | 'settings' | 'log'>
@@ -99,7 +99,7 @@ export class PlacedMounts {
   }
 
   /** Whatever is placed for a container. Idempotent; nothing is asked of the core for one that has nothing. */
-  async release({ id, record }: Pick<Found, 'id' | 'record'>): Promise<void> {
+  async release({ id, record }: { id: string; record: Pick<DockerRecord, 'mounts'> }): Promise<void> {
     const places = record.mounts.flatMap(({ at }) => (at === undefined ? [] : [at]))
     for (const at of places) await removePlace(at)
     if (record.mounts.some(({ Type }) => Type === 'image')) await this.#forget(id)

@@ -38,7 +38,7 @@ export function containerRoutes(parts: ContainerParts): Routes {
     app.post('/containers/:id/start', async (request, reply) => {
       const query = new Query(request)
       refuseFolder(query.text('checkpoint-dir'))
-      await lifecycle.start(await get(request), query.text('checkpoint'))
+      await lifecycle.start(await store.takeNew(pathParameter(request, 'id')), query.text('checkpoint'))
       return reply.code(204).send()
     })
     app.post('/containers/:id/stop', async (request, reply) => {
@@ -91,10 +91,10 @@ export function containerRoutes(parts: ContainerParts): Routes {
     app.post('/containers/:id/wait', async (request, reply) => {
       const query = new Query(request)
       const condition = parseCondition(query.text('condition'))
-      const found = await get(request)
+      const wait = await parts.waiting.begin(() => store.getNew(pathParameter(request, 'id')))
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
-      const exit = parts.waiting.until(found, condition, gone.signal)
+      const exit = wait.until(condition, gone.signal)
       exit.catch(() => {})
       // The CLI starts the container when it has seen this head.
       if (atLeast(request.apiVersion, '1.30')) {
@@ -105,7 +105,7 @@ export function containerRoutes(parts: ContainerParts): Routes {
         >)
         reply.raw.flushHeaders()
         const answer = await exit.then(
-          StatusCode => ({ ...startError(found, condition, request.apiVersion), StatusCode }),
+          StatusCode => ({ ...startError(wait.found, condition, request.apiVersion), StatusCode }),
           (error: Error) => ({ Error: { Message: error.message }, StatusCode: -1 }),
         )
         if (!gone.signal.aborted) reply.raw.end(`${JSON.stringify(answer)}\n`)

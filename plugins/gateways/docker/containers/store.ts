@@ -10,6 +10,7 @@ import { badRequest, noSuchContainer } from '../http/http-error.ts'
 import { publishedPorts } from './create/ports.ts'
 import { noteEndpoint } from './endpoint-record.ts'
 import { foreignRecord } from './foreign.ts'
+import type { NewContainers } from './new-containers.ts'
 import { type DockerRecord, decodeRecord } from './record.ts'
 import { type ContainerState, stateOf } from './state.ts'
 
@@ -25,9 +26,11 @@ export interface Found {
 
 export class ContainerStore implements EngineContainers {
   readonly #core: Core
+  readonly #new: NewContainers
 
-  constructor(core: Core) {
+  constructor(core: Core, newContainers: NewContainers) {
     this.#core = core
+    this.#new = newContainers
   }
 
   /** Docker's 404, and its 400 for a prefix that several ids have. */
@@ -35,13 +38,28 @@ export class ContainerStore implements EngineContainers {
     const wanted = reference.replace(/^\//, '')
     if (wanted === '') throw badRequest('invalid name or ID supplied: ""')
     try {
-      return found(await this.#core.containers.inspect({ id: wanted }))
+      const asked = found(await this.#core.containers.inspect({ id: wanted }))
+      // Whoever asks may be about to change it.
+      this.#new.delete(asked.id)
+      return asked
     } catch (error) {
       if (isGantryError(error, 'NOT_FOUND')) throw noSuchContainer(reference, { cause: error })
       if (isGantryError(error, 'INVALID_ARGUMENT'))
         throw badRequest(`multiple IDs found with provided prefix: ${reference}`, { cause: error })
       throw error
     }
+  }
+
+  /** As {@link get}, for those who begin with what has just been made: a new container is not asked for. */
+  async getNew(reference: string): Promise<Found> {
+    return this.#new.get(reference) ?? this.get(reference)
+  }
+
+  /** As {@link getNew}, for whoever makes it a new one no more. */
+  async takeNew(reference: string): Promise<Found> {
+    const made = this.#new.get(reference)
+    this.#new.delete(reference)
+    return made ?? this.get(reference)
   }
 
   /** Undefined instead of 404. */

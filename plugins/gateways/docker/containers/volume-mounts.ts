@@ -5,7 +5,7 @@
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { PlacedMounts } from './placed-mounts.ts'
-import type { MountPoint } from './record.ts'
+import type { DockerRecord, MountPoint } from './record.ts'
 import { rewrite } from './rewrite.ts'
 import { isActive } from './state.ts'
 import type { ContainerStore, Found } from './store.ts'
@@ -90,7 +90,7 @@ export class VolumeMounts {
   }
 
   /** The container is gone. Anonymous volumes go with it where they are to. */
-  async release({ id, record }: Pick<Found, 'id' | 'record'>, removeAnonymous: boolean): Promise<void> {
+  async release({ id, record }: Mounting & Pick<Found, 'id'>, removeAnonymous: boolean): Promise<void> {
     const { volumes, log } = this.#parts.engine
     const used = volumesOf({ record })
     try {
@@ -104,10 +104,14 @@ export class VolumeMounts {
   }
 }
 
-export const needsHost = (found: Pick<Found, 'record'>): boolean =>
+interface Mounting {
+  record: Pick<DockerRecord, 'mounts'>
+}
+
+export const needsHost = (found: Mounting): boolean =>
   volumesOf(found).length > 0 || found.record.mounts.some(({ at }) => at !== undefined)
 
-const volumesOf = ({ record }: Pick<Found, 'record'>): MountPoint[] =>
+const volumesOf = ({ record }: Mounting): MountPoint[] =>
   record.mounts.filter(({ Type, Name }) => Type === 'volume' && Name)
 
 /** The core starts it again without asking for its volumes: by its restart policy, with gantryd too. */

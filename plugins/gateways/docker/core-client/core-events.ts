@@ -61,6 +61,9 @@ const decoders: Record<string, (value: Buffer) => Kinded> = {
   '/tasks/exec-started': value => ({ kind: 'exec-started', ...TaskExecStarted.decode(value) }),
 }
 
+/** Of layers, images and blobs nothing is asked for: a pull alone tells of hundreds. */
+const filter = `namespace==${dockerNamespace},topic~="^/(containers|tasks|health)/"`
+
 export type CoreEventListener = (event: CoreEvent) => void
 
 export class CoreEvents {
@@ -95,7 +98,7 @@ export class CoreEvents {
     const { signal } = this.#stop
     while (!signal.aborted) {
       try {
-        const stream = this.#core.events.subscribe({ filters: [`namespace==${dockerNamespace}`] }, { signal })
+        const stream = this.#core.events.subscribe({ filters: [filter] }, { signal })
         for (const notify of this.#reconnects) notify()
         for await (const { topic, event, timestamp } of stream) {
           const decode = decoders[topic]

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { messageOf } from '#api/errors/errors.ts'
 import { publishContainerEvent } from '../containers/actor.ts'
+import type { KnownContainers } from '../containers/known-containers.ts'
 import type { Health } from '../containers/record.ts'
 import type { ContainerStore, Found } from '../containers/store.ts'
 import { millisecondsOf } from '../containers/times.ts'
@@ -31,6 +32,7 @@ interface Watch {
 export interface HealthParts {
   engine: Pick<Engine, 'core' | 'events' | 'log'>
   store: ContainerStore
+  known: KnownContainers
   events: CoreEvents
 }
 
@@ -43,7 +45,7 @@ export class HealthMonitor implements Disposable {
     this.#parts = parts
     parts.events.listen(
       ({ kind, containerId, ...event }) => {
-        if (kind === 'task-start') void this.#begin(containerId)
+        if (kind === 'task-start') void this.#started(containerId)
         if (kind === 'exit' && (event as { execId?: string }).execId === '') this.#end(containerId)
         if (kind === 'container-delete') this.#end(containerId)
       },
@@ -66,6 +68,12 @@ export class HealthMonitor implements Disposable {
     } catch (error) {
       this.#parts.engine.log.debug({}, `health checks: ${messageOf(error)}`)
     }
+  }
+
+  /** Most have no check: nothing is asked for them. */
+  async #started(id: string): Promise<void> {
+    const known = await this.#parts.known.find(id).catch(() => undefined)
+    if (known && probeCommand(known.record) !== undefined) await this.#begin(id)
   }
 
   async #begin(id: string, goesOn = false): Promise<void> {

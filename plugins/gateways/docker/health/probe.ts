@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '#api/errors/errors.ts'
+import type { KnownRecord } from '../containers/known-containers.ts'
 import type { HealthProbe } from '../containers/record.ts'
 import type { Found } from '../containers/store.ts'
 import type { Core } from '../core-client/core.ts'
@@ -17,7 +18,11 @@ const SIGKILL = 9
 const failedCode = -1
 
 /** Undefined: the container has no probe of its own. Of a probe by the engine it is its address alone. */
-export function probeCommand({ config }: Pick<Found['record'], 'config'>): string[] | undefined {
+export function probeCommand({
+  config,
+}: {
+  config: Pick<KnownRecord['config'], 'Healthcheck' | 'Shell'>
+}): string[] | undefined {
   const [kind, ...words] = config.Healthcheck?.Test ?? []
   if (kind === 'CMD') return words
   if (kind === 'CMD-SHELL') return [...(config.Shell ?? ['/bin/sh', '-c']), words[0] ?? '']

@@ -64,7 +64,13 @@ function isUnreadable({ record }: Found): boolean {
 
 /** A container that does not run writes no more; one that is started again meanwhile is not followed. */
 async function endOf(parts: ContainerParts, found: Found, signal: AbortSignal): Promise<void> {
-  if (isRunning(found.state)) await parts.waiting.until(found, 'next-exit', signal).catch(() => {})
+  if (!isRunning(found.state)) return
+  try {
+    const wait = await parts.waiting.begin(() => parts.store.get(found.id))
+    await wait.until(isRunning(wait.found.state) ? 'next-exit' : 'not-running', signal)
+  } catch {
+    // The client has left, or the container has gone.
+  }
 }
 
 /** 400 in Docker's words. */

@@ -4,16 +4,22 @@ import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type * as z from 'zod'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
+import { type ContainerConfig, InspectResponse } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import type { Input } from '#api/rpc/definition.ts'
 import { now } from '#api/types/clock.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ResolvedImage } from '../../engine/images.ts'
 import { type ApiVersion, atLeast } from '../../http/api-version.ts'
 import { badRequest, conflict, notFound } from '../../http/http-error.ts'
 import { publishContainerEvent } from '../actor.ts'
+import type { KnownContainers } from '../known-containers.ts'
+import type { NewContainers } from '../new-containers.ts'
 import { withPlaces } from '../placed-mounts.ts'
 import { type DockerRecord, encodeRecord, type MountPoint } from '../record.ts'
-import type { ContainerStore } from '../store.ts'
+import { stateOf } from '../state.ts'
+import type { ContainerStore, Found } from '../store.ts'
 import { timeText } from '../times.ts'
+import { needsHost } from '../volume-mounts.ts'
 import type { Config, createSchema, EndpointWish, HostConfig } from './body.ts'
 import { hostConfigSchema } from './body.ts'
 import { checkConfig, checkHostConfig } from './check.ts'
@@ -29,6 +35,8 @@ export interface CreateParts {
   engine: Pick<Engine, 'settings' | 'core' | 'images' | 'volumes' | 'events'>
   store: ContainerStore
   filler: VolumeFiller
+  newContainers: NewContainers
+  known: KnownContainers
 }
 
 export interface Created {
@@ -119,14 +127,35 @@ async function recordContainer(parts: CreateParts, wish: Recording): Promise<str
       networks: { mode: modeOf(host), endpoints: record.endpoints },
     })
     try {
-      const { warnings } = await parts.engine.core.containers.create({ config, extensions: encodeRecord(record) })
-      publishContainerEvent(parts.engine.events, { id, name, record }, 'create')
-      return warnings
+      return await recordAs(parts, config, { id, name, record })
     } catch (error) {
       if (isGantryError(error, 'ALREADY_EXISTS') && wanted === '' && attempt < 20) continue
       throw await translateFailure(parts.store, error, name)
     }
   }
+}
+
+/** Answers warnings. */
+async function recordAs(
+  { engine, known, newContainers }: CreateParts,
+  config: Input<ContainerConfig>,
+  container: Pick<Found, 'id' | 'name' | 'record'>,
+): Promise<string[]> {
+  const extensions = encodeRecord(container.record)
+  const made = engine.core.containers.create({ config, extensions })
+  const making = made.then(({ paths }) => ({
+    ...container,
+    // Its configuration is the core's to complete.
+    core: InspectResponse.fromPartial({ paths, extensions, createdAt: now() }),
+    state: stateOf({ task: undefined, lastRun: undefined, restart: undefined }),
+  }))
+  // Before the event of its creation is there.
+  known.learn(container.id, making)
+  const found = await making
+  // What its start has to mount first is looked at as it is then.
+  if (!needsHost(found)) newContainers.add(found)
+  publishContainerEvent(engine.events, container, 'create')
+  return (await made).warnings
 }
 
 async function translateFailure(store: ContainerStore, error: unknown, name: string): Promise<unknown> {

@@ -104,7 +104,7 @@ export interface WriteOptions {
 export class Metadata {
   readonly #store: Store
   readonly #listeners = new Set<MutationListener>()
-  readonly #watches = new Set<Pick<WriteWatch, 'note'>>()
+  readonly #followers = new Set<{ note(stored: readonly Key[], deleted: readonly Key[]): void }>()
   #nextSequence = 0
   #sequenceLimit = 0
 
@@ -121,33 +121,35 @@ export class Metadata {
     return this.#store.read(body)
   }
 
-  /** As `Store.write`; then tells watches and listeners. */
+  /** As `Store.write`; then tells followers and listeners. */
   write<T>(body: (tx: WriteTransaction) => T, { frees = false, quiet = false }: WriteOptions = {}): T {
-    const result = this.#watches.size === 0 ? this.#store.write(body) : this.#watchedWrite(body)
+    const result = this.#followers.size === 0 ? this.#store.write(body) : this.#followedWrite(body)
     if (!quiet) for (const listener of this.#listeners) listener(frees)
     return result
   }
 
-  #watchedWrite<T>(body: (tx: WriteTransaction) => T): T {
+  #followedWrite<T>(body: (tx: WriteTransaction) => T): T {
     let keys: Key[] = []
+    let deleted: Key[] = []
     const result = this.#store.write(tx => {
       keys = []
-      return body(noting(tx, keys))
+      deleted = []
+      return body(noting(tx, keys, deleted))
     })
-    for (const watch of this.#watches) watch.note(keys)
+    for (const follower of this.#followers) follower.note(keys, deleted)
     return result
   }
 
   /** Watches what is stored from now on, until disposed. */
   watch(): WriteWatch {
-    const watch = new WriteWatch(ended => this.#watches.delete(ended))
-    this.#watches.add(watch)
+    const watch = new WriteWatch(ended => this.#followers.delete(ended))
+    this.#followers.add(watch)
     return watch
   }
 
-  /** Tells the keys of each write when it is done, for good. */
+  /** Tells the keys that each write has stored or deleted, when it is done, for good. */
   follow(note: (keys: readonly Key[]) => void): void {
-    this.#watches.add({ note })
+    this.#followers.add({ note: (stored, deleted) => note([...stored, ...deleted]) })
   }
 
   /**

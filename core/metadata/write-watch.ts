@@ -32,8 +32,8 @@ export class WriteWatch implements Disposable {
   }
 }
 
-/** The transaction, with every key it stores added to `keys`. */
-export function noting(tx: WriteTransaction, keys: Key[]): WriteTransaction {
+/** The transaction, with every key it stores added to `keys`, and what it deletes to `deleted`. */
+export function noting(tx: WriteTransaction, keys: Key[], deleted: Key[]): WriteTransaction {
   return {
     get: key => tx.get(key),
     list: (prefix, options) => tx.list(prefix, options),
@@ -41,6 +41,10 @@ export function noting(tx: WriteTransaction, keys: Key[]): WriteTransaction {
       tx.put(key, value)
       keys.push(key)
     },
-    delete: key => tx.delete(key),
+    delete(key) {
+      const wasThere = tx.delete(key)
+      if (wasThere) deleted.push(key)
+      return wasThere
+    },
   }
 }

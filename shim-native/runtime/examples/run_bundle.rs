@@ -4,10 +4,13 @@
 //! run_bundle BUNDLE [ROUNDS]
 //! ```
 //!
-//! The container's streams are this program's; its exit code is passed on. With more than one round the
-//! middle of all rounds is printed per step.
+//! The container's streams are this program's; its exit code is passed on. The best, the middle and the worst of all
+//! rounds are printed per verb; with more than one round also per step of the library, which costs some time itself.
+//! Without a `cgroupsPath` the container's group lies where runc puts it: right below the root.
 
+use gantry_runtime::trace::{self, Step};
 use gantry_runtime::{CgroupConfig, Container, CreateOptions, Stdio, spec::Spec};
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,13 +26,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bundle = std::fs::canonicalize(bundle)?;
     let mut times: [Vec<Duration>; STEPS.len() + 1] = Default::default();
     let mut code = 0;
+    let mut steps = Steps::default();
     for round in 0..rounds {
+        let id = format!("example-{}-{round}", std::process::id());
         let started = Instant::now();
-        let taken = run(
-            &bundle,
-            &format!("example-{}-{round}", std::process::id()),
-            &mut code,
-        )?;
+        let taken = if rounds == 1 {
+            run(&bundle, &id, &mut code)?
+        } else {
+            steps.record(|| run(&bundle, &id, &mut code))?
+        };
         taken
             .iter()
             .zip(&mut times)
@@ -40,14 +45,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     for (name, list) in STEPS.iter().chain(&["total"]).zip(&mut times) {
-        list.sort();
-        let (middle, last) = (list[list.len() / 2], list[list.len() - 1]);
-        eprintln!(
-            "{name:>8}  best {:>9.3?}  middle {middle:>9.3?}  worst {last:>9.3?}",
-            list[0]
-        );
+        print(name, list);
     }
+    steps.print();
     std::process::exit(code);
+}
+
+fn print(name: &str, times: &mut [Duration]) {
+    times.sort();
+    let (best, middle, worst) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    eprintln!("{name:>40}  best {best:>9.3?}  middle {middle:>9.3?}  worst {worst:>9.3?}");
+}
+
+/// What the library says of itself, by the step's name and its order.
+#[derive(Default)]
+struct Steps(BTreeMap<(usize, String), Vec<Duration>>);
+
+impl Steps {
+    fn record<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let mut steps: Vec<Step> = Vec::new();
+        let result = trace::record(&mut steps, work);
+        steps.sort_by_key(|step| step.start_ns);
+        for (order, step) in steps.iter().enumerate() {
+            let name = if step.pid == 0 { "" } else { "init: " };
+            let time = Duration::from_nanos(step.end_ns - step.start_ns);
+            let times = self.0.entry((order, format!("{name}{}", step.name)));
+            times.or_default().push(time);
+        }
+        result
+    }
+
+    fn print(&mut self) {
+        for ((_, name), times) in &mut self.0 {
+            print(name, times);
+        }
+    }
 }
 
 fn run(bundle: &Path, id: &str, code: &mut i32) -> Result<[Duration; 5], Box<dyn std::error::Error>> {
@@ -69,7 +101,7 @@ fn run(bundle: &Path, id: &str, code: &mut i32) -> Result<[Duration; 5], Box<dyn
                 stderr: own(std::io::stderr().as_fd())?,
             },
             cgroup: CgroupConfig {
-                default_parent: "/gantry-example".into(),
+                default_parent: "/".into(),
                 ..CgroupConfig::default()
             },
             no_new_keyring: false,

@@ -7,7 +7,7 @@ use crate::mounts::tree::{attach, clone_host};
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mknodat, statat, symlinkat, unlinkat};
 use rustix::io::Errno;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// One node to make.
@@ -86,35 +86,42 @@ fn node(device: &LinuxDevice) -> Result<Node, Error> {
 /// Makes nodes and links inside the root. With `bind`, or where mknod is not permitted, the host's node is
 /// bind mounted instead. The process's umask must be 0.
 pub(crate) fn make(root: &RootDir, nodes: &[Node], bind: bool) -> Result<(), Error> {
+    let dev = root.ensure_dir(Path::new(DEV))?;
     for node in nodes {
-        let made = if bind {
-            Err(Errno::PERM)
-        } else {
-            make_node(root, node)?
+        let made = match node.path.parent() {
+            _ if bind => Err(Errno::PERM),
+            // Most lie here: the way is not walked again for each.
+            Some(parent) if parent == Path::new(DEV) => make_node(dev.as_fd(), node)?,
+            _ => make_node(root.ensure_parent(&node.path)?.0.as_fd(), node)?,
         };
         match made {
             Err(Errno::PERM) => bind_node(root, node)?,
             other => other.map_err(failed(&node.path))?,
         }
     }
-    make_links(root)
+    make_links(&dev)
 }
+
+const DEV: &str = "/dev";
 
 fn failed(path: &Path) -> impl FnOnce(Errno) -> Error {
     move |errno| Error::system(Step::Device, path.display().to_string(), errno)
 }
 
-fn make_node(root: &RootDir, node: &Node) -> Result<Result<(), Errno>, Error> {
-    let (parent, name) = root.ensure_parent(&node.path)?;
+fn make_node(parent: BorrowedFd<'_>, node: &Node) -> Result<Result<(), Errno>, Error> {
+    let name = node
+        .path
+        .file_name()
+        .ok_or_else(|| failed(&node.path)(Errno::INVAL))?;
     match mknodat(
-        &parent,
+        parent,
         name,
         node.kind,
         Mode::from_raw_mode(node.mode),
         node.device,
     ) {
         Err(Errno::EXIST) => {
-            let stat = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(&node.path))?;
+            let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed(&node.path))?;
             let same = FileType::from_raw_mode(stat.st_mode) == node.kind && stat.st_rdev == node.device;
             return Ok(if same { Ok(()) } else { Err(Errno::EXIST) });
         }
@@ -126,7 +133,7 @@ fn make_node(root: &RootDir, node: &Node) -> Result<Result<(), Errno>, Error> {
     }
     let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
     Ok(chownat(
-        &parent,
+        parent,
         name,
         Some(uid),
         Some(gid),
@@ -140,26 +147,25 @@ fn bind_node(root: &RootDir, node: &Node) -> Result<(), Error> {
     attach(source.as_fd(), target.as_fd()).map_err(failed(&node.path))
 }
 
-fn make_links(root: &RootDir) -> Result<(), Error> {
-    let dev = root.ensure_dir(Path::new("/dev"))?;
+fn make_links(dev: &OwnedFd) -> Result<(), Error> {
     for (name, goal) in LINKS {
-        link(&dev, name, goal)?;
+        link(dev, name, goal)?;
     }
     if Path::new("/proc/kcore").exists() {
-        link(&dev, "core", "/proc/kcore")?;
+        link(dev, "core", "/proc/kcore")?;
     }
     // The host's ptmx would open terminals of the host's devpts.
-    match unlinkat(&dev, "ptmx", AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => link(&dev, "ptmx", "pts/ptmx"),
+    match unlinkat(dev, "ptmx", AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => link(dev, "ptmx", "pts/ptmx"),
         // A mount lies on it: whoever asked for that knows why.
         Err(Errno::BUSY) => Ok(()),
         Err(errno) => Err(failed(Path::new("/dev/ptmx"))(errno)),
     }
 }
 
-fn link(dev: &std::os::fd::OwnedFd, name: &str, goal: &str) -> Result<(), Error> {
+fn link(dev: &OwnedFd, name: &str, goal: &str) -> Result<(), Error> {
     match symlinkat(goal, dev, name) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(errno) => Err(failed(&Path::new("/dev").join(name))(errno)),
+        Err(errno) => Err(failed(&Path::new(DEV).join(name))(errno)),
     }
 }

@@ -159,8 +159,7 @@ impl Container {
         let process = Pid::from_raw(pid).ok_or_else(|| failed(rustix::io::Errno::SRCH))?;
         self.pidfd = Some(pidfd_open(process, PidfdFlags::empty()).map_err(failed)?);
         self.init_pid = pid;
-        self.state.init = Some(InitIdentity::of(pid)?);
-        self.state.save(&bundle)
+        self.state.record_init(&bundle, InitIdentity::of(pid)?)
     }
 
     /// It runs: lets go of what was kept for it, and runs the `poststart` hooks, whose failures are warnings.

@@ -20,7 +20,7 @@ pub const STATE_FILE: &str = "gantry-state.json";
 #[serde(rename_all = "camelCase")]
 pub(crate) struct StateFile {
     pub state: HookState,
-    /// Absent until the process exists.
+    /// Absent until the process exists; then a line of its own (see [`StateFile::record_init`]).
     pub init: Option<InitIdentity>,
     pub cgroup: Cgroup,
     /// Run by whoever deletes the container.
@@ -71,6 +71,20 @@ impl StateFile {
         rustix::fs::rename(&aside, &path).map_err(failed)
     }
 
+    /// Says which process is init, in the file that [`StateFile::save`] has written: one more line, by one call. A file
+    /// that replaced it would be written out at once by ext4 (`auto_da_alloc`), and its removal would wait for the disk.
+    pub(crate) fn record_init(&mut self, bundle: &Path, init: InitIdentity) -> Result<(), Error> {
+        let path = bundle.join(STATE_FILE);
+        let failed = |errno| Error::system(Step::State, path.display().to_string(), errno);
+        let mut line = vec![b'\n'];
+        serde_json::to_writer(&mut line, &init).map_err(|_| failed(Errno::INVAL))?;
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(CWD, &path, flags, Mode::empty()).map_err(failed)?;
+        write_all(&file, &line).map_err(failed)?;
+        self.init = Some(init);
+        Ok(())
+    }
+
     /// `None`: there is no such file, or a power failure has torn it, after which nothing it told of is left.
     pub(crate) fn load(bundle: &Path) -> Result<Option<Self>, Error> {
         let path = bundle.join(STATE_FILE);
@@ -80,8 +94,17 @@ impl StateFile {
                 let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
                 Err(Error::system(Step::State, path.display().to_string(), errno))
             }
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Ok(bytes) => Ok(Self::parse(&bytes)),
         }
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut lines = serde_json::Deserializer::from_slice(bytes);
+        let mut state = Self::deserialize(&mut lines).ok()?;
+        if let Ok(init) = InitIdentity::deserialize(&mut lines) {
+            state.init = Some(init);
+        }
+        Some(state)
     }
 
     pub(crate) fn remove(bundle: &Path) -> Result<(), Error> {
@@ -175,5 +198,59 @@ pub(crate) fn absolute(bundle: &Path) -> Result<PathBuf, Error> {
             "bundle",
             format!("{:?} is not an absolute path", bundle.display()),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::CgroupKind;
+
+    fn state(bundle: &Path) -> StateFile {
+        StateFile {
+            state: HookState {
+                oci_version: "1.2.0".into(),
+                id: "c1".into(),
+                status: "creating".into(),
+                pid: None,
+                bundle: bundle.to_owned(),
+                annotations: Default::default(),
+            },
+            init: None,
+            cgroup: Cgroup {
+                kind: CgroupKind::V2,
+                path: "/c1".into(),
+                v1: Vec::new(),
+                v2: None,
+                unit: None,
+                shared_parent: None,
+            },
+            poststop: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_process_is_known_once_its_line_is_whole() {
+        let bundle = tempfile::tempdir().unwrap();
+        let init = InitIdentity {
+            pid: 7,
+            start_time: 99,
+        };
+        let mut written = state(bundle.path());
+        written.save(bundle.path()).unwrap();
+        let before = std::fs::read(bundle.path().join(STATE_FILE)).unwrap();
+        assert_eq!(StateFile::parse(&before).unwrap().init, None);
+        written.record_init(bundle.path(), init).unwrap();
+        let after = std::fs::read(bundle.path().join(STATE_FILE)).unwrap();
+        assert_eq!(StateFile::parse(&after).unwrap().init, Some(init));
+        for torn in before.len()..after.len() {
+            let read = StateFile::parse(&after[..torn]).expect("the first line is whole");
+            assert_eq!(
+                (read.init, read.state.id.as_str()),
+                (None, "c1"),
+                "torn at {torn}"
+            );
+        }
+        assert!(StateFile::parse(&before[..before.len() - 1]).is_none());
     }
 }

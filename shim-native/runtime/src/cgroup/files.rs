@@ -3,6 +3,7 @@
 use crate::error::{Error, Step};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// Writes `value` in one call. A missing file is an error too.
@@ -25,6 +26,28 @@ pub(super) fn read(directory: &Path, file: &str) -> Result<String, Error> {
             Errno::from_io_error(&error).unwrap_or(Errno::IO),
         )
     })
+}
+
+/// A file that takes one command with each call of `write`: opened once for many.
+pub(super) struct Commands<'d> {
+    directory: &'d Path,
+    file: &'static str,
+    fd: OwnedFd,
+}
+
+impl<'d> Commands<'d> {
+    pub(super) fn open(directory: &'d Path, file: &'static str) -> Result<Self, Error> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(CWD, directory.join(file), flags, Mode::empty())
+            .map_err(|errno| failed(directory, file, None, errno))?;
+        Ok(Self { directory, file, fd })
+    }
+
+    pub(super) fn give(&self, command: &str) -> Result<(), Error> {
+        rustix::io::write(&self.fd, command.as_bytes())
+            .map(drop)
+            .map_err(|errno| failed(self.directory, self.file, Some(command), errno))
+    }
 }
 
 /// Content of a file that the host may lack.

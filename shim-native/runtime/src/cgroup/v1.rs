@@ -2,7 +2,6 @@
 
 use super::files;
 use super::group::Cgroup;
-use super::host::below;
 use super::{CgroupKind, device_rules};
 use crate::error::{Error, Step, Warning};
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources, LinuxThrottleDevice};
@@ -102,13 +101,11 @@ fn devices(group: &Cgroup, resources: &LinuxResources, initial: bool) -> Result<
             why,
         });
     };
+    let allow = files::Commands::open(dir, "devices.allow")?;
+    let deny = files::Commands::open(dir, "devices.deny")?;
     for rule in device_rules::resolve(resources.devices().as_deref().unwrap_or_default(), initial)? {
-        let file = if rule.allow {
-            "devices.allow"
-        } else {
-            "devices.deny"
-        };
-        files::write(dir, file, &rule.v1_line())?;
+        let file = if rule.allow { &allow } else { &deny };
+        file.give(&rule.v1_line())?;
     }
     Ok(())
 }
@@ -276,15 +273,18 @@ fn throttle(dir: &Path, what: &str, devices: &Option<Vec<LinuxThrottleDevice>>) 
 /// from the nearest ancestor that has some.
 pub(super) fn inherit_cpuset(mount: &Path, dir: &Path) -> Result<(), Error> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        let mut parent = mount.to_owned();
-        let relative = dir.strip_prefix(mount).unwrap_or(dir);
-        for part in relative.components() {
-            let child = below(&parent, &part.as_os_str().to_string_lossy());
-            if files::read(&child, file)?.trim().is_empty() {
-                files::write(&child, file, files::read(&parent, file)?.trim())?;
-            }
-            parent = child;
-        }
+        inherit(mount, dir, file)?;
     }
     Ok(())
+}
+
+/// What `dir` has in `file` afterwards.
+fn inherit(mount: &Path, dir: &Path, file: &str) -> Result<String, Error> {
+    let own = files::read(dir, file)?;
+    let Some(parent) = dir.parent().filter(|_| dir != mount && own.trim().is_empty()) else {
+        return Ok(own);
+    };
+    let inherited = inherit(mount, parent, file)?;
+    files::write(dir, file, inherited.trim())?;
+    Ok(inherited)
 }

@@ -181,11 +181,8 @@ fn attend(
         }
     }
     let _step = trace::step("write the state file");
-    let state = StateFile {
-        init: Some(InitIdentity::of(pid)?),
-        ..outer.state.clone()
-    };
-    state.save(&outer.bundle)?;
+    let mut state = outer.state.clone();
+    state.record_init(&outer.bundle, InitIdentity::of(pid)?)?;
     Ok((console, state))
 }
 

@@ -225,9 +225,10 @@ fn view(cgroup: &Cgroup, namespaces: &Namespaces) -> CgroupView {
         controllers: group.controllers.clone(),
         group: group.dir.clone(),
     };
+    let own = |flag: i32| namespaces.all & flag != 0;
     CgroupView {
         kind: cgroup.kind,
-        own_namespace: namespaces.all & libc::CLONE_NEWCGROUP != 0,
+        anew: own(libc::CLONE_NEWCGROUP) && own(libc::CLONE_NEWUSER),
         hierarchies: cgroup.v1.iter().map(hierarchy).collect(),
         v2: cgroup.v2.clone(),
     }

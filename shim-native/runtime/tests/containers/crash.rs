@@ -45,9 +45,11 @@ fn a_reused_pid_is_not_hit() {
     crate::support::wait(running.container.init_pid());
     // The recorded pid now belongs to somebody else: this very process.
     let file = bundle.path().join(STATE_FILE);
-    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    state["init"]["pid"] = json!(std::process::id());
-    fs::write(&file, state.to_string()).unwrap();
+    let text = fs::read_to_string(&file).unwrap();
+    let (state, init) = text.split_once('\n').unwrap();
+    let mut init: serde_json::Value = serde_json::from_str(init).unwrap();
+    init["pid"] = json!(std::process::id());
+    fs::write(&file, format!("{state}\n{init}")).unwrap();
     let cleaned = cleanup(bundle.path(), &bundle.id).unwrap();
     assert!(!cleaned.killed);
 }

@@ -1,14 +1,11 @@
 /** `docker ps`: which containers, and what of them. */
-import { type ApiVersion, atLeast } from '../http/api-version.ts'
 import { Filters, hasLabel } from '../http/filters.ts'
 import { badRequest, noSuchContainer } from '../http/http-error.ts'
 import type { Query } from '../http/query.ts'
 import { parsePorts } from './create/ports.ts'
-import { isShown, mountJson, networksJson } from './inspect.ts'
-import { openPorts, portListJson } from './network-json.ts'
+import type { Listed } from './listing/listed.ts'
 import type { Health } from './record.ts'
-import { isRunning, statusText } from './state.ts'
-import type { Found } from './store.ts'
+import { isActive } from './state.ts'
 
 const known = [
   'ancestor',
@@ -53,47 +50,47 @@ export function parseListWish(query: Query): ListWish {
 }
 
 export interface Choosing {
-  healthOf(found: Found): Health | undefined
+  healthOf(listed: Listed): Health['Status'] | undefined
   /** Whether a container's image is that image or built on it; by image references that were resolved before. */
-  isAncestor(found: Found, reference: string): boolean
+  isAncestor(listed: Listed, reference: string): boolean
   networkIds: ReadonlyMap<string, string>
 }
 
 /** Newest first. */
-export function choose(all: readonly Found[], { all: also, limit, filters }: ListWish, by: Choosing): Found[] {
+export function choose(
+  all: readonly Listed[],
+  { all: also, limit, filters }: ListWish,
+  by: Choosing,
+): readonly Listed[] {
   const wanted = all.filter(found => fits(found, filters, by))
   const bounded = withinBounds(wanted, all, filters)
   const states = filters.has('status') || filters.has('exited') || also
-  const shown = states ? bounded : bounded.filter(({ state }) => isRunning(state) || state.name === 'restarting')
+  const shown = states ? bounded : bounded.filter(({ now }) => isActive(now))
   return limit > 0 ? shown.slice(0, limit) : shown
 }
 
-function fits(found: Found, filters: Filters, by: Choosing): boolean {
-  const { id, name, record, state, core } = found
-  const { Labels, ExposedPorts } = record.config
-  const exposed = core.attachments.length === 0 ? [] : Object.keys(ExposedPorts ?? {}).flatMap(parsePorts)
-  const networks = (core.config?.networks ?? []).map(({ network }) => network)
+function fits(listed: Listed, filters: Filters, by: Choosing): boolean {
+  const { id, name, now, labels, mounts, networks, isAttached, exposedPorts, openPorts } = listed
+  const isExposed = (value: string) => isAttached && hasPort(exposedPorts.flatMap(parsePorts), value)
+  const isPublished = (value: string) =>
+    hasPort(
+      openPorts.map(({ containerPort, protocol }) => ({ number: containerPort, protocol })),
+      value,
+    )
   return (
     filters.some('id', value => id.startsWith(value)) &&
     filters.some('name', value => matchesName(name, value)) &&
-    filters.every('label', value => hasLabel(Labels ?? {}, value)) &&
-    filters.some('status', value => state.name === value) &&
-    filters.some('exited', value => state.name === 'exited' && state.exitCode === Number(value)) &&
-    filters.some('health', value => (by.healthOf(found)?.Status ?? 'none') === value) &&
-    filters.some('ancestor', value => by.isAncestor(found, value)) &&
-    filters.some('volume', value =>
-      record.mounts.some(({ Name, Destination }) => Name === value || Destination === value),
-    ) &&
+    filters.every('label', value => hasLabel(labels, value)) &&
+    filters.some('status', value => now.name === value) &&
+    filters.some('exited', value => now.name === 'exited' && now.exitCode === Number(value)) &&
+    filters.some('health', value => (by.healthOf(listed) ?? 'none') === value) &&
+    filters.some('ancestor', value => by.isAncestor(listed, value)) &&
+    filters.some('volume', value => mounts.some(mount => mount.name === value || mount.destination === value)) &&
     filters.some('network', value =>
       networks.some(network => network === value || (by.networkIds.get(network) ?? '').startsWith(value)),
     ) &&
-    filters.some('expose', value => hasPort(exposed, value)) &&
-    filters.some('publish', value =>
-      hasPort(
-        openPorts(found).map(({ containerPort, protocol }) => ({ number: containerPort, protocol })),
-        value,
-      ),
-    ) &&
+    filters.some('expose', isExposed) &&
+    filters.some('publish', isPublished) &&
     filters.flag('is-task') !== true
   )
 }
@@ -115,7 +112,8 @@ function hasPort(ports: readonly { number: number; protocol: string }[], wanted:
 }
 
 /** `before` and `since` name containers of the whole list, which is sorted by age. 404: there is none of that name. */
-function withinBounds(wanted: readonly Found[], all: readonly Found[], filters: Filters): Found[] {
+function withinBounds(wanted: readonly Listed[], all: readonly Listed[], filters: Filters): readonly Listed[] {
+  if (!filters.has('before') && !filters.has('since')) return wanted
   const placeOf = (reference: string) => {
     const at = all.findIndex(({ id, name }) => name === reference.replace(/^\//, '') || id.startsWith(reference))
     if (at < 0) throw noSuchContainer(reference)
@@ -123,56 +121,8 @@ function withinBounds(wanted: readonly Found[], all: readonly Found[], filters: 
   }
   const before = Math.max(-1, ...filters.values('before').map(placeOf))
   const since = Math.min(all.length, ...filters.values('since').map(placeOf))
-  return wanted.filter(found => {
-    const at = all.indexOf(found)
+  return wanted.filter(listed => {
+    const at = all.indexOf(listed)
     return at > before && at < since
   })
-}
-
-export function listItemJson(
-  found: Found,
-  context: {
-    version: ApiVersion
-    health: Health | undefined
-    networkIds: ReadonlyMap<string, string>
-    imageName: string
-    sizes: { rw: number; rootFs: number } | undefined
-  },
-): object {
-  const { id, name, record, core, state } = found
-  return {
-    Id: id,
-    Names: [`/${name}`],
-    Image: context.imageName,
-    ImageID: record.imageId,
-    ...(atLeast(context.version, '1.48') &&
-      record.manifestDigest && {
-        ImageManifestDescriptor: {
-          mediaType: 'application/vnd.oci.image.manifest.v1+json',
-          digest: record.manifestDigest,
-          size: 0,
-        },
-      }),
-    Command: commandText([record.path, ...record.args]),
-    Created: Number(core.createdAt?.seconds ?? 0),
-    Ports: portListJson(found),
-    ...(context.sizes && { SizeRw: context.sizes.rw, SizeRootFs: context.sizes.rootFs }),
-    Labels: record.config.Labels ?? {},
-    State: state.name,
-    Status: statusText(state, context.health?.Status),
-    HostConfig: {
-      NetworkMode: record.hostConfig.NetworkMode,
-      ...(record.hostConfig.Annotations && { Annotations: record.hostConfig.Annotations }),
-    },
-    NetworkSettings: { Networks: networksJson(found, context) },
-    Mounts: record.mounts.filter(isShown).map(mountJson),
-  }
-}
-
-/** Words with blanks are quoted, as Docker shows a command. */
-function commandText(words: readonly string[]): string {
-  return words
-    .map(word => (/[\s']/.test(word) ? `'${word.replaceAll("'", "\\'")}'` : word))
-    .join(' ')
-    .trim()
 }

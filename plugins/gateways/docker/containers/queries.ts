@@ -4,7 +4,8 @@ import type { Query } from '../http/query.ts'
 import { logDropsOf } from '../logs/log-drops.ts'
 import type { ContainerParts } from './containers.ts'
 import { inspectJson } from './inspect.ts'
-import { choose, listItemJson, parseListWish } from './list.ts'
+import { choose, parseListWish } from './list.ts'
+import { bandOf, itemText, type Listed } from './listing/listed.ts'
 import type { Found } from './store.ts'
 
 export async function inspectContainer(
@@ -14,8 +15,8 @@ export async function inspectContainer(
   version: ApiVersion,
 ): Promise<object> {
   const [networkIds, sizes, logDrops] = await Promise.all([
-    networkIdsOf(parts),
-    size ? sizesOf(parts, found) : undefined,
+    parts.store.view.networkIdsNow(),
+    size ? sizesOf(parts, { id: found.id, snapshotter: found.core.config?.snapshotter ?? '' }) : undefined,
     logDropsOf(found.core.paths?.logFile ?? ''),
   ])
   return inspectJson(found, {
@@ -28,35 +29,28 @@ export async function inspectContainer(
   })
 }
 
-export async function listContainers(parts: ContainerParts, query: Query, version: ApiVersion): Promise<object[]> {
+/** The answer's text. */
+export async function listContainers(parts: ContainerParts, query: Query, version: ApiVersion): Promise<string> {
   const wish = parseListWish(query)
-  const [all, networkIds, ancestors] = await Promise.all([
-    parts.store.all(),
-    networkIdsOf(parts),
-    ancestorIds(parts, wish.filters.values('ancestor')),
-  ])
+  const band = bandOf(version)
+  const { view } = parts.store
+  const [all, ancestors] = await Promise.all([view.all(band), ancestorIds(parts, wish.filters.values('ancestor'))])
+  const healthOf = ({ id, health }: Listed) => parts.health.watched(id)?.Status ?? health
   const chosen = choose(all, wish, {
-    networkIds,
-    healthOf: found => parts.health.healthOf(found),
-    isAncestor: ({ record }, reference) => ancestors.get(reference) === record.imageId,
+    networkIds: view.networkIds,
+    healthOf,
+    isAncestor: ({ imageId }, reference) => ancestors.get(reference) === imageId,
   })
-  return Promise.all(
-    chosen.map(async found =>
-      listItemJson(found, {
-        version,
-        networkIds,
-        health: parts.health.healthOf(found),
-        imageName: found.record.config.Image,
-        sizes: wish.size ? await sizesOf(parts, found) : undefined,
-      }),
-    ),
-  )
+  const items = chosen.map(listed => itemText(listed, band, healthOf(listed)))
+  const told = wish.size
+    ? await Promise.all(chosen.map((listed, at) => withSizes(parts, listed, items[at] ?? '')))
+    : items
+  return `[${told.join(',')}]`
 }
 
-/** Ids by name, of the networks of Docker's tenant namespace. */
-async function networkIdsOf({ engine }: Pick<ContainerParts, 'engine'>): Promise<ReadonlyMap<string, string>> {
-  const { networks } = await engine.core.networks.list({})
-  return new Map(networks.map(({ network }) => [network?.name ?? '', network?.id ?? '']))
+async function withSizes(parts: ContainerParts, { id, snapshotter }: Listed, text: string): Promise<string> {
+  const { rw, rootFs } = await sizesOf(parts, { id, snapshotter })
+  return JSON.stringify({ ...JSON.parse(text), SizeRw: rw, SizeRootFs: rootFs })
 }
 
 async function ancestorIds({ engine }: ContainerParts, references: readonly string[]): Promise<Map<string, string>> {
@@ -65,8 +59,10 @@ async function ancestorIds({ engine }: ContainerParts, references: readonly stri
 }
 
 /** Bytes of the container's own layer, and of all of its root. */
-async function sizesOf({ engine }: ContainerParts, { core }: Found): Promise<{ rw: number; rootFs: number }> {
-  const { snapshotter = '', id = '' } = core.config ?? {}
+async function sizesOf(
+  { engine }: ContainerParts,
+  { id, snapshotter }: { id: string; snapshotter: string },
+): Promise<{ rw: number; rootFs: number }> {
   const usage = (key: string) =>
     engine.core.snapshots.usage({ snapshotter, key }).then(
       ({ size }) => Number(size),

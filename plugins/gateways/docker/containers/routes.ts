@@ -24,7 +24,9 @@ export function containerRoutes(parts: ContainerParts): Routes {
   const { store, lifecycle, engine } = parts
   const get = (request: Request) => store.get(pathParameter(request, 'id'))
   return app => {
-    app.get('/containers/json', async request => listContainers(parts, new Query(request), request.apiVersion))
+    app.get('/containers/json', async (request, reply) =>
+      reply.type('application/json').send(await listContainers(parts, new Query(request), request.apiVersion)),
+    )
     app.get('/containers/:id/json', async request =>
       inspectContainer(parts, await get(request), new Query(request).flag('size'), request.apiVersion),
     )

@@ -2,43 +2,36 @@
 
 import { isGantryError } from '#api/errors/errors.ts'
 import type { PortMapping } from '#api/gen/gantry/network/v1/network.ts'
-import type { InspectResponse } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Input } from '#api/rpc/definition.ts'
 import type { Core } from '../core-client/core.ts'
 import type { ContainerSummary, EngineContainers } from '../engine/containers.ts'
 import { badRequest, noSuchContainer } from '../http/http-error.ts'
 import { publishedPorts } from './create/ports.ts'
 import { noteEndpoint } from './endpoint-record.ts'
-import { foreignRecord } from './foreign.ts'
+import { type Found, foundOf, summaryOf } from './found.ts'
+import { ContainerView } from './listing/container-view.ts'
 import type { NewContainers } from './new-containers.ts'
-import { type DockerRecord, decodeRecord } from './record.ts'
-import { type ContainerState, stateOf } from './state.ts'
 
-/** A container at one moment. */
-export interface Found {
-  id: string
-  /** Without the slash. */
-  name: string
-  record: DockerRecord
-  core: InspectResponse
-  state: ContainerState
-}
+export type { Found } from './found.ts'
 
 export class ContainerStore implements EngineContainers {
   readonly #core: Core
   readonly #new: NewContainers
+  /** For lists. */
+  readonly view: ContainerView
 
   constructor(core: Core, newContainers: NewContainers) {
     this.#core = core
+    this.view = new ContainerView(core)
     this.#new = newContainers
   }
 
-  /** Docker's 404, and its 400 for a prefix that several ids have. */
-  async get(reference: string): Promise<Found> {
+  /** Docker's 404, and its 400 for a prefix that several ids have. Its attach socket is that of an exec, if one is named. */
+  async get(reference: string, execId = ''): Promise<Found> {
     const wanted = reference.replace(/^\//, '')
     if (wanted === '') throw badRequest('invalid name or ID supplied: ""')
     try {
-      const asked = found(await this.#core.containers.inspect({ id: wanted }))
+      const asked = foundOf(await this.#core.containers.inspect({ id: wanted, execId }))
       // Whoever asks may be about to change it.
       this.#new.delete(asked.id)
       return asked
@@ -65,7 +58,7 @@ export class ContainerStore implements EngineContainers {
   /** Undefined instead of 404. */
   async peek(reference: string): Promise<Found | undefined> {
     try {
-      return found(await this.#core.containers.inspect({ id: reference }))
+      return foundOf(await this.#core.containers.inspect({ id: reference }))
     } catch (error) {
       if (isGantryError(error, 'NOT_FOUND')) return undefined
       throw error
@@ -75,15 +68,15 @@ export class ContainerStore implements EngineContainers {
   /** The newest first. */
   async all(): Promise<Found[]> {
     const { containers } = await this.#core.containers.list({})
-    return containers.map(found).sort((a, b) => compareCreated(b, a))
+    return containers.map(foundOf).sort((a, b) => compareCreated(b, a))
   }
 
   async find(reference: string): Promise<ContainerSummary> {
-    return summary(await this.get(reference))
+    return summaryOf(await this.get(reference))
   }
 
-  async list(): Promise<ContainerSummary[]> {
-    return (await this.all()).map(summary)
+  async list(): Promise<readonly ContainerSummary[]> {
+    return await this.view.all()
   }
 
   async publishedPorts(id: string): Promise<Input<PortMapping>[]> {
@@ -100,34 +93,4 @@ function compareCreated(a: Found, b: Found): number {
   const [x, y] = [a.core.createdAt, b.core.createdAt]
   if (!x || !y) return 0
   return x.seconds === y.seconds ? x.nanos - y.nanos : x.seconds < y.seconds ? -1 : 1
-}
-
-function found(core: InspectResponse): Found {
-  const record = decodeRecord(core.extensions) ?? foreignRecord(core)
-  const { id = '', name = '' } = core.config ?? {}
-  return { id, name: name || id.slice(0, 12), record, core, state: withFailure(stateOf(core), record) }
-}
-
-/** A start that came to nothing leaves its reason, and the exit code that shells have for it. */
-function withFailure(state: ContainerState, { failure }: DockerRecord): ContainerState {
-  return failure && (state.name === 'created' || state.name === 'exited') ? { ...state, ...failure } : state
-}
-
-function summary({ id, name, record, core, state }: Found): ContainerSummary {
-  return {
-    id,
-    name,
-    image: record.config.Image,
-    imageId: record.imageId,
-    imageRecord: core.config?.image ?? '',
-    state: state.name,
-    labels: record.config.Labels ?? {},
-    mounts: record.mounts.map(({ Type, Name = '', Source, Destination }) => ({
-      type: Type,
-      name: Name,
-      source: Source,
-      destination: Destination,
-    })),
-    networks: (core.config?.networks ?? []).map(({ network }) => network),
-  }
 }

@@ -32,7 +32,7 @@ export interface EngineContainers {
   /** By id, name, or a prefix of the id. Docker's 404, and 400 for a prefix that several have. */
   find(reference: string): Promise<ContainerSummary>
   /** All, also those that do not run. */
-  list(): Promise<ContainerSummary[]>
+  list(): Promise<readonly ContainerSummary[]>
   /** The ports that its creator wished to be published, on whatever network it is. */
   publishedPorts(id: string): Promise<Input<PortMapping>[]>
   /** Remembers what was asked for when it joined a network (EndpointConfig), or forgets it when it left. */

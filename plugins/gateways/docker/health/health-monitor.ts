@@ -12,11 +12,8 @@ import type { ContainerStore, Found } from '../containers/store.ts'
 import { millisecondsOf } from '../containers/times.ts'
 import type { CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
-import { healthJson } from './health-json.ts'
+import { freshHealth, healthExtension, knownHealth, recordedHealth } from './known-health.ts'
 import { probe, probeCommand } from './probe.ts'
-
-/** Extension of the container's record; its value is JSON. */
-const healthExtension = 'gantry.docker.v1.Health'
 
 /** Docker's. */
 const keptProbes = 5
@@ -55,16 +52,19 @@ export class HealthMonitor implements Disposable {
 
   /** As inspect shows it; undefined for a container without a check. */
   healthOf(found: Found): Health | undefined {
-    if (probeCommand(found.record) === undefined) return undefined
-    const { health } = found.core
-    return this.#watches.get(found.id)?.health ?? (health ? healthJson(health) : (recorded(found) ?? fresh()))
+    return this.#watches.get(found.id)?.health ?? knownHealth(found)
+  }
+
+  /** What the gateway's own probes have found; undefined: it does not probe this one. */
+  watched(id: string): Health | undefined {
+    return this.#watches.get(id)?.health
   }
 
   /** Those that ran already when the gateway or the core was started. */
   async #resume(): Promise<void> {
     try {
-      for (const { id, state } of await this.#parts.store.all())
-        if (state.name === 'running' && !this.#watches.has(id)) await this.#begin(id, true)
+      for (const found of await this.#parts.store.all())
+        if (isProbedHere(found) && !this.#watches.has(found.id)) await this.#begin(found.id, true)
     } catch (error) {
       this.#parts.engine.log.debug({}, `health checks: ${messageOf(error)}`)
     }
@@ -78,12 +78,12 @@ export class HealthMonitor implements Disposable {
 
   async #begin(id: string, goesOn = false): Promise<void> {
     const found = await this.#parts.store.peek(id)
-    if (!found || this.#closed || probeCommand(found.record) === undefined || isProbedByShim(found)) return
+    if (!found || this.#closed || !isProbedHere(found)) return
     this.#end(id)
-    const health = (goesOn && recorded(found)) || fresh()
+    const health = (goesOn && recordedHealth(found)) || freshHealth()
     const watch: Watch = { health, timer: undefined, stopped: false, hasPassed: health.Status === 'healthy' }
     this.#watches.set(id, watch)
-    if (!goesOn && recorded(found)) await this.#record(found, health)
+    if (!goesOn && recordedHealth(found)) await this.#record(found, health)
     this.#schedule(found, watch)
   }
 
@@ -135,15 +135,9 @@ export class HealthMonitor implements Disposable {
   }
 }
 
-/** Its socket is there before its start is told. */
-const isProbedByShim = ({ core }: Found) => existsSync(core.paths?.healthSocket ?? '')
-
-const fresh = (): Health => ({ Status: 'starting', FailingStreak: 0, Log: [] })
-
-function recorded({ core }: Found): Health | undefined {
-  const value = core.extensions[healthExtension]?.value
-  return value && (JSON.parse(value.toString()) as Health)
-}
+/** A shim that probes has its socket before its start is told. */
+const isProbedHere = ({ record, state, core }: Found) =>
+  state.name === 'running' && probeCommand(record) !== undefined && !existsSync(core.paths?.healthSocket ?? '')
 
 function inStartPeriod({ record, core }: Found): boolean {
   const periodMs = (record.config.Healthcheck?.StartPeriod ?? 0) / 1e6

@@ -6,11 +6,12 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { isAbsolute } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { invalidArgument, messageOf, unavailable } from '#api/errors/errors.ts'
 import { socketScheme } from '#api/streaming/byte-socket.ts'
 import { byteReader, byteWriter } from './byte-streams.ts'
-import type { Streams } from './streaming.ts'
+import { SocketBytes } from './socket-bytes.ts'
+import type { MessageStream, Streams } from './streaming.ts'
 
 /** How long a socket that somebody listens on may take to accept. */
 const connectTimeoutMs = 10_000
@@ -20,40 +21,45 @@ export interface ByteEnd<S> extends AsyncDisposable {
   readonly bytes: S
 }
 
-/** NOT_FOUND: no such stream. INVALID_ARGUMENT, UNAVAILABLE: of an address. */
-export function openByteSource(streams: Streams, ns: string, id: string): Promise<ByteEnd<Readable>> {
-  return openEnd<Readable>(streams, ns, id, byteReader)
-}
-
-/** As {@link openByteSource}. */
-export function openByteSink(streams: Streams, ns: string, id: string): Promise<ByteEnd<Writable>> {
-  return openEnd<Writable>(streams, ns, id, byteWriter)
-}
-
-async function openEnd<S>(
+/** Chunks are valid until the next is asked for. NOT_FOUND: no such stream. INVALID_ARGUMENT, UNAVAILABLE: of an address. */
+export async function openByteSource(
   streams: Streams,
   ns: string,
   id: string,
-  over: (stream: ReturnType<Streams['get']>) => S,
-): Promise<ByteEnd<S | Socket>> {
-  if (id.startsWith(socketScheme)) {
-    const socket = await connected(id.slice(socketScheme.length))
-    return { bytes: socket, [Symbol.asyncDispose]: async () => void socket.destroy() }
-  }
-  const stream = streams.get(ns, id)
-  return { bytes: over(stream), [Symbol.asyncDispose]: () => stream.close() }
+): Promise<ByteEnd<AsyncIterable<Uint8Array>>> {
+  const path = socketPath(id)
+  if (path === undefined) return over(streams.get(ns, id), byteReader)
+  const bytes = new SocketBytes(path)
+  return await connected(id, bytes.socket, bytes)
 }
 
-async function connected(path: string): Promise<Socket> {
-  if (!isAbsolute(path)) throw invalidArgument(`stream "${socketScheme}${path}" is no absolute path of a socket`)
+/** Errors as {@link openByteSource}. */
+export async function openByteSink(streams: Streams, ns: string, id: string): Promise<ByteEnd<Writable>> {
+  const path = socketPath(id)
+  if (path === undefined) return over(streams.get(ns, id), byteWriter)
   const socket = connect(path)
+  return await connected(id, socket, socket)
+}
+
+function over<S>(stream: MessageStream, open: (stream: MessageStream) => S): ByteEnd<S> {
+  return { bytes: open(stream), [Symbol.asyncDispose]: () => stream.close() }
+}
+
+function socketPath(id: string): string | undefined {
+  if (!id.startsWith(socketScheme)) return undefined
+  const path = id.slice(socketScheme.length)
+  if (!isAbsolute(path)) throw invalidArgument(`stream "${id}" is no absolute path of a socket`)
+  return path
+}
+
+async function connected<S>(id: string, socket: Socket, bytes: S): Promise<ByteEnd<S>> {
   try {
     await once(socket, 'connect', { signal: AbortSignal.timeout(connectTimeoutMs) })
   } catch (cause) {
     socket.destroy()
-    throw unavailable(`stream "${socketScheme}${path}" cannot be reached: ${messageOf(cause)}`, { cause })
+    throw unavailable(`stream "${id}" cannot be reached: ${messageOf(cause)}`, { cause })
   }
   // A break is told by whoever reads or writes; between the two nobody listens.
   socket.on('error', () => {})
-  return socket
+  return { bytes, [Symbol.asyncDispose]: async () => void socket.destroy() }
 }

@@ -7,7 +7,6 @@ import { type Digest, isDigest } from '#api/types/digest.ts'
 import type { ContentStore, IngestWriter, WriterOptions } from '#core/content/content.ts'
 import { type Compression, compressionOf, isTar } from './archive-format.ts'
 import { commitVerified, dropIngest, named, openWriter } from './blob-writing.ts'
-import { inPieces } from './pieces.ts'
 
 /** A file of the archive that is a blob, or about to be one. */
 export interface ArchivedBlob {
@@ -42,16 +41,17 @@ export class ArchiveBlobs {
    * Writes a file; the blob is there once {@link settled} is fulfilled. Files below `blobs/` have their digest as name, and must have it
    * as content. Throws for its own file, and for an earlier one's commit.
    */
-  async store(path: string, size: number, body: AsyncIterable<Uint8Array>): Promise<ArchivedBlob> {
+  async store(path: string, body: AsyncIterable<Uint8Array>, size: number): Promise<ArchivedBlob> {
     const digest = path.replace(/^blobs\/sha256\//, 'sha256:')
     const expected = isDigest(digest) ? digest : undefined
-    const pieces = inPieces(body, size)
+    const pieces = body[Symbol.asyncIterator]()
     const { value: first = Buffer.alloc(0) } = await pieces.next()
+    const rest = { [Symbol.asyncIterator]: () => pieces }
     const compression = compressionOf(first)
-    if (expected !== undefined) return { ...(await this.#named(path, expected, size, first, pieces)), compression }
+    if (expected !== undefined) return { ...(await this.#named(path, expected, size, first, rest)), compression }
     if (!this.#target.forceCompress || compression !== 'none' || !isTar(first))
-      return { ...(await this.#unnamed(path, first, pieces)), compression }
-    const squeezed = Readable.from(copiesOf(first, pieces), { objectMode: false }).pipe(createGzip())
+      return { ...(await this.#unnamed(path, first, rest)), compression }
+    const squeezed = Readable.from(copiesOf(first, rest), { objectMode: false }).pipe(createGzip())
     return { ...(await this.#unnamed(path, Buffer.alloc(0), squeezed)), compression: 'gzip' }
   }
 

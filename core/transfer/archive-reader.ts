@@ -3,14 +3,15 @@
  * written to paths of the archive's choosing: big files become blobs, small known ones stay in memory.
  */
 import { posix } from 'node:path'
-import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { extract, type Header } from 'tar-stream'
+import type { Header } from 'tar-stream'
 import { dataLoss, invalidArgument, isGantryError, messageOf } from '#api/errors/errors.ts'
 import { maxManifestBytes } from '#api/types/oci.ts'
 import { ArchiveBlobs, type ArchivedBlob, type ArchiveTarget } from './archive-blobs.ts'
-import { compressionOf, isTar, peek } from './archive-format.ts'
+import { compressionOf, headBytes, isTar } from './archive-format.ts'
+import { ByteReader } from './byte-reader.ts'
+import { tarFiles } from './tar-files.ts'
 
 export interface ArchiveFiles {
   /** `index.json`, `manifest.json`, `oci-layout`: as they are. */
@@ -24,42 +25,45 @@ const documents = new Set(['index.json', 'manifest.json', 'oci-layout'])
 const useless = /(^|\/)(VERSION|json|repositories)$/
 const maxEntries = 200_000
 
-/** INVALID_ARGUMENT: not a tar; DATA_LOSS: damaged; FAILED_PRECONDITION: a blob that is not what its name says. */
-export async function readArchive(archive: Readable, target: ArchiveTarget): Promise<ArchiveFiles> {
+/**
+ * INVALID_ARGUMENT: not a tar; DATA_LOSS: damaged; FAILED_PRECONDITION: a blob that is not what its name says. A chunk of `archive` need
+ * be valid only until the next is asked for.
+ */
+export async function readArchive(archive: AsyncIterable<Uint8Array>, target: ArchiveTarget): Promise<ArchiveFiles> {
   const files = new Files()
   const blobs = new ArchiveBlobs(target)
-  const tar = extract()
   const { signal } = target
-  const source = await decompressed(archive)
-  const feeding = pipeline([...source, tar], { signal }).catch(error => tar.destroy(asError(error)))
   try {
+    using packed = new ByteReader(archive, signal)
+    using reader = await decompressed(packed, signal)
     let count = 0
-    for await (const entry of tar) {
+    for await (const { header, body } of tarFiles(reader)) {
       if (++count > maxEntries) throw invalidArgument(`the archive has more than ${maxEntries} entries`)
-      await takeEntry(files, entry.header, entry as unknown as Readable, blobs)
+      await takeEntry(files, header, body, blobs)
     }
-    await feeding
     await blobs.settled()
   } catch (error) {
     await blobs.settled().catch(() => {})
     signal.throwIfAborted()
     throw archiveError(error)
-  } finally {
-    tar.destroy()
   }
   return files
 }
 
-async function takeEntry(files: Files, header: Header, body: Readable, blobs: ArchiveBlobs): Promise<void> {
+async function takeEntry(
+  files: Files,
+  header: Header,
+  body: AsyncIterable<Uint8Array>,
+  blobs: ArchiveBlobs,
+): Promise<void> {
   const path = cleanPath(header.name)
   if (header.type === 'symlink' || header.type === 'link') {
     const to = header.linkname ?? ''
     files.links.set(path, cleanPath(header.type === 'link' ? to : posix.join(posix.dirname(path), to)))
   } else if (header.type === 'file' || header.type === 'contiguous-file') {
     if (documents.has(path)) files.documents.set(path, await wholeDocument(path, body))
-    else if (!useless.test(path)) files.blobs.set(path, await blobs.store(path, header.size ?? 0, body))
+    else if (!useless.test(path)) files.blobs.set(path, await blobs.store(path, body, header.size ?? 0))
   }
-  body.resume()
 }
 
 class Files implements ArchiveFiles {
@@ -83,27 +87,34 @@ function cleanPath(path: string): string {
   return posix.normalize(path).replace(/^\.\/|^\/+|\/+$/g, '')
 }
 
-async function wholeDocument(path: string, body: Readable): Promise<Buffer> {
+async function wholeDocument(path: string, body: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Buffer[] = []
   let length = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     length += chunk.length
     if (length > maxManifestBytes)
       throw invalidArgument(`the archive's ${path} is longer than ${maxManifestBytes} bytes`)
-    chunks.push(chunk)
+    chunks.push(Buffer.from(chunk))
   }
   return Buffer.concat(chunks)
 }
 
 /** gzip and zstd around the whole tar. */
-async function decompressed(archive: Readable): Promise<[NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]> {
-  const first = await peek(archive)
+async function decompressed(packed: ByteReader, signal: AbortSignal): Promise<ByteReader> {
+  const first = await packed.peek(headBytes)
   if (first.length === 0) throw invalidArgument('the archive is empty')
   const compression = compressionOf(first)
-  if (compression === 'gzip') return [archive, createGunzip()]
-  if (compression === 'zstd') return [archive, createZstdDecompress()]
+  if (compression !== 'none') {
+    const unpacker = compression === 'gzip' ? createGunzip() : createZstdDecompress()
+    // The unpacker keeps what it is given for a while.
+    const source = async function* () {
+      for await (const chunk of packed.all()) yield Buffer.from(chunk)
+    }
+    pipeline(source, unpacker, { signal }).catch(error => unpacker.destroy(asError(error)))
+    return new ByteReader(unpacker, signal)
+  }
   if (!isTar(first)) throw invalidArgument('the archive is no tar: it starts neither like one nor like gzip or zstd')
-  return [archive]
+  return packed
 }
 
 function asError(error: unknown): Error {

@@ -1,5 +1,4 @@
 /** ImageImportStream → ImageStore. */
-import type { Readable } from 'node:stream'
 import { notFound } from '#api/errors/errors.ts'
 import type { OciDescriptor } from '#api/types/oci.ts'
 import { formatPlatform, hostPlatform, type Platform, platformMatches } from '#api/types/platform.ts'
@@ -17,7 +16,7 @@ import { holdLease } from './transfer-lease.ts'
 
 export async function importArchive(
   parts: PullParts,
-  archive: Readable,
+  archive: AsyncIterable<Uint8Array>,
   to: StoredImage,
   context: TransferContext & { forceCompress?: boolean },
 ): Promise<Image[]> {

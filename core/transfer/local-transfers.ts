@@ -1,5 +1,5 @@
 /** {@link Transfers} and {@link Unpacker} of this daemon: what verbs share is made once, here. */
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { canceled, isGantryError } from '#api/errors/errors.ts'
 import type { Descriptor, Image } from '#core/images/images.ts'
 import type { TransferConfig, TransferParts } from './context.ts'
@@ -54,7 +54,7 @@ export class LocalTransfers implements Transfers, Unpacker {
   }
 
   importArchive(
-    archive: Readable,
+    archive: AsyncIterable<Uint8Array>,
     to: StoredImage,
     context: TransferContext & { forceCompress?: boolean },
   ): Promise<Image[]> {

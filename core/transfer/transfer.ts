@@ -17,7 +17,7 @@
  * Whatever fails before the record leaves nothing visible: no image, and blobs and snapshots that only a lease
  * held, which garbage collection takes. Ingests of interrupted downloads stay for the next attempt (24 h).
  */
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import type { ChainID, DiffID } from '#api/types/digest.ts'
 import type { OciDescriptor } from '#api/types/oci.ts'
 import type { Platform } from '#api/types/platform.ts'
@@ -129,9 +129,12 @@ export interface Transfers {
   pull(from: RegistryImage, to: StoredImage, context: TransferContext): Promise<Image[]>
   /** NOT_FOUND for the image or a blob of it that is not here. */
   push(from: StoredImage, to: RegistryImage, context: TransferContext): Promise<void>
-  /** An OCI layout or docker-archive tar, also gzip or zstd compressed. INVALID_ARGUMENT for anything else. */
+  /**
+   * An OCI layout or docker-archive tar, also gzip or zstd compressed; its chunks need to be valid only until the next is asked for.
+   * INVALID_ARGUMENT for anything else.
+   */
   importArchive(
-    archive: Readable,
+    archive: AsyncIterable<Uint8Array>,
     to: StoredImage,
     context: TransferContext & { forceCompress?: boolean },
   ): Promise<Image[]>

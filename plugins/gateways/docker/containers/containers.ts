@@ -58,7 +58,7 @@ export function openContainers(engine: Engine): ContainerParts {
     ...{ health, engine, store, newContainers, known, hub, events, lifecycle, log },
     waiting: new Waiting(store, events),
     filler: new ImageFiller(engine),
-    execs: new Execs({ engine, store, events }),
+    execs: new Execs({ engine, store, known, events }),
     open: () => volumes.open(),
     close() {
       health[Symbol.dispose]()

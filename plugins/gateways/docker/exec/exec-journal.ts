@@ -11,6 +11,8 @@ export interface ExecEntry {
   id: string
   containerId?: string
   wish?: ExecWish
+  /** Absent in what older gateways wrote. */
+  attachSocket?: string
   /** Somebody asked for its start. */
   wasStarted?: boolean
   pid?: number

@@ -5,7 +5,7 @@ import type { ExecWish } from './body.ts'
 
 const processTypeUrl = 'types.containerd.io/opencontainers/runtime-spec/1/Process'
 
-interface OciProcess {
+export interface OciProcess {
   user?: { uid: number; gid: number; username?: string }
   env?: string[]
   capabilities?: Record<string, string[]>
@@ -13,9 +13,15 @@ interface OciProcess {
   [member: string]: unknown
 }
 
-/** `spec`: JSON text of the container's OCI spec. */
-export function execProcess(spec: Buffer, wish: ExecWish): Any {
-  const { process: base = {} } = JSON.parse(spec.toString()) as { process?: OciProcess }
+/** The first process of a container, whose OCI spec is `spec`. */
+export function specProcess(spec: Any | undefined): OciProcess {
+  if (spec === undefined) return {}
+  const { process = {} } = JSON.parse(spec.value.toString()) as { process?: OciProcess }
+  return process
+}
+
+/** `base`: the container's first one. */
+export function execProcess(base: Readonly<OciProcess>, wish: ExecWish): Any {
   const { rlimits, ...rest } = base
   const [height = 0, width = 0] = wish.ConsoleSize ?? []
   const process: OciProcess = {

@@ -10,6 +10,8 @@ export interface Exec {
   id: string
   containerId: string
   wish: ExecWish
+  /** Where its shim serves its streams. */
+  attachSocket: string
   pid: number
   running: boolean
   /** Undefined until it has ended. */
@@ -18,6 +20,8 @@ export interface Exec {
   started: PromiseWithResolvers<void>
   wasStarted: boolean
 }
+
+type NewExec = Pick<Exec, 'id' | 'containerId' | 'wish' | 'attachSocket'>
 
 /** Docker forgets those that have ended after some minutes. */
 const keptMs = 5 * 60_000
@@ -28,14 +32,15 @@ export class ExecTable {
 
   constructor(journal: ExecJournal) {
     this.#journal = journal
-    for (const { id, containerId, wish, ...known } of journal.entries())
-      if (containerId !== undefined && wish !== undefined) Object.assign(this.#make(id, containerId, wish), known)
+    for (const { id, containerId, wish, attachSocket = '', ...known } of journal.entries())
+      if (containerId !== undefined && wish !== undefined)
+        Object.assign(this.#make({ id, containerId, wish, attachSocket }), known)
     for (const exec of this.#execs.values()) if (exec.exitCode !== undefined) this.#forgetLater(exec.id)
   }
 
-  add(id: string, containerId: string, wish: ExecWish): Exec {
-    this.#journal.write({ id, containerId, wish })
-    return this.#make(id, containerId, wish)
+  add(made: NewExec): Exec {
+    this.#journal.write(made)
+    return this.#make(made)
   }
 
   /** Those that were started and whose end nobody has told. */
@@ -43,20 +48,18 @@ export class ExecTable {
     return [...this.#execs.values()].filter(({ wasStarted, exitCode }) => wasStarted && exitCode === undefined)
   }
 
-  #make(id: string, containerId: string, wish: ExecWish): Exec {
+  #make(made: NewExec): Exec {
     const started = Promise.withResolvers<void>()
     started.promise.catch(() => {})
     const exec: Exec = {
-      id,
-      containerId,
-      wish,
+      ...made,
       pid: 0,
       running: false,
       exitCode: undefined,
       started,
       wasStarted: false,
     }
-    this.#execs.set(id, exec)
+    this.#execs.set(made.id, exec)
     return exec
   }
 

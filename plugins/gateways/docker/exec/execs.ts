@@ -4,7 +4,8 @@ import { join as joinPath } from 'node:path'
 import { isGantryError, messageOf } from '#api/errors/errors.ts'
 import { Status } from '#api/gen/containerd/types/task/task.ts'
 import { publishContainerEvent } from '../containers/actor.ts'
-import type { ContainerStore, Found } from '../containers/store.ts'
+import type { KnownContainers } from '../containers/known-containers.ts'
+import type { ContainerStore } from '../containers/store.ts'
 import type { CoreEvent, CoreEvents } from '../core-client/core-events.ts'
 import type { Engine } from '../engine/engine.ts'
 import { conflict, HttpError } from '../http/http-error.ts'
@@ -13,6 +14,7 @@ import { parseDetachKeys } from '../streams/detach-keys.ts'
 import { endGently, join } from '../streams/join.ts'
 import { openShimStream, type ShimStream } from '../streams/shim-stream.ts'
 import type { ExecWish } from './body.ts'
+import { ContainerProcesses } from './container-processes.ts'
 import { ExecJournal } from './exec-journal.ts'
 import { execProcess } from './exec-process.ts'
 import { type Exec, ExecTable } from './exec-table.ts'
@@ -23,15 +25,18 @@ const unseenCode = 255
 export interface ExecParts {
   engine: Pick<Engine, 'core' | 'events' | 'settings'>
   store: ContainerStore
+  known: KnownContainers
   events: CoreEvents
 }
 
 export class Execs {
   readonly table: ExecTable
   readonly #parts: ExecParts
+  readonly #processes: ContainerProcesses
 
   constructor(parts: ExecParts) {
     this.#parts = parts
+    this.#processes = new ContainerProcesses(parts.engine.core, parts.events)
     this.table = new ExecTable(new ExecJournal(joinPath(parts.engine.settings.state, 'execs.jsonl')))
     const take = (event: CoreEvent) => {
       if (event.kind === 'exit' && event.execId !== '') this.#ended(event.containerId, event.execId, event.exitStatus)
@@ -57,13 +62,15 @@ export class Execs {
     this.#parts.engine.core.tasks.deleteProcess({ containerId, execId }).catch(() => {})
   }
 
-  /** 409 unless the container runs. Nothing is started. */
-  create(found: Found, wish: ExecWish): string {
+  /** Its id. 409 unless the container runs. Nothing is started. */
+  async create(container: string, wish: ExecWish): Promise<string> {
+    const id = randomBytes(32).toString('hex')
+    const found = await this.#parts.store.get(container, id)
     if (found.state.name === 'paused')
       throw conflict(`Container ${found.id} is paused, unpause the container before exec`)
     if (found.state.name !== 'running') throw conflict(`container ${found.id} is not running`)
     parseDetachKeys(wish.DetachKeys)
-    const { id } = this.table.add(randomBytes(32).toString('hex'), found.id, wish)
+    this.table.add({ id, containerId: found.id, wish, attachSocket: found.core.paths?.attachSocket ?? '' })
     publishContainerEvent(this.#parts.engine.events, found, `exec_create: ${wish.Cmd?.join(' ')}`, { execID: id })
     return id
   }
@@ -77,9 +84,8 @@ export class Execs {
   /** Starts it with nobody attached. */
   async startDetached(exec: Exec): Promise<void> {
     try {
-      const found = await this.#parts.store.get(exec.containerId)
-      await this.#record(exec, found)
-      await this.#start(exec, found)
+      await this.#record(exec)
+      await this.#start(exec)
     } catch (error) {
       throw this.#failed(exec, error)
     }
@@ -88,9 +94,9 @@ export class Execs {
   /** What goes wrong is told on the connection, whose head is sent already: so does Docker. */
   async startAttached(exec: Exec, client: Hijacked): Promise<void> {
     try {
-      const found = await this.#parts.store.get(exec.containerId)
-      const stream = await this.#attach(exec, found)
-      await this.#start(exec, found)
+      await this.#record(exec)
+      const stream = await this.#attach(exec)
+      await this.#start(exec)
       const { AttachStdin, AttachStdout, AttachStderr, Tty, DetachKeys } = exec.wish
       await join(client, stream, {
         ...{ stdin: AttachStdin, endsStdin: true, stdout: AttachStdout, stderr: AttachStderr },
@@ -104,30 +110,26 @@ export class Execs {
     }
   }
 
-  async #attach(exec: Exec, found: Found): Promise<ShimStream> {
-    const socket = await this.#record(exec, found)
-    const { AttachStdin, AttachStdout, AttachStderr } = exec.wish
-    return openShimStream(socket, { stdin: AttachStdin, stdout: AttachStdout, stderr: AttachStderr, replay: false })
+  async #attach({ id: execId, containerId, attachSocket, wish }: Exec): Promise<ShimStream> {
+    const { AttachStdin, AttachStdout, AttachStderr } = wish
+    const path = attachSocket || (await this.#parts.store.get(containerId, execId)).core.paths?.attachSocket
+    return openShimStream(path ?? '', { stdin: AttachStdin, stdout: AttachStdout, stderr: AttachStderr, replay: false })
   }
 
-  /** Makes it known to the shim; answers its attach socket. */
-  async #record(exec: Exec, { id: containerId }: Found): Promise<string> {
-    const { core } = this.#parts.engine
-    const [{ container }, { paths }] = await Promise.all([
-      core.records.get({ id: containerId }),
-      core.containers.inspect({ id: containerId, execId: exec.id }),
-    ])
-    const spec = execProcess(container?.spec?.value ?? Buffer.from('{}'), exec.wish)
-    await core.tasks.exec({ containerId, execId: exec.id, terminal: exec.wish.Tty, spec })
-    return paths?.attachSocket ?? ''
+  /** Makes it known to the shim. */
+  async #record({ id: execId, containerId, wish }: Exec): Promise<void> {
+    const spec = execProcess(await this.#processes.of(containerId), wish)
+    await this.#parts.engine.core.tasks.exec({ containerId, execId, terminal: wish.Tty, spec })
   }
 
-  async #start(exec: Exec, found: Found): Promise<void> {
-    const { core, events } = this.#parts.engine
-    const { pid } = await core.tasks.start({ containerId: exec.containerId, execId: exec.id })
+  async #start(exec: Exec): Promise<void> {
+    const { engine, known } = this.#parts
+    const { pid } = await engine.core.tasks.start({ containerId: exec.containerId, execId: exec.id })
     this.table.running(exec, pid)
     exec.started.resolve()
-    publishContainerEvent(events, found, `exec_start: ${exec.wish.Cmd?.join(' ')}`, { execID: exec.id })
+    const container = await known.find(exec.containerId)
+    if (container)
+      publishContainerEvent(engine.events, container, `exec_start: ${exec.wish.Cmd?.join(' ')}`, { execID: exec.id })
   }
 
   #failed(exec: Exec, error: unknown): Error {

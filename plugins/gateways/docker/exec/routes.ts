@@ -17,8 +17,7 @@ export function execRoutes(parts: ContainerParts): Routes {
     app.post('/containers/:id/exec', async (request, reply) => {
       const wish = await readJson(request, execSchema)
       if ((wish.Cmd?.length ?? 0) === 0) throw badRequest('No exec command specified')
-      const found = await parts.store.get(pathParameter(request, 'id'))
-      return reply.code(201).send({ Id: execs.create(found, wish) })
+      return reply.code(201).send({ Id: await execs.create(pathParameter(request, 'id'), wish) })
     })
     app.post('/exec/:id/start', async (request, reply) => {
       const { Detach } = await readJson(request, execStartSchema, {})

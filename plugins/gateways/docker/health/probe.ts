@@ -7,7 +7,7 @@ import type { HealthProbe } from '../containers/record.ts'
 import type { Found } from '../containers/store.ts'
 import type { Core } from '../core-client/core.ts'
 import { execSchema } from '../exec/body.ts'
-import { execProcess } from '../exec/exec-process.ts'
+import { execProcess, specProcess } from '../exec/exec-process.ts'
 import { openShimStream } from '../streams/shim-stream.ts'
 import { addressOf, parseNetworkProbe, runNetworkProbe } from './network-probe.ts'
 
@@ -63,7 +63,7 @@ async function run(core: Core, { id, record }: Found, command: string[], timeout
   await core.tasks.exec({
     ...target,
     terminal: false,
-    spec: execProcess(container?.spec?.value ?? Buffer.from('{}'), wish),
+    spec: execProcess(specProcess(container?.spec), wish),
   })
   try {
     const { ended } = await collect(core, target, paths?.attachSocket ?? '')

@@ -1,28 +1,38 @@
 /** Long enough that writing and hashing one costs more than the turns of the event loop around it. */
-const maxPieceBytes = 1024 * 1024
+const longestBytes = 1024 * 1024
 
 /**
  * The same bytes in long pieces, whatever the source's chunks are. A piece is valid until the next is asked for: they
- * share their memory, so that a large archive leaves no garbage. `sizeBytes`: how much there is, when that is known.
+ * share their memory, so that a large archive leaves no garbage. `pieceBytes`: how long, at most 1 MiB; how much there is, when that is
+ * less. What came before the source failed is a piece too.
  */
 export async function* inPieces(
   source: AsyncIterable<Uint8Array>,
-  sizeBytes = maxPieceBytes,
+  pieceBytes = longestBytes,
 ): AsyncGenerator<Uint8Array, undefined> {
-  const pieceBytes = Math.max(1, Math.min(sizeBytes, maxPieceBytes))
-  let piece: Buffer | undefined
+  const memory = Buffer.allocUnsafeSlow(Math.max(1, Math.min(pieceBytes, longestBytes)))
   let filled = 0
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length; ) {
-      piece ??= Buffer.allocUnsafeSlow(pieceBytes)
-      const part = chunk.subarray(at, at + pieceBytes - filled)
-      piece.set(part, filled)
-      filled += part.length
-      at += part.length
-      if (filled < pieceBytes) continue
-      yield piece
-      filled = 0
+  let failure: { error: unknown } | undefined
+  const chunks = source[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await chunks.next().catch((error: unknown) => {
+        failure = { error }
+      })
+      if (next === undefined || next.done) break
+      for (let at = 0; at < next.value.length; ) {
+        const part = next.value.subarray(at, at + memory.length - filled)
+        memory.set(part, filled)
+        filled += part.length
+        at += part.length
+        if (filled < memory.length) continue
+        yield memory
+        filled = 0
+      }
     }
+    if (filled > 0) yield memory.subarray(0, filled)
+    if (failure !== undefined) throw failure.error
+  } finally {
+    await chunks.return?.()
   }
-  if (piece !== undefined && filled > 0) yield piece.subarray(0, filled)
 }

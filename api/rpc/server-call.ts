@@ -50,7 +50,10 @@ export class ServerCall {
       }
     })
     this.#stream.on('end', () => resolve(message ?? Buffer.alloc(0)))
-    this.#stream.on('close', () => reject(this.#reason ?? withdrawn()))
+    this.#stream.on('close', () => {
+      // An error costs its stack, and nearly every call closes with its request read.
+      if (!this.#stream.readableEnded) reject(this.#reason ?? withdrawn())
+    })
     return promise
   }
 

@@ -13,6 +13,7 @@ import type {
   Mount,
   NetlinkOptions,
   PeerCredentials,
+  PipedProcess,
   SpawnRequest,
   SpawnResult,
   SubvolumeInfo,
@@ -65,6 +66,8 @@ export interface Addon {
   waitProcessExit(pid: number, startTime: bigint | undefined, timeoutMs: number): Promise<boolean>
   peerCredentials(fd: number): PeerCredentials
   spawnDetached(request: SpawnRequest): Promise<SpawnResult>
+  spawnPiped(request: SpawnRequest): Promise<PipedProcess>
+  reapChild(pid: number): number | null
   lockFile(path: string, shared: boolean, wait: boolean): Promise<{ release(): void } | null>
 }
 

@@ -5,6 +5,8 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
+  closeSync,
+  createReadStream,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -15,6 +17,7 @@ import {
   statSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -546,6 +549,25 @@ describe('processes', () => {
     const { stdout } = await sys.spawnDetached({ argv, env: { PATH: '/usr/bin:/bin' }, cwd: '/' })
     assert.ok(performance.now() - started < 1500)
     process.kill(Number(stdout.toString()))
+  })
+
+  test('a program that goes on is talked to, and reaped once it has ended', async () => {
+    const argv = ['/bin/sh', '-c', 'read line; echo "$line $PPID"; read end; exit 7']
+    const { pid, stdin, stdout } = await sys.spawnPiped({ argv, env: {}, cwd: '/' })
+    assert.equal(sys.reapChild(pid), undefined)
+    const [, , , session] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ')
+    assert.equal(Number(session), pid, 'it leads one')
+    writeSync(stdin, 'hello\n')
+    const output = createReadStream('', { fd: stdout, encoding: 'utf8' })
+    assert.deepEqual(await once(output, 'data'), [`hello ${process.pid}\n`])
+    closeSync(stdin)
+    await once(output.resume(), 'end')
+    assert.ok(await sys.waitProcessExit(pid))
+    assert.equal(sys.reapChild(pid), 7)
+    assert.throws(() => sys.reapChild(pid), { code: 'ECHILD' })
+    await assert.rejects(sys.spawnPiped({ argv: ['/no/such/program'], env: {}, cwd: '/' }), { code: 'ENOENT' })
   })
 
   test('what cannot be started, does not end or talks too much', async () => {

@@ -18,6 +18,7 @@ import type {
   Mount,
   NetlinkOptions,
   PeerCredentials,
+  PipedProcess,
   SpawnRequest,
   SpawnResult,
   UnmountOptions,
@@ -252,6 +253,22 @@ export function sendDatagrams(path: string, datagrams: Uint8Array[]): Promise<vo
  */
 export function spawnDetached(request: SpawnRequest): Promise<SpawnResult> {
   return addon().spawnDetached(request)
+}
+
+/**
+ * Starts a program that goes on by itself, as cheaply as {@link spawnDetached}: Node's own `spawn` copies our page tables, on
+ * the main thread. It leads a session of its own, its standard error is /dev/null. Its end is for {@link reapChild}.
+ */
+export function spawnPiped(request: Pick<SpawnRequest, 'argv' | 'env' | 'cwd'>): Promise<PipedProcess> {
+  return addon().spawnPiped(request)
+}
+
+/**
+ * The exit code (128 + signal when killed) of a child that has ended, which is forgotten with that; undefined while it goes on.
+ * ECHILD: no child of ours, or reaped before. Never waits; SIGCHLD says when to ask. Not for what Node has spawned.
+ */
+export function reapChild(pid: number): number | undefined {
+  return addon().reapChild(pid) ?? undefined
 }
 
 /** An exclusive or shared flock(2); the kernel drops it when the process ends. */

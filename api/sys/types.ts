@@ -146,6 +146,13 @@ export interface SpawnRequest {
   timeoutMs?: number
 }
 
+/** A program that goes on, with our ends of the pipes that are its standard input and output: the owner closes them. */
+export interface PipedProcess {
+  pid: number
+  stdin: number
+  stdout: number
+}
+
 export interface SpawnResult {
   pid: number
   /** Exit code; 128 + signal number when a signal ended it. */

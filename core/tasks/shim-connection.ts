@@ -1,8 +1,9 @@
-/** The way to one shim: Task v3 over gRPC for ours, v2 or v3 over ttrpc for others. Callers see one interface. */
+/** The way to one shim: Task v2 or v3 over ttrpc, or over gRPC. Callers see one interface. */
 import { TaskDefinition as TaskV2Definition } from '#api/gen/containerd/task/v2/task.ts'
 import { TaskDefinition as TaskV3Definition } from '#api/gen/containerd/task/v3/task.ts'
 import { type Client, connect, createClient } from '#api/rpc/client.ts'
 import { connectTtrpc, createTtrpcClient } from '#api/rpc/ttrpc.ts'
+import { currentScope } from '#api/trace/spans.ts'
 import type { Bootstrap } from './bundle.ts'
 
 /** A shim's Task service. Versions 2 and 3 differ in their package's name only. */
@@ -23,7 +24,29 @@ export interface ConnectionOptions {
 
 /** Connects with the first call. */
 export function connectShim(bootstrap: Bootstrap, options: ConnectionOptions): ShimConnection {
-  return bootstrap.protocol === 'grpc' ? overGrpc(bootstrap, options) : overTtrpc(bootstrap, options)
+  return bootstrap.protocol === 'grpc' ? toOurs(bootstrap, options) : overTtrpc(bootstrap, options)
+}
+
+/**
+ * Ours, which alone answers `grpc`, speaks both on its socket. ttrpc costs a third of the CPU, and the memory of an HTTP/2
+ * connection for each container; but its answers have no room for spans, so traced calls go over gRPC.
+ */
+function toOurs(bootstrap: Bootstrap, options: ConnectionOptions): ShimConnection {
+  const plain = overTtrpc({ ...bootstrap, version: 3 }, options)
+  let traced: ShimConnection | undefined
+  return {
+    get api() {
+      if (currentScope() === undefined) return plain.api
+      // That it is gone is told by the plain connection.
+      traced ??= overGrpc(bootstrap, { ...options, onClosed: () => {} })
+      return traced.api
+    },
+    bootstrap,
+    [Symbol.dispose]: () => {
+      plain[Symbol.dispose]()
+      traced?.[Symbol.dispose]()
+    },
+  }
 }
 
 function overGrpc(bootstrap: Bootstrap, { namespace, peer, onClosed }: ConnectionOptions): ShimConnection {

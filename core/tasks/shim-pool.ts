@@ -5,33 +5,27 @@
  * gets its assignment, and is from then on like any other: it outlives us. The pool is empty until the first start, so
  * that an idle daemon keeps no processes, and is filled again a moment after each, out of that start's way.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { basename } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
 import { messageOf, unavailable } from '#api/errors/errors.ts'
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import type { Logger } from '#api/log/log.ts'
 import type { Bootstrap, Bundle } from './bundle.ts'
-import { parseAnswer, type ShimSurroundings, shimEnvironment } from './shim-process.ts'
+import { Children } from './children.ts'
+import { parseAnswer, type ShimSurroundings } from './shim-process.ts'
+import { startWaitingShim, type WaitingShim } from './waiting-shim.ts'
 
 export interface ShimPoolParts {
   surroundings: ShimSurroundings
   logger: Logger
 }
 
-type WaitingShim = ChildProcessByStdio<Writable, Readable, null>
-
 /** Ours alone can wait. */
 const ownShim = 'containerd-shim-gantry-v1'
 /** Two starts at a time are as many as two cores carry. */
 const size = 2
-/**
- * After the last of several starts: by then a short container has ended. A process costs the event loop some milliseconds,
- * which no start should wait for.
- */
-const refillMs = 100
-const answerTimeoutMs = 10_000
+/** After a start that took one: by then a short container has ended, and two cores are not busy with it any more. */
+const refillMs = 50
 /** Containers of one group share a shim, which `start` finds out about. */
 const groupAnnotations = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id']
 
@@ -47,6 +41,8 @@ export function canBePooled(shimPath: string, options: Any | undefined, configJs
 export class ShimPool implements Disposable {
   readonly #parts: ShimPoolParts
   readonly #waiting = new Set<WaitingShim>()
+  readonly #children = new Children()
+  #starting = 0
   #shimPath = ''
   #refill: NodeJS.Timeout | undefined
   #closed = false
@@ -69,71 +65,53 @@ export class ShimPool implements Disposable {
     try {
       const { namespace, id, path } = bundle
       const { debug } = this.#parts.surroundings
-      shim.stdin.write(`${JSON.stringify({ namespace, id, bundle: path, debug })}\n`)
-      return parseAnswer(shimPath, await firstLine(shim))
+      return parseAnswer(shimPath, await shim.assign({ namespace, id, bundle: path, debug }))
     } catch (cause) {
-      shim.kill('SIGKILL')
+      if (this.#children.has(shim.pid)) process.kill(shim.pid, 'SIGKILL')
       throw unavailable(`a waiting shim did not take ${bundle.id}: ${messageOf(cause)}`, { cause })
-    } finally {
-      shim.stdin.destroy()
-      shim.stdout.destroy()
     }
   }
 
   #refillLater(): void {
-    if (this.#closed) return
-    clearTimeout(this.#refill)
-    this.#refill = setTimeout(() => this.#fill(), refillMs)
-    this.#refill.unref()
+    if (this.#closed || this.#refill !== undefined) return
+    this.#refill = setTimeout(() => this.#fill(), refillMs).unref()
   }
 
   #fill(): void {
-    while (!this.#closed && this.#waiting.size < size) this.#add()
+    this.#refill = undefined
+    while (!this.#closed && this.#waiting.size + this.#starting < size) void this.#add(this.#shimPath)
   }
 
-  #add(): void {
-    const { address, publishBinary } = this.#parts.surroundings
-    const shim = spawn(this.#shimPath, ['-address', address, '-publish-binary', publishBinary, 'await'], {
-      cwd: '/',
-      env: shimEnvironment(this.#parts.surroundings),
-      stdio: ['pipe', 'pipe', 'ignore'],
-      detached: true,
-    })
-    shim.unref()
-    // What it says to a broken pipe, or why it could not be started, is told by its end.
-    for (const stream of [shim.stdin, shim.stdout]) stream.on('error', () => {})
-    shim.on('error', error => this.#lost(shim, messageOf(error)))
-    shim.on('exit', code => this.#lost(shim, `it ended with ${code}`))
-    this.#waiting.add(shim)
+  async #add(shimPath: string): Promise<void> {
+    this.#starting++
+    try {
+      const shim = await startWaitingShim(shimPath, this.#parts.surroundings)
+      if (this.#closed || shimPath !== this.#shimPath) shim[Symbol.dispose]()
+      else this.#waiting.add(shim)
+      this.#children.watch(shim.pid, code => this.#ended(shim, code))
+    } catch (error) {
+      this.#parts.logger.warn({ shim: shimPath, err: error }, 'no shim can be started ahead')
+    } finally {
+      this.#starting--
+    }
   }
 
   /** Not replaced before the next start: one that cannot run would be started for ever. */
-  #lost(shim: WaitingShim, why: string): void {
-    if (this.#waiting.delete(shim)) this.#parts.logger.warn({ shim: this.#shimPath }, `a waiting shim is gone: ${why}`)
+  #ended(shim: WaitingShim, code: number): void {
+    if (!this.#waiting.delete(shim)) return
+    shim[Symbol.dispose]()
+    this.#parts.logger.warn({ shim: this.#shimPath }, `a waiting shim is gone: it ended with ${code}`)
   }
 
   #drain(): void {
-    const waiting = [...this.#waiting]
+    for (const shim of this.#waiting) shim[Symbol.dispose]()
     this.#waiting.clear()
-    for (const shim of waiting) shim.stdin.destroy()
   }
 
   [Symbol.dispose](): void {
     this.#closed = true
     clearTimeout(this.#refill)
     this.#drain()
+    this.#children[Symbol.dispose]()
   }
-}
-
-/** Throws when there is none, in time. */
-function firstLine(shim: WaitingShim): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>()
-  let text = ''
-  shim.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString()
-    if (text.includes('\n')) resolve(text.trim())
-  })
-  shim.stdout.on('close', () => reject(new Error('it ended without an answer')))
-  const timer = setTimeout(() => reject(new Error(`no answer in ${answerTimeoutMs} ms`)), answerTimeoutMs)
-  return promise.finally(() => clearTimeout(timer))
 }

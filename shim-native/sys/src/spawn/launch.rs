@@ -16,16 +16,23 @@ pub struct Launch {
     pub cwd: CString,
 }
 
+/// What a program leads, so that signals and terminals of ours do not reach it.
+#[derive(Clone, Copy)]
+pub enum Leads {
+    Group,
+    Session,
+}
+
 impl Launch {
-    /// Starts it with the three descriptors as 0, 1 and 2, in a process group of its own, with default signal handling.
-    pub fn start(&self, stdio: [BorrowedFd<'_>; 3]) -> Result<i32> {
+    /// Starts it with the three descriptors as 0, 1 and 2, with default signal handling.
+    pub fn start(&self, stdio: [BorrowedFd<'_>; 3], leads: Leads) -> Result<i32> {
         let actions = FileActions::new()?;
         for (target, fd) in stdio.iter().enumerate() {
             actions.duplicate(fd.as_raw_fd(), target as c_int)?;
         }
         actions.close_from(3)?;
         actions.change_directory(&self.cwd)?;
-        let attributes = Attributes::new()?;
+        let attributes = Attributes::new(leads)?;
         let (argv, env) = (pointers(&self.argv), pointers(&self.env));
         let mut pid = 0;
         // SAFETY: every pointer is to something alive until the call returns; both lists end with a null.
@@ -105,7 +112,7 @@ impl Drop for FileActions {
 struct Attributes(libc::posix_spawnattr_t);
 
 impl Attributes {
-    fn new() -> Result<Self> {
+    fn new(leads: Leads) -> Result<Self> {
         let mut value = MaybeUninit::uninit();
         // SAFETY: init fills the value; it is not read when that fails.
         check("posix_spawn", unsafe {
@@ -114,7 +121,11 @@ impl Attributes {
         // SAFETY: filled above.
         let mut attributes = Self(unsafe { value.assume_init() });
         attributes.fresh_signals()?;
-        let flags = libc::POSIX_SPAWN_SETPGROUP | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
+        let own = match leads {
+            Leads::Group => libc::POSIX_SPAWN_SETPGROUP,
+            Leads::Session => libc::POSIX_SPAWN_SETSID.into(),
+        };
+        let flags = own | libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK;
         // SAFETY: initialised; a group of 0 is the child's own pid.
         unsafe {
             check(

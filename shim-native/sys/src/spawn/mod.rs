@@ -1,7 +1,8 @@
-//! Running a short-lived program: start, feed, collect, wait.
+//! Running programs. Here a short-lived one: start, feed, collect, wait; in [`piped`] one that goes on.
 
 mod converse;
 mod launch;
+mod piped;
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -20,7 +21,7 @@ use rustix::process::{
 use crate::error::{Context, Result, SysError};
 use crate::thread::promise_with;
 use converse::{Input, Output, converse, pipe};
-use launch::Launch;
+use launch::{Launch, Leads};
 
 const DEFAULT_MAX_OUTPUT: u32 = 1 << 20;
 const DEFAULT_TIMEOUT_MS: u32 = 30_000;
@@ -108,7 +109,9 @@ impl Program {
         let (stdin, feed) = self.input()?;
         let (out, stdout) = pipe()?;
         let (err, stderr) = pipe()?;
-        let started = self.launch.start([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]);
+        let started = self
+            .launch
+            .start([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], Leads::Group);
         let pid = started.map_err(|error| self.blame(error))?;
         drop((stdin, stdout, stderr));
         let mut child = Child::new(pid)?;

@@ -18,6 +18,8 @@ import { ignoreMissing } from './sweep.ts'
 
 /** Fast rather than small: a layer that is pushed is read once more anyway. */
 const gzipLevel = 1
+/** Each is a message to the core. */
+const gzipChunkBytes = 256 * 1024
 
 /** Of an archive without entries, which is no layer. */
 const emptyDiffID = `sha256:${createHash('sha256').update(Buffer.alloc(1024)).digest('hex')}`
@@ -157,7 +159,7 @@ export class Layers {
           yield chunk
         }
       },
-      createGzip({ level: gzipLevel }),
+      createGzip({ level: gzipLevel, chunkSize: gzipChunkBytes }),
       compressed,
     )
     written.catch(error => compressed.destroy(error))

@@ -28,6 +28,7 @@ export class DirectorySource implements SourceTree {
         linkTarget: type === 'symlink' ? await readlink(place) : '',
         deviceMajor: (stats.rdev >> 8) & 0xfff,
         deviceMinor: (stats.rdev & 0xff) | ((stats.rdev >> 12) & 0xfff00),
+        ...(type === 'file' && stats.nlink > 1 && { inode: `${stats.dev}:${stats.ino}` }),
         xattrs: type === 'file' || type === 'directory' ? await keptXattrs(place) : new Map(),
       }
     } catch (error) {

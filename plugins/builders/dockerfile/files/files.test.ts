@@ -12,7 +12,8 @@ import { excluding, parseIgnore } from './ignore.ts'
 import { ignoring } from './ignoring.ts'
 import { componentMatcher, isPattern } from './pattern.ts'
 import { descend, resolvePath, type SourceTree } from './source-tree.ts'
-import { type TarLimits, TarSource } from './tar-source.ts'
+import type { TarLimits } from './spool.ts'
+import { TarSource } from './tar-source.ts'
 
 test('links are followed inside the root and never out of it', async () => {
   const root = await mkdtemp(join(tmpdir(), 'root-path-'))

@@ -29,6 +29,11 @@ export class RootMemory {
   }
 }
 
+/** An inode's number is that of one mount. */
+function isLasting(entry: Entry | undefined): boolean {
+  return entry?.inode === undefined
+}
+
 export type OpenedView = AsyncDisposable & { readonly path: string }
 
 export interface RootSourceOptions {
@@ -48,7 +53,7 @@ export class RootSource implements SourceTree, AsyncDisposable {
   }
 
   at(path: string): Promise<Entry | undefined> {
-    return this.#ask('at', path, tree => tree.at(path))
+    return this.#ask('at', path, tree => tree.at(path), isLasting)
   }
 
   children(path: string): Promise<Entry[]> {
@@ -56,7 +61,7 @@ export class RootSource implements SourceTree, AsyncDisposable {
       'children',
       path,
       tree => tree.children(path),
-      children => children.length <= mostChildren,
+      children => children.length <= mostChildren && children.every(isLasting),
     )
   }
 

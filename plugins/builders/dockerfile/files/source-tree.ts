@@ -23,6 +23,8 @@ export interface Entry {
   readonly linkTarget: string
   readonly deviceMajor: number
   readonly deviceMinor: number
+  /** Equal for the names of one file; absent where it has no other name. */
+  readonly inode?: string
   /** Extended attributes that images keep, such as `security.capability`. */
   readonly xattrs: ReadonlyMap<string, Buffer>
 }

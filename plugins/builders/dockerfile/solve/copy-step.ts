@@ -66,10 +66,8 @@ export async function workdirStep(context: StepContext, line: string): Promise<S
 
 /** A tree as the root of a stage: what FROM means by a named context of files. */
 export async function treeRoot(build: Build, tree: SourceTree): Promise<Root> {
-  const { archive, written } = layerArchive(await selectEntries(tree, '/'), build.epoch)
-  const root = await build.layers.addArchive({ chainID: '', layers: [] }, archive as AsyncIterable<Uint8Array>)
-  await written
-  return root
+  const archive = layerArchive(await selectEntries(tree, '/'), build.epoch)
+  return await build.layers.addArchive({ chainID: '', layers: [] }, archive)
 }
 
 /** Mounted only for what no build has asked of this root before. */
@@ -77,11 +75,8 @@ function rootSource({ layers, cache }: Build, root: Root): RootSource {
   return new RootSource({ chainID: root.chainID, memory: cache.roots, open: () => layers.openView(root) })
 }
 
-async function addEntries({ build, state }: StepContext, entries: readonly CopyEntry[]): Promise<Root> {
-  const { archive, written } = layerArchive(entries, build.epoch)
-  const grown = await build.layers.addArchive(state.root, archive as AsyncIterable<Uint8Array>)
-  await written
-  return grown
+function addEntries({ build, state }: StepContext, entries: readonly CopyEntry[]): Promise<Root> {
+  return build.layers.addArchive(state.root, layerArchive(entries, build.epoch))
 }
 
 /** Here-documents know variables and no quotes: those are part of the file. */

@@ -1,48 +1,63 @@
 /** Entries of a COPY as a layer archive, and as a digest for the cache. */
 import { createHash } from 'node:crypto'
-import { pipeline } from 'node:stream/promises'
-import { type Header, type Pack, pack } from 'tar-stream'
 import { dataLoss } from '#api/errors/errors.ts'
-import { bytesOf, type Entry, type SourceTree, smallFileBytes } from '../files/source-tree.ts'
+import { bytesOf, type SourceTree, smallFileBytes } from '../files/source-tree.ts'
+import { blockBytes, encodeHeader, paddingOf } from '../files/tar-header.ts'
 import type { CopyEntry } from './copy-entries.ts'
 
-/** A tar archive of the entries, as it is read. `latest`: no entry is younger (SOURCE_DATE_EPOCH). */
-export function layerArchive(entries: readonly CopyEntry[], latest?: Date): { archive: Pack; written: Promise<void> } {
-  const archive = pack()
-  const written = write(archive, entries, latest)
-  written.catch(error => archive.destroy(error))
-  return { archive, written }
-}
+const pieceBytes = 256 * 1024
+/** Two blocks of zeros. */
+const end = Buffer.alloc(2 * blockBytes)
 
-async function write(archive: Pack, entries: readonly CopyEntry[], latest: Date | undefined): Promise<void> {
+/**
+ * A tar archive of the entries, in pieces of some size. Names of one file stay that. `latest`: no entry is younger
+ * (SOURCE_DATE_EPOCH). DATA_LOSS: a file has changed since it was looked at.
+ */
+export async function* layerArchive(entries: readonly CopyEntry[], latest?: Date): AsyncGenerator<Buffer> {
+  let piece: Buffer[] = []
+  let bytes = 0
+  const seen = new FirstNames()
   for (const one of entries) {
-    const header = headerOf(one, latest)
-    if (one.tree === undefined || one.entry.size === 0) archive.entry(header, '')
-    else if (one.entry.size <= smallFileBytes) archive.entry(header, await wholeOf(one.tree, one.entry))
-    else await pipeline(one.tree.read(one.entry), archive.entry(header))
+    for await (const part of partsOf(one, seen.before(one), latest)) {
+      piece.push(part)
+      bytes += part.length
+      if (bytes < pieceBytes) continue
+      yield Buffer.concat(piece)
+      piece = []
+      bytes = 0
+    }
   }
-  archive.finalize()
+  yield Buffer.concat([...piece, end])
 }
 
-/** DATA_LOSS: it has changed since it was looked at. */
-async function wholeOf(tree: SourceTree, entry: Entry): Promise<Buffer> {
-  const bytes = await bytesOf(tree, entry)
-  if (bytes.length !== entry.size) throw dataLoss(`"${entry.path}" has ${bytes.length} bytes, and had ${entry.size}`)
-  return bytes
+/** Which names of files were there before. */
+class FirstNames {
+  readonly #paths = new Map<SourceTree, Map<string, string>>()
+
+  /** Path of an entry that is the same file with the same owner and mode; undefined for the first. */
+  before({ path, entry, tree }: CopyEntry): string | undefined {
+    if (tree === undefined || entry.inode === undefined) return undefined
+    const { inode, mode, uid, gid } = entry
+    const same = [inode, mode, uid, gid].join(' ')
+    const paths = this.#paths.get(tree) ?? new Map<string, string>()
+    this.#paths.set(tree, paths)
+    const first = paths.get(same)
+    if (first === undefined) paths.set(same, path)
+    return first
+  }
 }
 
-function headerOf({ path, entry }: CopyEntry, latest: Date | undefined): Header {
+async function* partsOf({ path, entry, tree }: CopyEntry, linkTo: string | undefined, latest: Date | undefined) {
   const mtime = latest !== undefined && entry.mtime > latest ? latest : entry.mtime
-  const pax = Object.fromEntries(
-    [...entry.xattrs].map(([name, value]) => [`SCHILY.xattr.${name}`, value.toString('latin1')]),
-  )
-  return {
-    name: path.slice(1) + (entry.type === 'directory' ? '/' : ''),
-    ...{ type: entry.type, mode: entry.mode, uid: entry.uid, gid: entry.gid, mtime, size: entry.size },
-    ...{ linkname: entry.type === 'symlink' ? entry.linkTarget : null },
-    ...{ devmajor: entry.deviceMajor, devminor: entry.deviceMinor },
-    ...(Object.keys(pax).length > 0 && { pax }),
-  } as Header
+  yield encodeHeader({ ...entry, path, mtime }, linkTo)
+  if (tree === undefined || entry.size === 0 || linkTo !== undefined) return
+  let left = entry.size
+  for await (const part of entry.size <= smallFileBytes ? [await bytesOf(tree, entry)] : tree.read(entry)) {
+    left -= part.length
+    yield part as Buffer
+  }
+  if (left !== 0) throw dataLoss(`"${entry.path}" has ${entry.size - left} bytes, and had ${entry.size}`)
+  yield Buffer.alloc(paddingOf(entry.size))
 }
 
 /**

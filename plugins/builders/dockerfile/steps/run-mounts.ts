@@ -161,10 +161,8 @@ async function bound(
 /** Entries as files; owners, modes and links as they are in the tree. */
 async function unpack(entries: readonly CopyEntry[], folder: string): Promise<void> {
   const file = `${folder}.tar`
-  const { archive, written } = layerArchive(entries)
   try {
-    await pipeline(archive as AsyncIterable<Uint8Array>, createWriteStream(file, { mode: 0o600 }))
-    await written
+    await pipeline(layerArchive(entries), createWriteStream(file, { mode: 0o600 }))
     await applyLayer({ source: file, target: folder, format: 'plain', compression: 'none' })
   } finally {
     await rm(file, { force: true })

@@ -18,7 +18,7 @@ export interface InspectContext {
   logDrops?: LogDrops | undefined
   /** Bytes; undefined: not asked for. */
   sizes: { rw: number; rootFs: number } | undefined
-  /** Of the network's links, by network id. */
+  /** By name; those that it is on need none. */
   networkIds: ReadonlyMap<string, string>
   /** Of the containers that others call by name. */
   cgroupDriver?: string
@@ -140,25 +140,35 @@ function networkSettingsJson(found: Found, context: InspectContext): object {
 export const wasStarted = ({ core, record }: Pick<Found, 'core' | 'record'>): boolean =>
   core.lastRun?.startedAt !== undefined || record.failure !== undefined
 
-/** By network name: those it is on, or when it does not run, those it will be on. */
-export function networksJson(
-  { id, name, record, core }: Found,
-  { networkIds, version }: Pick<InspectContext, 'networkIds' | 'version'>,
-) {
-  const byName = new Map<string, AttachmentRecord>(core.attachments.map(made => [made.networkName, made]))
+/** Whether it tells of networks that only their names are known of: what it is on says its id by itself. */
+export function needsNetworkIds(found: Pick<Found, 'core' | 'record'>): boolean {
+  const joined = new Set(found.core.attachments.map(({ networkName }) => networkName))
+  return wasStarted(found) && networkNames(found).some(name => !joined.has(name))
+}
+
+/** Those it is on, or when it does not run, those it will be on. */
+function networkNames({ record, core }: Pick<Found, 'core' | 'record'>): string[] {
   const wished = (core.config?.networks ?? [])
     .map(({ network }) => network)
     .filter(network => !network.startsWith('container:'))
     // Left by all its networks it is on none: what the core calls `none` then.
     .filter(network => network !== 'none' || record.hostConfig.NetworkMode === 'none')
-  const names = [...new Set([...wished, ...byName.keys()])]
+  return [...new Set([...wished, ...core.attachments.map(({ networkName }) => networkName)])]
+}
+
+/** By network name. */
+export function networksJson(
+  { id, name, record, core }: Found,
+  { networkIds, version }: Pick<InspectContext, 'networkIds' | 'version'>,
+) {
+  const byName = new Map<string, AttachmentRecord>(core.attachments.map(made => [made.networkName, made]))
   const isKnown = wasStarted({ core, record })
   return Object.fromEntries(
-    names.map(network => [
+    networkNames({ record, core }).map(network => [
       network,
       endpointJson({
         ...{ id, name, network, version },
-        networkId: isKnown ? (networkIds.get(network) ?? '') : '',
+        networkId: isKnown ? (byName.get(network)?.networkId ?? networkIds.get(network) ?? '') : '',
         attachment: byName.get(network),
         wish: record.endpoints[network],
       }),

@@ -3,10 +3,12 @@ import type { ApiVersion } from '../http/api-version.ts'
 import type { Query } from '../http/query.ts'
 import { logDropsOf } from '../logs/log-drops.ts'
 import type { ContainerParts } from './containers.ts'
-import { inspectJson } from './inspect.ts'
+import { inspectJson, needsNetworkIds } from './inspect.ts'
 import { choose, parseListWish } from './list.ts'
 import { bandOf, itemText, type Listed } from './listing/listed.ts'
 import type { Found } from './store.ts'
+
+const noIds: ReadonlyMap<string, string> = new Map()
 
 export async function inspectContainer(
   parts: ContainerParts,
@@ -15,7 +17,7 @@ export async function inspectContainer(
   version: ApiVersion,
 ): Promise<object> {
   const [networkIds, sizes, logDrops] = await Promise.all([
-    parts.store.view.networkIdsNow(),
+    needsNetworkIds(found) ? parts.store.view.networkIdsNow() : noIds,
     size ? sizesOf(parts, { id: found.id, snapshotter: found.core.config?.snapshotter ?? '' }) : undefined,
     logDropsOf(found.core.paths?.logFile ?? ''),
   ])

@@ -1,7 +1,7 @@
 //! Runs a bundle end to end and prints what each step took.
 //!
 //! ```text
-//! run_bundle BUNDLE [ROUNDS]
+//! run_bundle BUNDLE [ROUNDS [PAUSE_MS]]
 //! ```
 //!
 //! The container's streams are this program's; its exit code is passed on. The best, the middle and the worst of all

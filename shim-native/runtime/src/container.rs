@@ -6,6 +6,7 @@ use crate::error::{Error, Step, Warning};
 use crate::exec::{self, ExecOptions, ExecPlan, ExecProcess};
 use crate::hooks::{self, HookKind};
 use crate::listener;
+use crate::namespaces::CLONE_NEWTIME;
 use crate::options::CreateOptions;
 use crate::process::{Extras, ProcessPlan, preraise};
 use crate::protocol::{Channel, Message, unexpected};
@@ -152,6 +153,7 @@ impl Container {
             flags: 0,
             cgroup: plan.attachment.v2(),
             prepare: Some(&enter),
+            enters_time: self.namespaces & CLONE_NEWTIME != 0,
         };
         let spawned = spawn(&request, |channel| exec::run(&plan, init, channel))?;
         drop(plan.streams);

@@ -4,9 +4,11 @@
 //! namespace holds for children only; new namespaces must belong to a joined user namespace), and when the
 //! caller has more threads (a raw clone of a threaded process must not allocate; glibc's fork may). The
 //! helper makes the process with `CLONE_PARENT`, so that it is the caller's child all the same.
+//!
+//! The helper is a guest in the caller's memory where that can be (see [`in_guest`]), else a fork.
 
 use crate::error::{Error, Step};
-use crate::kernel::{Cloned, clone3, exit_now, reset_signals, thread_count};
+use crate::kernel::{Cloned, clone3, exit_now, in_guest, reset_signals, thread_count};
 use crate::protocol::{Channel, Message, unexpected};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,21 +29,26 @@ pub(crate) struct Request<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// What the helper does before making the process. `None`: no helper unless threads demand it.
     pub prepare: Option<&'a dyn Fn() -> Result<(), Error>>,
+    /// It concerns a time namespace, for which the helper needs memory of its own.
+    pub enters_time: bool,
 }
 
 /// Makes the process; `child` runs in it and ends by executing or exiting.
 pub(crate) fn spawn(request: &Request<'_>, child: impl FnOnce(&Channel) -> Error) -> Result<Spawned, Error> {
     let (ours, theirs) = Channel::pair()?;
-    let (pid, pidfd) = if request.prepare.is_none() && thread_count() == 1 {
-        match clone3(request.flags, request.cgroup).map_err(clone_error)? {
+    let alone = thread_count() == 1;
+    let (pid, pidfd) = match request.prepare {
+        None if alone => match clone3(request.flags, request.cgroup).map_err(clone_error)? {
             Cloned::Child => {
                 drop(ours);
                 run(theirs, child)
             }
             Cloned::Parent { pid, pidfd } => (pid, pidfd),
+        },
+        Some(prepare) if alone && !request.enters_time => {
+            through_guest(request, prepare, ours.fd(), theirs, child)?
         }
-    } else {
-        through_helper(request, ours.fd(), theirs, child)?
+        _ => through_helper(request, ours.fd(), theirs, child)?,
     };
     Ok(Spawned {
         pid,
@@ -66,6 +73,52 @@ fn run(channel: Channel, child: impl FnOnce(&Channel) -> Error) -> ! {
 
 /// Exit code of a process that reported a failure.
 const FAILED: i32 = 127;
+
+/// The process is a copy of the caller's memory as the guest, which it is forked from, shares it.
+fn through_guest(
+    request: &Request<'_>,
+    prepare: &dyn Fn() -> Result<(), Error>,
+    ours: BorrowedFd<'_>,
+    theirs: Channel,
+    child: impl FnOnce(&Channel) -> Error,
+) -> Result<(i32, OwnedFd), Error> {
+    use rustix::process::{dumpable_behavior, set_dumpable_behavior};
+    let mut process = Some((theirs, child));
+    let mut made = Err(clone_error(rustix::io::Errno::CHILD));
+    let dumpable = dumpable_behavior().map_err(clone_error)?;
+    let guest = in_guest(&mut || {
+        let cloned = prepare().and_then(|()| make_sibling(request));
+        made = cloned.map(|cloned| match (cloned, process.take()) {
+            (Cloned::Parent { pid, pidfd }, kept) => {
+                process = kept;
+                (pid, pidfd)
+            }
+            (Cloned::Child, Some((theirs, child))) => {
+                close_callers_end(ours);
+                run(theirs, child)
+            }
+            (Cloned::Child, None) => exit_now(FAILED),
+        });
+    });
+    // What `prepare` made of it, and a user namespace: it goes with the memory.
+    let _ = set_dumpable_behavior(dumpable);
+    let guest = guest.map_err(clone_error)?;
+    // ECHILD: the caller ignores SIGCHLD, and the kernel reaped it.
+    let _ = waitpid(Pid::from_raw(guest), WaitOptions::empty());
+    made
+}
+
+/// A child of the caller, made by its helper.
+fn make_sibling(request: &Request<'_>) -> Result<Cloned, Error> {
+    clone3(request.flags | libc::CLONE_PARENT as u64, request.cgroup).map_err(clone_error)
+}
+
+/// In the new process: with the caller's end open here, it would never read end of file.
+fn close_callers_end(ours: BorrowedFd<'_>) {
+    // SAFETY: this process never uses the caller's end again; the owner of the number lives in the
+    // caller's frame, which this process never returns to.
+    drop(unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(std::os::fd::AsRawFd::as_raw_fd(&ours)) });
+}
 
 fn through_helper(
     request: &Request<'_>,
@@ -114,18 +167,10 @@ fn help(
     child: impl FnOnce(&Channel) -> Error,
 ) -> ! {
     let prepared = request.prepare.map_or(Ok(()), |prepare| prepare());
-    let cloned = prepared.and_then(|()| {
-        clone3(request.flags | libc::CLONE_PARENT as u64, request.cgroup).map_err(clone_error)
-    });
-    match cloned {
+    match prepared.and_then(|()| make_sibling(request)) {
         Ok(Cloned::Child) => {
             drop(answers);
-            // With the caller's end open here, the child would never read end of file.
-            // SAFETY: this process never uses the caller's end again; the owner of the number lives in the
-            // caller's frame, which this process never returns to.
-            drop(unsafe {
-                <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(std::os::fd::AsRawFd::as_raw_fd(&ours))
-            });
+            close_callers_end(ours);
             run(theirs, child)
         }
         Ok(Cloned::Parent { pid, .. }) => drop(answers.send(&Message::Pid(pid))),

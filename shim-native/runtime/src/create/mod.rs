@@ -107,6 +107,7 @@ fn spawn_init(plan: &InitPlan, outer: &Outer) -> Result<Spawned, Error> {
         flags: (plan.namespaces.new & !later) as u64,
         cgroup: plan.attachment.v2(),
         prepare: if plan.joined_by_helper { Some(&enter) } else { None },
+        enters_time: plan.namespaces.all & CLONE_NEWTIME != 0,
     };
     let cloning = trace::now_ns();
     spawn(&request, |channel| {

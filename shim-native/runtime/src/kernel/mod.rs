@@ -1,11 +1,13 @@
 //! The system calls that `rustix` does not wrap. The only module with `unsafe` around raw calls.
 
 mod clone;
+mod guest;
 mod identity;
 mod mount;
 mod process;
 
 pub(crate) use clone::{Cloned, clone3, thread_count};
+pub(crate) use guest::in_guest;
 pub(crate) use identity::{set_groups, set_res_gid, set_res_uid};
 pub(crate) use mount::{MountAttr, attr, fs_context_log, mount_setattr};
 pub(crate) use process::{

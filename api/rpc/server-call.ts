@@ -97,7 +97,7 @@ export class ServerCall {
       this.#status = status
       this.#stream.end()
     } else {
-      this.#stream.respond({ ...responseHeaders, ...this.#trailersOf(status) }, { endStream: true })
+      this.#stream.respond({ ...responseHeaders, ...this.#trailersOf(status) }, { endStream: true, sendDate: false })
       this.#leaveRequest()
     }
   }
@@ -111,7 +111,7 @@ export class ServerCall {
 
   #respond(): void {
     if (this.#stream.headersSent) return
-    this.#stream.respond(responseHeaders, { waitForTrailers: true })
+    this.#stream.respond(responseHeaders, { waitForTrailers: true, sendDate: false })
     this.#stream.on('wantTrailers', () => {
       this.#stream.sendTrailers(this.#trailersOf(this.#status))
       this.#leaveRequest()

@@ -30,7 +30,7 @@ import type {
   SnapshotterBackend,
   SnapshotUsage,
 } from './snapshots.ts'
-import { sweepBackend, unwanted } from './sweep.ts'
+import { removeFromBackend, sweepBackend, unwanted } from './sweep.ts'
 
 /** One snapshotter as the tenant namespaces see it; the rules are in snapshots.ts. */
 export class SnapshotterFront implements NamespacedSnapshotter {
@@ -39,6 +39,8 @@ export class SnapshotterFront implements NamespacedSnapshotter {
   readonly #commits: Commits
   /** Set until a sweep has seen the backend: a crash may have left something. */
   #dirty = true
+  /** What the backend still has of removed records, by its own keys, children first. */
+  readonly #removed = new Set<string>()
   #used = false
 
   constructor(options: FrontOptions) {
@@ -85,7 +87,7 @@ export class SnapshotterFront implements NamespacedSnapshotter {
     const records = this.#records(ns)
     // A commit cut off by a crash is decided first; otherwise the backend need not run.
     if (this.#context.metadata.read(tx => this.#commits.isCommitting(tx, ns, key))) await this.#backend()
-    this.#context.metadata.write(
+    const backendKey = this.#context.metadata.write(
       tx => {
         const record = records.require(tx, key)
         if (records.hasChildren(tx, record)) throw failedPrecondition('cannot remove snapshot with child')
@@ -93,10 +95,11 @@ export class SnapshotterFront implements NamespacedSnapshotter {
           throw failedPrecondition(`cannot remove snapshot "${key}" while it is being committed`)
         records.delete(tx, key, record)
         removeFromLease(tx, ns, lease, snapshotResource(this.name, key))
-        this.#dirty = true
+        return record.backendKey
       },
       { frees: true },
     )
+    this.#removed.add(backendKey)
     const event = eventAny('containerd.events.SnapshotRemove', SnapshotRemove, { key, snapshotter: this.name })
     this.#context.events.publish(ns, '/snapshot/remove', event)
   }
@@ -163,13 +166,20 @@ export class SnapshotterFront implements NamespacedSnapshotter {
 
   /**
    * Removes from the backend what no record knows. Does nothing when nothing changed since the last sweep, or while
-   * the backend was never needed: its process is not started for leftovers alone.
+   * the backend was never needed: its process is not started for leftovers alone. Looks through all that the backend has only
+   * when something else than {@link remove} may have left something.
    */
   async sweep(): Promise<void> {
-    if (!this.#dirty || !this.#used) return
+    if (!this.isSweepDue || !this.#used) return
+    const { logger } = this.#context
+    const removed = [...this.#removed]
+    const looks = this.#dirty
+    this.#removed.clear()
     this.#dirty = false
     try {
-      await sweepBackend(await this.#backend(), () => this.#wanted(), this.#context.logger)
+      const backend = await this.#backend()
+      if (looks) await sweepBackend(backend, () => this.#wanted(), logger)
+      else if (!(await removeFromBackend(backend, removed, logger))) this.#dirty = true
     } catch (error) {
       this.#dirty = true
       throw error
@@ -190,7 +200,7 @@ export class SnapshotterFront implements NamespacedSnapshotter {
 
   /** A sweep will look for what no record knows. */
   get isSweepDue(): boolean {
-    return this.#dirty
+    return this.#dirty || this.#removed.size > 0
   }
 
   /** What the backend holds, by its keys. Starts it. */
@@ -203,7 +213,7 @@ export class SnapshotterFront implements NamespacedSnapshotter {
 
   /** What {@link sweep} would remove now, by backend key, with its bytes. Nothing while it would not look. */
   async leftovers(): Promise<{ name: string; sizeBytes: number }[]> {
-    if (!this.#dirty || !this.#used) return []
+    if (!this.isSweepDue || !this.#used) return []
     return await this.strays()
   }
 

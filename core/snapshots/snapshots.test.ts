@@ -132,6 +132,28 @@ test('a removed snapshot goes from the backend with the sweep, children first', 
     assert.deepEqual(await inBackend(), [])
   }))
 
+test('a sweep that knows what was removed does not look through the backend, until something is left over', () =>
+  inRoom(async ({ front, fronts, backend, inBackend }) => {
+    await front.prepare('a', 'kept', '')
+    await fronts.sweep()
+    const list = backend.list.bind(backend)
+    let looks = 0
+    backend.list = (...args) => {
+      looks++
+      return list(...args)
+    }
+    await front.prepare('a', 'one', '')
+    await front.remove('a', 'one')
+    assert.ok(fronts.isSweepDue('dir'))
+    await fronts.sweep()
+    assert.deepEqual([looks, fronts.isSweepDue('dir')], [0, false])
+    assert.deepEqual(await inBackend(), ['a/N/kept'])
+    await backend.prepare('a/9999/orphan', '', {})
+    fronts.markDirty(['dir'])
+    await fronts.sweep()
+    assert.deepEqual(await inBackend(), ['a/N/kept'])
+  }))
+
 test('killed after the backend made a snapshot: it is swept', () =>
   inRoom(async room => {
     await room.front.prepare('a', 'kept', '')

@@ -7,10 +7,22 @@ type Wanted = () => Promise<(info: SnapshotInfo) => boolean>
 
 /** Removes from a backend what is not wanted, children before parents, then lets it clean up. */
 export async function sweepBackend(backend: SnapshotterBackend, wanted: Wanted, logger: Logger): Promise<void> {
-  for (const { name } of await unwanted(backend, wanted)) await remove(backend, name, logger)
+  const names = (await unwanted(backend, wanted)).map(({ name }) => name)
+  await removeFromBackend(backend, names, logger)
+}
+
+/** Removes in this order, children before parents, then lets the backend clean up. False: something is still in use. */
+export async function removeFromBackend(
+  backend: SnapshotterBackend,
+  names: readonly string[],
+  logger: Logger,
+): Promise<boolean> {
+  let isGone = true
+  for (const name of names) isGone = (await remove(backend, name, logger)) && isGone
   await backend.cleanup().catch((error: unknown) => {
     if (!isGantryError(error, 'NOT_IMPLEMENTED')) throw error
   })
+  return isGone
 }
 
 /** What a backend holds that is not wanted, children before parents. */
@@ -21,15 +33,17 @@ export async function unwanted(backend: SnapshotterBackend, wanted: Wanted): Pro
   return childrenFirst(all.filter(info => !isWanted(info)))
 }
 
-/** One that still has children is left for the next sweep; one already gone is as good as removed. */
-async function remove(backend: SnapshotterBackend, name: string, logger: Logger): Promise<void> {
+/** One that still has children is left for the next sweep (false); one already gone is as good as removed. */
+async function remove(backend: SnapshotterBackend, name: string, logger: Logger): Promise<boolean> {
   try {
     await backend.remove(name)
     logger.debug({ key: name }, 'removed a snapshot from the backend')
+    return true
   } catch (error) {
-    if (isGantryError(error, 'FAILED_PRECONDITION'))
-      logger.warn({ err: error, key: name }, 'a snapshot is still in use')
-    else if (!isGantryError(error, 'NOT_FOUND')) throw error
+    if (isGantryError(error, 'NOT_FOUND')) return true
+    if (!isGantryError(error, 'FAILED_PRECONDITION')) throw error
+    logger.warn({ err: error, key: name }, 'a snapshot is still in use')
+    return false
   }
 }
 

@@ -1,6 +1,5 @@
 /** From a runtime's name to its shim's executable (containerd's rule). */
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { invalidArgument, notFound } from '#api/errors/errors.ts'
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
@@ -47,21 +46,22 @@ export function servingRuntime(wished: string, options: Any | undefined, places:
  * INVALID_ARGUMENT for a name without the form; NOT_FOUND when there is no such executable.
  */
 export async function resolveShim(runtime: string, places: ShimPlaces): Promise<Shim> {
-  const shim = registered(runtime, places) ?? { path: await findShim(runtime, places) }
-  return { ...shim, path: await requireExecutable(shim.path, runtime) }
+  const shim = registered(runtime, places) ?? { path: findShim(runtime, places) }
+  requireExecutable(shim.path, runtime)
+  return shim
 }
 
 function registered(runtime: string, places: ShimPlaces): Shim | undefined {
   return places.registered?.(runtime, hasForm(runtime) ? shimFileName(runtime) : undefined)
 }
 
-async function findShim(runtime: string, places: ShimPlaces): Promise<string> {
+function findShim(runtime: string, places: ShimPlaces): string {
   if (isAbsolute(runtime)) return runtime
   const file = shimFileName(runtime)
   const override = places.overrides?.[file]
   if (override) return override
   const folders = [...places.folders, ...places.path.split(delimiter).filter(isAbsolute)]
-  for (const folder of folders) if (await isExecutable(join(folder, file))) return join(folder, file)
+  for (const folder of folders) if (isExecutable(join(folder, file))) return join(folder, file)
   throw notFound(`runtime "${runtime}": no executable "${file}" in ${folders.join(', ')}`)
 }
 
@@ -78,15 +78,14 @@ export function shimFileName(runtime: string): string {
   return `containerd-shim-${runtime.split('.').slice(-2).join('-')}`
 }
 
-async function requireExecutable(path: string, runtime: string): Promise<string> {
-  if (await isExecutable(path)) return path
-  throw notFound(`runtime "${runtime}": ${path} is not an executable file`)
+function requireExecutable(path: string, runtime: string): void {
+  if (!isExecutable(path)) throw notFound(`runtime "${runtime}": ${path} is not an executable file`)
 }
 
-async function isExecutable(path: string): Promise<boolean> {
+function isExecutable(path: string): boolean {
   try {
-    await access(path, constants.X_OK)
-    return (await stat(path)).isFile()
+    accessSync(path, constants.X_OK)
+    return statSync(path).isFile()
   } catch {
     return false
   }

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { failedPrecondition, invalidArgument } from '#api/errors/errors.ts'
+import { fullDiskError } from '#api/errors/full-disk.ts'
 import type { Digest } from '#api/types/digest.ts'
 import { now } from '#core/metadata/metadata.ts'
 import type { CommitOptions, ContentInfo, IngestStatus, IngestWriter } from './content.ts'
@@ -69,7 +70,7 @@ export class FileIngestWriter implements IngestWriter {
     } catch (error) {
       this.#hash = before
       await file.truncate(this.#offset)
-      throw error
+      throw fullDiskError(this.#ingest.dataPath, error)
     }
   }
 
@@ -95,7 +96,9 @@ export class FileIngestWriter implements IngestWriter {
     try {
       this.#hooks.check()
       verify(this.ref, { digest, sizeBytes: this.#offset }, { sizeBytes, expected })
-      await this.#ingest.file.sync()
+      await this.#ingest.file.sync().catch(error => {
+        throw fullDiskError(this.#ingest.dataPath, error)
+      })
       return await this.#hooks.commit(digest, this.#offset, labels)
     } finally {
       await this.close()

@@ -7,12 +7,14 @@ import {
   isGantryError,
   resourceExhausted,
 } from '#api/errors/errors.ts'
+import { fullDiskAdvice, isFullDisk } from '#api/errors/full-disk.ts'
 import { isSysError, type SysError } from '#api/sys/sys.ts'
 
-/** `what` starts the message: `layer sha256:…`. */
-export function layerError(what: string, error: unknown): unknown {
+/** `what` starts the message: `layer sha256:…`. `place`: where the work writes to, which may be full. */
+export function layerError(what: string, place: string, error: unknown): unknown {
   if (isGantryError(error) || !isSysError(error)) return error
-  return factoryFor(error)(`${what}: ${error.message}`, { cause: error })
+  const advice = isFullDisk(error) ? `: ${fullDiskAdvice(place)}` : ''
+  return factoryFor(error)(`${what}: ${error.message}${advice}`, { cause: error })
 }
 
 function factoryFor({ code }: SysError): (message: string, options: { cause: unknown }) => GantryError {

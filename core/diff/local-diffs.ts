@@ -53,7 +53,7 @@ export class LocalDiffs implements Diffs {
         }
       })
     } catch (error) {
-      throw layerError(`layer ${digest}`, error)
+      throw layerError(`layer ${digest}`, directTree(mounts)?.path ?? this.#tempDir, error)
     }
   }
 
@@ -105,7 +105,7 @@ export class LocalDiffs implements Diffs {
             ),
       )
     } catch (error) {
-      throw layerError('layer', error)
+      throw layerError('layer', output.output, error)
     }
   }
 

@@ -1,6 +1,7 @@
 /** Bytes into the content store: opening ingests that may be busy, and verified commits. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type GantryError, isGantryError, messageOf, resourceExhausted, unavailable } from '#api/errors/errors.ts'
+import { isFullDisk } from '#api/errors/full-disk.ts'
 import type { OciDescriptor } from '#api/types/oci.ts'
 import type { ContentStore, IngestWriter, WriterOptions } from '#core/content/content.ts'
 
@@ -56,15 +57,13 @@ export async function dropIngest(content: ContentStore, ns: string, writer: Inge
 
 /** True for a full disk or quota, however it is dressed. */
 export function isDiskFull(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'RESOURCE_EXHAUSTED'
+  return isFullDisk(error) || isGantryError(error, 'RESOURCE_EXHAUSTED')
 }
 
 /** Says which object a failure of the content store is about. */
 export function named(what: string, error: unknown): unknown {
-  if (isDiskFull(error)) return resourceExhausted(`${what}: ${messageOf(error)}`, { cause: error })
-  if (!isGantryError(error)) return error
-  return Object.assign(renamed(what, error), { cause: error })
+  if (isGantryError(error)) return Object.assign(renamed(what, error), { cause: error })
+  return isDiskFull(error) ? resourceExhausted(`${what}: ${messageOf(error)}`, { cause: error }) : error
 }
 
 function renamed(what: string, error: GantryError): GantryError {

@@ -22,10 +22,10 @@ export class Docker implements AsyncDisposable {
   }
 
   /** Ready when it resolves: its socket answers. */
-  static async start(options: { config?: string } = {}): Promise<Docker> {
-    const { config = '' } = options
+  static async start(options: { config?: string; folder?: string } = {}): Promise<Docker> {
+    const { config = '', folder } = options
     const table = config.includes('[plugins.gateways.docker]') ? '' : '[plugins.gateways.docker]\n'
-    const docker = new Docker(await Daemon.start({ config: `${config}\n${table}` }))
+    const docker = new Docker(await Daemon.start({ config: `${config}\n${table}`, ...(folder && { folder }) }))
     try {
       await docker.ready()
     } catch (error) {

@@ -31,7 +31,7 @@ import {
   removeBundle,
   removeStrayWork,
 } from './bundle.ts'
-import { removeDeadSockets } from './dead-sockets.ts'
+import { removeDeadSockets, socketPath } from './dead-sockets.ts'
 import type { RunningTask } from './running-task.ts'
 import { resolveShim, type ShimPlaces } from './runtime-name.ts'
 import type { ShimConnection } from './shim-connection.ts'
@@ -63,6 +63,9 @@ export interface AdoptParts {
   }): RunningTask
 }
 
+/** Keeps both processors busy. */
+const adoptedAtOnce = 32
+
 /** How long a shim may take to answer before it counts as dead (containerd's load timeout). */
 const answerTimeoutMs = 5000
 
@@ -72,18 +75,42 @@ const pollMs = 20
 
 export async function adoptTasks(parts: AdoptParts): Promise<void> {
   const { bundles, hidden } = await listBundles(parts.roots)
-  await Promise.all([...bundles.map(bundle => adoptOne(parts, bundle)), ...hidden.map(path => removeBundle(path))])
+  await Promise.all([
+    someAtOnce(bundles, bundle => adoptOne(parts, bundle)),
+    someAtOnce(hidden, path => removeBundle(path)),
+  ])
   const isKnown = (ns: string, id: string) => parts.table.has(ns, id)
   await Promise.all([
     removeStrayWork(parts.roots, isKnown),
     removeStrayPins(parts, isKnown),
     removeStrayFolders(parts),
-    removeDeadSockets(join(parts.roots.state, 'a')),
-    removeDeadSockets(join(parts.roots.state, 's')),
+    ...['a', 's'].map(folder => removeDeadSockets(join(parts.roots.state, folder), socketsInUse(parts))),
   ])
   settleRuns(parts)
   const alive = parts.table.list().filter(task => task.launched)
   await parts.networks.reconcile(alive.map(({ namespace, id }) => ({ namespace, containerId: id })))
+}
+
+/**
+ * With a thousand at once the last would wait for the others longer than {@link answerTimeoutMs}, and a shim that lives would
+ * count as dead.
+ */
+async function someAtOnce<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
+  const left = items.values()
+  const worker = async () => {
+    for (const item of left) await work(item)
+  }
+  await Promise.all(Array.from({ length: adoptedAtOnce }, worker))
+}
+
+/** Of shims that have just answered: to try each would wake them all again. */
+function socketsInUse({ table, placesOf }: AdoptParts): ReadonlySet<string> {
+  return new Set(
+    table.list().flatMap(({ namespace, id, connection }) => {
+      const { attachSocket, healthSocket } = placesOf(namespace, id)
+      return [attachSocket(''), healthSocket, socketPath(connection.bootstrap.address)]
+    }),
+  )
 }
 
 /** Status of a process whose end nobody saw (containerd's). */
@@ -112,7 +139,6 @@ async function takeOver(parts: AdoptParts, bundle: Bundle): Promise<RunningTask 
   if (!bootstrap) throw notFound(`bootstrap.json of ${bundle.path}`)
   const connection = parts.connect(bundle, bootstrap)
   try {
-    await connection.api.connect({ id: bundle.id }, { deadlineMs: answerTimeoutMs })
     const state = await stateOf(connection, bundle.id)
     const task = await newTask(parts, bundle, connection, state)
     if (!state || state.pid === 0) {

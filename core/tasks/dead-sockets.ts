@@ -4,14 +4,18 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { namesIn } from '#api/sys/folders.ts'
 
-export async function removeDeadSockets(folder: string): Promise<void> {
-  const names = await namesIn(folder)
-  await Promise.all(names.map(name => removeIfDead(join(folder, name))))
+/** `inUse`: paths that are not tried. */
+export async function removeDeadSockets(folder: string, inUse: ReadonlySet<string>): Promise<void> {
+  const paths = (await namesIn(folder)).map(name => join(folder, name))
+  await Promise.all(paths.filter(path => !inUse.has(path)).map(removeIfDead))
 }
+
+/** The file of an address, `unix://` or not. */
+export const socketPath = (address: string): string => address.replace(/^unix:(\/\/)?/, '')
 
 /** `path`: of one socket, `unix://` or not. */
 export async function removeIfDead(path: string): Promise<void> {
-  const file = path.replace(/^unix:(\/\/)?/, '')
+  const file = socketPath(path)
   if (await isRefused(file)) await rm(file, { force: true })
 }
 

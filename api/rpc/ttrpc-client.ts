@@ -42,7 +42,8 @@ export interface TtrpcChannelOptions extends Pick<CallOptions, 'namespace' | 'de
 export interface TtrpcChannel extends Disposable {
   readonly peer: string
   readonly defaults: TtrpcChannelOptions
-  call(request: Uint8Array, give: (result: TtrpcResponse | GantryError) => void): void
+  /** Answers what ends the waiting: the server goes on, and its answer is thrown away. */
+  call(request: Uint8Array, give: (result: TtrpcResponse | GantryError) => void): () => void
   close(): void
 }
 
@@ -57,7 +58,7 @@ export function connectTtrpc(address: string, options: TtrpcChannelOptions = {})
     defaults: options,
     call(request, give) {
       if (!current || current.socket.destroyed) current = new Connection(path, peer, options.onClose)
-      current.call(request, give)
+      return current.call(request, give)
     },
     close,
     [Symbol.dispose]: close,
@@ -92,7 +93,7 @@ class Connection {
     })
   }
 
-  call(request: Uint8Array, give: Give): void {
+  call(request: Uint8Array, give: Give): () => void {
     const streamId = this.#nextStreamId
     this.#nextStreamId += 2
     try {
@@ -103,6 +104,12 @@ class Connection {
     } catch (error) {
       give(error as GantryError)
     }
+    return () => this.#forget(streamId)
+  }
+
+  #forget(streamId: number): void {
+    this.#waiting.delete(streamId)
+    if (this.#waiting.size === 0) this.socket.unref()
   }
 
   #receive(chunk: Buffer): void {
@@ -116,8 +123,7 @@ class Connection {
   #answer({ streamId, type, payload }: TtrpcFrame): void {
     const give = this.#waiting.get(streamId)
     if (!give || type !== messageType.response) return
-    this.#waiting.delete(streamId)
-    if (this.#waiting.size === 0) this.socket.unref()
+    this.#forget(streamId)
     give(decodeResponse(payload))
   }
 
@@ -178,10 +184,11 @@ async function answerTo(
   const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs)
   signal?.addEventListener('abort', abort, { once: true })
   if (signal?.aborted) abort()
-  else channel.call(request, resolve)
+  const forget = signal?.aborted ? undefined : channel.call(request, resolve)
   try {
     return payloadOf(await promise)
   } finally {
+    forget?.()
     clearTimeout(timer)
     signal?.removeEventListener('abort', abort)
   }

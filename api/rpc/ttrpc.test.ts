@@ -89,6 +89,13 @@ test('a deadline and a signal end the waiting', async () => {
   const client = createTtrpcClient(EventsDefinition, channel)
   await assert.rejects(client.forward({}, { deadlineMs: 20 }), { code: 'DEADLINE_EXCEEDED' })
   await assert.rejects(client.forward({}, { signal: AbortSignal.timeout(20) }), { code: 'CANCELED' })
+  // Nothing is kept of them: the connection holds the process while a call is waited for, and no longer.
+  const holding = () => process.getActiveResourcesInfo().filter(name => name === 'PipeWrap').length
+  const idle = holding()
+  const late = client.forward({}, { deadlineMs: 20 })
+  assert.equal(holding(), idle + 1)
+  await assert.rejects(late, { code: 'DEADLINE_EXCEEDED' })
+  assert.equal(holding(), idle)
 })
 
 test('frames are found whatever the cuts, and an endless one closes the connection', async () => {

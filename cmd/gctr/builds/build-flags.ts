@@ -1,11 +1,14 @@
 /** Flags of `gctr build`, and what of them the builder is asked. */
 import { readFile } from 'node:fs/promises'
+import { invalidArgument } from '#api/errors/errors.ts'
 import { BuildOptions } from '#api/gen/gantry/services/builder/v1/builder.ts'
+import { knownCredentials } from '../streams/credentials.ts'
 import { type AttestationFlags, attestationsOf } from './attestation-flags.ts'
 import { type CacheFlags, cachesOf } from './cache-flags.ts'
 import type { BuildContexts } from './contexts.ts'
 import type { OutputFlags } from './outputs.ts'
 import { agentsOf, secretsOf } from './secrets.ts'
+import { readStandardInput } from './standard-input.ts'
 
 export interface BuildFlags extends OutputFlags, AttestationFlags, CacheFlags {
   buildContext: string[]
@@ -41,15 +44,26 @@ export async function optionsOf(flags: BuildFlags, contexts: BuildContexts): Pro
     secrets: await secretsOf(flags.secret),
     sshAgents: agentsOf(flags.ssh),
     labels: pairs(flags.label, () => ''),
-    ...(file !== undefined && (await dockerfileOf(file, contexts))),
+    ...(await dockerfileOf(file, contexts)),
+    registryCredentials: knownCredentials(),
   })
 }
 
 /** A folder's Dockerfile may lie outside of it: it goes along by itself, and so does its own ignore file. */
-async function dockerfileOf(file: string, { folder }: BuildContexts) {
+async function dockerfileOf(file: string | undefined, { folder, input }: BuildContexts) {
+  if (input !== undefined && 'dockerfile' in input) return { inlineDockerfile: input.dockerfile }
+  if (file === '-') return { inlineDockerfile: await readAll() }
+  if (file === undefined) return {}
   if (folder === undefined) return { dockerfile: file }
   const ignore = await readFile(`${file}.dockerignore`).catch(() => Buffer.alloc(0))
   return { inlineDockerfile: await readFile(file), dockerfile: file, inlineDockerignore: ignore }
+}
+
+/** `--file -`. INVALID_ARGUMENT: it is an archive. */
+async function readAll(): Promise<Buffer> {
+  const input = await readStandardInput()
+  if ('dockerfile' in input) return input.dockerfile
+  throw invalidArgument('--file -: standard input is an archive and no Dockerfile')
 }
 
 /** Of the environment, as for every tool that builds (reproducible-builds.org/specs/source-date-epoch). */

@@ -4,10 +4,13 @@ import { resolve } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { BuildRequest } from '#api/gen/gantry/services/builder/v1/builder.ts'
 import { contextArchive } from './context-archive.ts'
+import { readStandardInput, type StandardInput } from './standard-input.ts'
 
 export interface BuildContexts {
-  /** A folder, or undefined with `remote`. */
+  /** A folder; undefined with `remote` and with standard input. */
   readonly folder: string | undefined
+  /** Standard input, where it is the context or the Dockerfile. */
+  readonly input: StandardInput | undefined
   /** Address of a repository, an archive or a Dockerfile; empty with `folder`. */
   readonly remote: string
   /** By name, as the builder takes them. */
@@ -19,10 +22,12 @@ export interface BuildContexts {
 const elsewhere = /^(?:https?|git|ssh|docker-image):\/\/|^[\w.-]+@[\w.-]+:|^github\.com\//
 const layout = 'oci-layout://'
 
-/** `main`: a folder or an address; `flags`: `NAME=…` each. INVALID_ARGUMENT: neither. */
+/** `main`: a folder, an address, or `-`; `flags`: `NAME=…` each. INVALID_ARGUMENT: neither. */
 export async function contextsOf(main: string, flags: readonly string[]): Promise<BuildContexts> {
   const isRemote = elsewhere.test(main)
-  if (!isRemote) await requireFolder('context', main)
+  const input = main === '-' ? await readStandardInput() : undefined
+  const folder = isRemote || main === '-' ? undefined : main
+  if (folder !== undefined) await requireFolder('context', main)
   const folders = new Map<string, string>()
   const named: Record<string, string> = {}
   for (const text of flags) {
@@ -37,12 +42,13 @@ export async function contextsOf(main: string, flags: readonly string[]): Promis
       folders.set(name, value)
     }
   }
-  return { folder: isRemote ? undefined : main, remote: isRemote ? main : '', named, folders }
+  return { folder, input, remote: isRemote ? main : '', named, folders }
 }
 
 /** The context first, then each named one. */
-export async function* contextPieces({ folder, folders }: BuildContexts): AsyncGenerator<Partial<BuildRequest>> {
+export async function* contextPieces({ folder, input, folders }: BuildContexts): AsyncGenerator<Partial<BuildRequest>> {
   if (folder !== undefined) for await (const context of contextArchive(folder)) yield { context }
+  if (input !== undefined && 'archive' in input) for await (const context of input.archive) yield { context }
   for (const [name, place] of folders)
     for await (const data of contextArchive(place)) yield { namedContext: { name, data } }
 }

@@ -1,11 +1,9 @@
 /** `plugins ls|inspect|logs|trace`: looking at plugins. */
 import { invalidArgument } from '#api/errors/errors.ts'
 import { PluginState, PluginsServiceDefinition } from '#api/gen/gantry/services/plugins/v1/plugins.ts'
-import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
-import { timestampOf } from '#api/types/clock.ts'
 import { printJson, printJsonLine } from '../output/json.ts'
 import { printRecords } from '../output/table.ts'
-import { formatAge, formatBytes, formatTime, parseDuration } from '../output/units.ts'
+import { formatAge, formatBytes, formatTime, parseSince } from '../output/units.ts'
 import type { Session } from '../session.ts'
 
 /** A plugin as users name it: `overlayfs`, or `snapshotter/overlayfs`. */
@@ -51,18 +49,16 @@ interface LogFlags {
 
 export async function logs(session: Session, { follow = false, tail, since }: LogFlags, name: string): Promise<void> {
   if (!/^\d+$/.test(tail)) throw invalidArgument(`--tail "${tail}" is no number of lines`)
-  const request = { ...parseName(name), tail: Number(tail), follow, ...(since && { since: parseSince(since) }) }
+  const request = {
+    ...parseName(name),
+    tail: Number(tail),
+    follow,
+    ...(since && { since: parseSince(since, '--since') }),
+  }
   for await (const line of session.client(PluginsServiceDefinition).logs(request)) {
     if (session.json) printJsonLine(line)
     else console.log(`${formatTime(line.writtenAt)} ${line.level.padEnd(5)} ${line.text}`)
   }
-}
-
-/** RFC 3339, or a duration back from now. */
-function parseSince(text: string): Timestamp {
-  const at = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - 1000 * parseDuration(text, '--since')
-  if (Number.isNaN(at)) throw invalidArgument(`--since "${text}" is no time; write 2026-11-21T10:00:00Z, or 10m`)
-  return timestampOf(at)
 }
 
 export async function trace(session: Session, _flags: unknown, name = ''): Promise<void> {

@@ -1,6 +1,7 @@
 /** Sizes, times and digests as people write and read them. */
 import { invalidArgument } from '#api/errors/errors.ts'
 import type { Timestamp } from '#api/gen/google/protobuf/timestamp.ts'
+import { timestampOf } from '#api/types/clock.ts'
 
 const binaryUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
@@ -65,4 +66,11 @@ export function shortDigest(digest: string): string {
 /** The first 12 characters of a 64-digit id; other ids stay whole. */
 export function shortId(id: string): string {
   return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 12) : id
+}
+
+/** RFC 3339, or a duration back from now. INVALID_ARGUMENT names the flag. */
+export function parseSince(text: string, flag: string): Timestamp {
+  const at = /^\d{4}-/.test(text) ? Date.parse(text) : Date.now() - 1000 * parseDuration(text, flag)
+  if (Number.isNaN(at)) throw invalidArgument(`${flag} "${text}" is no time; write 2026-11-21T10:00:00Z, or 10m`)
+  return timestampOf(at)
 }

@@ -7,9 +7,11 @@ import { many } from './option-forms.ts'
 export function build(program: Command): void {
   const verb = program
     .command('build <context>')
-    .description('make an image from a Dockerfile; the context is a folder, or the address of a repository or archive')
+    .description(
+      'make an image from a Dockerfile; the context is a folder, the address of a repository or archive, or -',
+    )
     .addOption(many('-t, --tag <name>', 'name of the image; may be repeated'))
-    .option('-f, --file <path>', 'Dockerfile; default: the one in the folder')
+    .option('-f, --file <path>', 'Dockerfile; default: the one in the folder; -: standard input')
     .option('--target <stage>', 'stage to build; default: the last')
     .addOption(many('--build-arg <name=value>', 'value of an ARG; without value: from the environment'))
     .addOption(many('--label <key=value>', 'label of the image'))
@@ -59,5 +61,6 @@ export function builder(program: Command): void {
     .command('prune')
     .description('forget finished steps, least recently used first')
     .option('--keep <bytes>', 'leave so much', '0')
+    .addOption(many('--filter <name=value>', 'until=24h: only what was not used for so long, or since a time'))
     .action(lazily(async () => (await of()).prune))
 }

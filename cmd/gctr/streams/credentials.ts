@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { invalidArgument } from '#api/errors/errors.ts'
 import { StreamingDefinition } from '#api/gen/containerd/services/streaming/v1/streaming.ts'
 import { answerCredentials as answer, type RegistryCredentials } from '#api/streaming/answer-credentials.ts'
+import { registryDomain } from '#api/types/registry-domain.ts'
 import type { Session } from '../session.ts'
 
 /** The stream to name in RegistryResolver.auth_stream. INVALID_ARGUMENT for a --user without a colon. */
@@ -18,6 +19,14 @@ export function answerCredentials(
 ): Promise<AsyncDisposable & { readonly id: string }> {
   const given = user === undefined ? undefined : splitUser(user)
   return answer(session.client(StreamingDefinition), host => given ?? dockerCredentials(host))
+}
+
+/** Of every registry that Docker's configuration names, by domain: for who asks them later, and is told now. */
+export function knownCredentials(): Record<string, RegistryCredentials> {
+  const { auths = {}, credHelpers = {} } = readDockerConfig()
+  const domains = new Set([...Object.keys(auths), ...Object.keys(credHelpers)].map(registryDomain))
+  const known = [...domains].map(domain => [domain, dockerCredentials(domain)] as const)
+  return Object.fromEntries(known.filter((entry): entry is [string, RegistryCredentials] => entry[1] !== undefined))
 }
 
 function splitUser(text: string): RegistryCredentials {

@@ -59,7 +59,8 @@ async function readInRoot(layers: readonly string[], path: string): Promise<stri
   if (!file) return ''
   const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxFileBytes), 0, maxFileBytes, 0)
+    const { size } = await handle.stat()
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.min(size, maxFileBytes)), { position: 0 })
     return buffer.subarray(0, bytesRead).toString()
   } finally {
     await handle.close()

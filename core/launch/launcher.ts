@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { KeyedLock } from '#api/concurrency/keyed-lock.ts'
 import { alreadyExists, invalidArgument, isGantryError, notFound } from '#api/errors/errors.ts'
 import { Options } from '#api/gen/containerd/runc/v1/options.ts'
-import { ContainerConfig } from '#api/gen/gantry/services/containers/v1/containers.ts'
+import { ContainerConfig, type NetworkAttachment } from '#api/gen/gantry/services/containers/v1/containers.ts'
 import type { Any } from '#api/gen/google/protobuf/any.ts'
 import { checkLogOptions } from '#api/log-drivers/drivers.ts'
 import { step } from '#api/trace/spans.ts'
@@ -259,7 +259,7 @@ export class LauncherImpl implements Launcher {
   }
 
   async #checkReferences(ns: string, config: ContainerConfig): Promise<void> {
-    if (networkMode(config).kind !== 'container') await this.#parts.networks.sharesHost(ns, config.networks)
+    if (networkMode(config).kind !== 'container') await this.#checkNetworks(ns, config.networks)
     if (restartPolicyOf(config.restartPolicy).name !== 'no' && config.autoRemove)
       throw invalidArgument('restart_policy and auto_remove: a container that is removed cannot be started again')
     checkLogOptions(config.log?.driver ?? '', config.log?.options ?? {})
@@ -269,6 +269,14 @@ export class LauncherImpl implements Launcher {
     shimHealthCheck(config, {}, '')
     const binds = config.mounts.filter(({ type }) => type === '' || type === 'bind')
     await Promise.all(binds.filter(({ lateSource }) => !lateSource).map(requireSource))
+  }
+
+  async #checkNetworks(ns: string, wishes: readonly NetworkAttachment[]): Promise<void> {
+    try {
+      await this.#parts.networks.sharesHost(ns, wishes)
+    } catch (error) {
+      if (!isGantryError(error, 'NOT_FOUND') || !wishes.some(({ late }) => late)) throw error
+    }
   }
 
   async #unpack(ns: string, config: ContainerConfig, signal?: AbortSignal): Promise<UnpackedImage> {

@@ -22,7 +22,9 @@ export function foundOf(core: InspectResponse): Found {
 
 /** A start that came to nothing leaves its reason, and the exit code that shells have for it. */
 function withFailure(state: ContainerState, { failure }: DockerRecord): ContainerState {
-  return failure && (state.name === 'created' || state.name === 'exited') ? { ...state, ...failure } : state
+  if (failure === undefined || (state.name !== 'created' && state.name !== 'exited')) return state
+  const { error, exitCode } = failure
+  return { ...state, error, exitCode }
 }
 
 export function summaryOf({ id, name, record, core, state }: Found): ContainerSummary {

@@ -38,7 +38,7 @@ export function inspectJson(found: Found, context: InspectContext): object {
     State: stateJson(found, context.health),
     Image: record.imageId,
     ResolvConfPath: directory && `${directory}/resolv.conf`,
-    HostnamePath: directory && `${directory}/hostname`,
+    HostnamePath: hasName(found) ? directory && `${directory}/hostname` : '',
     HostsPath: directory && `${directory}/hosts`,
     LogPath: hostConfig.LogConfig?.Type === 'json-file' ? (paths?.logFile ?? '') : '',
     ...(context.logDrops && { LogDropped: context.logDrops }),
@@ -138,7 +138,10 @@ function networkSettingsJson(found: Found, context: InspectContext): object {
 
 /** Whether it was ever to run: before, Docker tells nothing of its files and of its networks' ids. */
 export const wasStarted = ({ core, record }: Pick<Found, 'core' | 'record'>): boolean =>
-  core.lastRun?.startedAt !== undefined || record.failure !== undefined
+  core.lastRun?.startedAt !== undefined || (record.failure !== undefined && record.failure.at !== 'first network')
+
+const hasName = ({ core, record }: Found): boolean =>
+  core.lastRun?.startedAt !== undefined || record.failure?.at === undefined
 
 /** Whether it tells of networks that only their names are known of: what it is on says its id by itself. */
 export function needsNetworkIds(found: Pick<Found, 'core' | 'record'>): boolean {
@@ -167,7 +170,7 @@ export function networksJson(
     networkNames({ record, core }).map(network => [
       network,
       endpointJson({
-        ...{ id, name, network, version },
+        ...{ id, name, network, version, hostname: record.config.Hostname },
         networkId: isKnown ? (byName.get(network)?.networkId ?? networkIds.get(network) ?? '') : '',
         attachment: byName.get(network),
         wish: record.endpoints[network],

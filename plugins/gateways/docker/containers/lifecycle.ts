@@ -8,7 +8,8 @@ import { conflict, HttpError, notFound, notModified, serverError } from '../http
 import { publishContainerEvent } from './actor.ts'
 import type { AttachHub } from './attach-hub.ts'
 import { checkpointOf, removeCheckpoints } from './checkpoints.ts'
-import { type DockerRecord, encodeRecord } from './record.ts'
+import { checkEndpoints, modeOf } from './create/networks.ts'
+import { encodeRecord, type Failure } from './record.ts'
 import { parseSignal, SIGKILL, SIGTERM } from './signals.ts'
 import { isActive, isRunning } from './state.ts'
 import type { ContainerStore, Found } from './store.ts'
@@ -55,27 +56,30 @@ export class Lifecycle {
   async #startTask(found: Found, checkpoint: Descriptor | undefined): Promise<void> {
     const { id } = found
     try {
+      checkEndpoints(found.record.endpoints)
       await this.#createTask(found, checkpoint)
       await this.#parts.hub.created(id)
       await this.#core.tasks.start({ containerId: id })
     } catch (error) {
       await this.#core.tasks.delete({ containerId: id }).catch(() => {})
+      const failure = startFailure(error)
       // Nobody else will: there is no exit that the core could see.
       if (found.record.hostConfig.AutoRemove) await this.#deleteRecord(id)
-      else await this.#noteFailure(found, messageOf(error))
-      throw startFailure(error)
+      else await this.#noteFailure(found, failure.message)
+      throw failure
     }
   }
 
   async #noteFailure(found: Found, error: string): Promise<void> {
     // Its record may have been written anew by the mounting of volumes.
     const latest = (await this.#parts.store.peek(found.id)) ?? found
-    await this.#note(latest, { error, exitCode: exitCodeOf(error) }).catch(cause => {
+    const at = failedNetwork(error, modeOf(latest.record.hostConfig))
+    await this.#note(latest, { error, exitCode: exitCodeOf(error), ...(at && { at }) }).catch(cause => {
       this.#parts.engine.log.warn({ id: found.id, err: cause }, 'why a container did not start could not be kept')
     })
   }
 
-  async #note({ id, record }: Found, failure: DockerRecord['failure']): Promise<void> {
+  async #note({ id, record }: Found, failure: Failure | undefined): Promise<void> {
     const { failure: _, ...rest } = record
     await this.#core.containers.update({ id, extensions: encodeRecord({ ...rest, ...(failure && { failure }) }) })
   }
@@ -194,6 +198,13 @@ export class Lifecycle {
   }
 }
 
+/** Docker makes a container's files between its first network and the next. */
+function failedNetwork(error: string, mode: string): Failure['at'] {
+  const [, missing] = /^network (\S+) not found/.exec(error) ?? []
+  if (missing === mode || /^(address \S+: invalid MAC|network-scoped alias)/.test(error)) return 'first network'
+  return missing === undefined ? undefined : 'further network'
+}
+
 /** What shells answer: 127 for a command that is not there, 126 for one that is none; 128 for all else. */
 function exitCodeOf(error: string): number {
   if (/executable file not found|no such file or directory/i.test(error)) return 127
@@ -210,6 +221,8 @@ function startFailure(error: unknown): Error {
   )
   const [, network] = /\bnetwork "([^"]*)": not found/.exec(text) ?? []
   if (network !== undefined) return notFound(`network ${network} not found`, { cause: error })
+  const [, mac] = /\bmac "([^"]*)" is not a unicast address/.exec(text) ?? []
+  if (mac !== undefined) return serverError(`address ${mac}: invalid MAC address`, { cause: error })
   if (isGantryError(error, 'ALREADY_EXISTS') || isGantryError(error, 'UNAVAILABLE'))
     return serverError(message, { cause: error })
   return isOfTheCommand ? new HttpError(400, message, { cause: error }) : serverError(message, { cause: error })

@@ -53,6 +53,13 @@ export interface Checkpoint {
   sizeBytes: number
 }
 
+export interface Failure {
+  error: string
+  exitCode: number
+  /** Joining its networks failed: at the first, before it had any files, or at another, before it had its name. */
+  at?: 'first network' | 'further network'
+}
+
 export interface DockerRecord {
   /** Of the API, completed by the image's. */
   config: Config
@@ -68,7 +75,7 @@ export interface DockerRecord {
   platform: string
   manifestDigest: string
   /** Why the last start came to nothing; gone with the next one that does not. */
-  failure?: { error: string; exitCode: number }
+  failure?: Failure
   checkpoints?: Checkpoint[]
 }
 

@@ -21,7 +21,7 @@ export async function rewrite(
     networks: { mode: modeOf(host), endpoints },
   })
   // Networks may have changed by connect and disconnect since it was created, and names of containers have become ids.
-  const kept = { networks, pidMode, ipcMode, snapshotter }
+  const kept = { networks: networks.map(one => ({ ...one, late: true })), pidMode, ipcMode, snapshotter }
   const { warnings } = await core.containers.update({
     id,
     config: { ...translated, ...kept, ...changes },

@@ -7,7 +7,7 @@ import type { Core } from '../core-client/core.ts'
 import type { ContainerSummary, EngineContainers } from '../engine/containers.ts'
 import { badRequest, noSuchContainer } from '../http/http-error.ts'
 import { publishedPorts } from './create/ports.ts'
-import { noteEndpoint } from './endpoint-record.ts'
+import { joinLate, leaveLate, noteEndpoint } from './endpoint-record.ts'
 import { type Found, foundOf, summaryOf } from './found.ts'
 import { ContainerView } from './listing/container-view.ts'
 import type { NewContainers } from './new-containers.ts'
@@ -86,6 +86,14 @@ export class ContainerStore implements EngineContainers {
 
   async noteEndpoint(id: string, network: string, wish: object | undefined): Promise<void> {
     await noteEndpoint(this.#core, await this.get(id), network, wish)
+  }
+
+  async joinLate(id: string, network: string, wish: object): Promise<void> {
+    await joinLate(this.#core, await this.get(id), network, wish)
+  }
+
+  async leaveLate(id: string, network: string): Promise<void> {
+    await leaveLate(this.#core, await this.get(id), network)
   }
 }
 

@@ -37,4 +37,8 @@ export interface EngineContainers {
   publishedPorts(id: string): Promise<Input<PortMapping>[]>
   /** Remembers what was asked for when it joined a network (EndpointConfig), or forgets it when it left. */
   noteEndpoint(id: string, network: string, wish: object | undefined): Promise<void>
+  /** Of one that does not run: it is to join a network that is not there yet. */
+  joinLate(id: string, network: string, wish: object): Promise<void>
+  /** It no longer is to join a network that is not there. */
+  leaveLate(id: string, network: string): Promise<void>
 }

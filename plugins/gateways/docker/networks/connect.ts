@@ -3,9 +3,10 @@ import * as z from 'zod'
 import { isGantryError } from '#api/errors/errors.ts'
 import type { ContainerSummary } from '../engine/containers.ts'
 import type { Engine } from '../engine/engine.ts'
-import { badRequest, forbidden, HttpError, serverError } from '../http/http-error.ts'
+import { badRequest, forbidden, HttpError, notFound, serverError } from '../http/http-error.ts'
 import { findNetwork } from './find-network.ts'
 import { tellNetwork } from './network-events.ts'
+import { predefined } from './network-json.ts'
 
 const endpointSchema = z.object({
   IPAMConfig: z.object({ IPv4Address: z.string().nullish(), IPv6Address: z.string().nullish() }).nullish(),
@@ -21,7 +22,11 @@ export const disconnectSchema = z.object({ Container: z.string().nullish(), Forc
 
 export async function connect(engine: Engine, text: string, body: z.output<typeof connectSchema>): Promise<void> {
   const container = await engine.containers.find(body.Container ?? '')
-  const network = await findNetwork(engine.core, text)
+  const network = await findNetwork(engine.core, text).catch(error => {
+    // Its start will find the network, or tell that there is none.
+    if (container.state === 'running' || container.state === 'paused' || !(error instanceof HttpError)) throw error
+  })
+  if (network === undefined) return engine.containers.joinLate(container.id, text, body.EndpointConfig ?? {})
   if (network.network?.name === 'host')
     throw badRequest('container cannot be disconnected from host network or connected to host network')
   const { IPAMConfig, Aliases, MacAddress, GwPriority, Links, DriverOpts } = body.EndpointConfig ?? {}
@@ -29,6 +34,8 @@ export async function connect(engine: Engine, text: string, body: z.output<typeo
   const name = network.network?.name ?? ''
   if (addresses.length > 0 && (name === 'bridge' || network.network?.subnets.length === 0))
     throw badRequest('user specified IP address is supported on user defined networks only')
+  if (predefined.has(name) && (Aliases?.length ?? 0) > 0)
+    throw badRequest('network-scoped aliases are only supported for user-defined networks')
   const endpoint = {
     network: name,
     addresses: addresses as string[],
@@ -88,19 +95,32 @@ export async function disconnect(
   text: string,
   { Container, Force }: z.output<typeof disconnectSchema>,
 ): Promise<void> {
-  const container = await engine.containers.find(Container ?? '')
-  const network = await findNetwork(engine.core, text).catch(error => {
-    // Of a container that does not run Docker looks at its own list alone.
-    if (container.state === 'running' || !(error instanceof HttpError)) throw error
-    throw serverError(`container ${container.id} is not connected to the network ${text}`, { cause: error })
+  const container = await engine.containers.find(Container ?? '').catch(async error => {
+    // By force Docker looks for what a container that is gone has left in the network.
+    if (Force !== true || !(error instanceof HttpError)) throw error
+    await findNetwork(engine.core, text)
+    throw notFound(`endpoint ${Container} not found`, { cause: error })
   })
-  const id = network.network?.id ?? ''
+  const isRunning = container.state === 'running' || container.state === 'paused'
+  const network = await findNetwork(engine.core, text).catch(error => {
+    // Of a container that does not run, and by force, Docker looks at the container's own list alone.
+    if ((isRunning && Force !== true) || !(error instanceof HttpError)) throw error
+  })
+  if (network === undefined) return leaveLate(engine, container, text)
+  const { id = '', name = '' } = network.network ?? {}
   const isMember =
     network.attachments.some(({ containerId }) => containerId === container.id) ||
-    container.networks.some(name => name === id || name === network.network?.name)
-  if (!isMember && Force !== true)
-    throw serverError(`container ${container.id} is not connected to the network ${network.network?.name}`)
+    container.networks.some(known => known === id || known === name)
+  if (!isMember)
+    throw serverError(`container ${container.id} is not connected to ${isRunning ? '' : 'the '}network ${name}`)
   await engine.core.networks.disconnect({ containerId: container.id, network: id, force: Force ?? false })
   await engine.containers.noteEndpoint(container.id, network.network?.name ?? '', undefined)
   tellNetwork(engine.events, 'disconnect', network, container.id)
+}
+
+/** A network that is gone, or never was, which the container was to join at its next start. */
+async function leaveLate({ containers }: Engine, container: ContainerSummary, network: string): Promise<void> {
+  if (!container.networks.includes(network))
+    throw serverError(`container ${container.id} is not connected to the network ${network}`)
+  await containers.leaveLate(container.id, network)
 }

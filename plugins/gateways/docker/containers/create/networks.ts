@@ -17,6 +17,16 @@ export function modeOf({ NetworkMode }: Pick<HostConfig, 'NetworkMode'>): string
   return NetworkMode === '' || NetworkMode === 'default' ? 'bridge' : NetworkMode
 }
 
+/** Those that every engine has; in them nobody is found by name. */
+export const isUserDefined = (network: string): boolean => !['bridge', 'default', 'host', 'none'].includes(network)
+
+/** 400 in Docker's words. It tells of them at the start. */
+export function checkEndpoints(endpoints: Readonly<Record<string, Pick<EndpointWish, 'Aliases'>>>): void {
+  for (const [network, { Aliases }] of Object.entries(endpoints))
+    if (!isUserDefined(network) && (Aliases?.length ?? 0) > 0)
+      throw badRequest('network-scoped aliases are only supported for user-defined networks')
+}
+
 export interface Naming {
   id: string
   name: string
@@ -37,9 +47,11 @@ export function attachments(
   const ports = publishedPorts(config, host)
   return names.map((network, index) => {
     const wish = endpoints[network]
-    const isNamed = network !== 'bridge'
+    const isNamed = isUserDefined(network)
     return {
       network,
+      // Docker tells of a network that there is not when the container is started.
+      late: true,
       addresses: [wish?.IPAMConfig?.IPv4Address ?? '', wish?.IPAMConfig?.IPv6Address ?? ''].filter(text => text !== ''),
       mac: wish?.MacAddress || (index === 0 ? config.MacAddress : ''),
       aliases: isNamed ? [...new Set([name, ...(wish?.Aliases ?? []), id.slice(0, 12)])] : [],

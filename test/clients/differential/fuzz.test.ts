@@ -17,15 +17,16 @@ const leastEqual = calls < 1000 ? 0.95 : 0.98
 test(`${calls} random requests, seed ${seed}`, { skip: pairLacks }, async t => {
   await using pair = await Pair.start()
   const unequal = await differing(pair)
-  const equal = 1 - unequal.length / calls
-  t.diagnostic(`${(100 * equal).toFixed(2)}% equal`)
+  const toNewest = unequal.filter(({ differences }) => differences.some(one => reasonOf(one)?.isNewest !== true))
+  const equal = 1 - toNewest.length / calls
+  t.diagnostic(`${percent(1 - unequal.length / calls)} equal; ${percent(equal)} where newer engines are followed`)
   const unknown = unequal.flatMap(unexplained)
   // What a slow machine did once, it does not do twice at the same request.
   const again = unknown.length === 0 ? [] : (await differing(pair)).flatMap(unexplained)
   const places = new Set(again.map(({ place }) => place))
   const lasting = unknown.filter(({ place }) => places.has(place)).map(({ text }) => text)
   assert.deepEqual(lasting, [], `differences without a reason, seed ${seed}`)
-  assert.ok(equal >= leastEqual, `${(100 * equal).toFixed(2)}% equal: ${unequal.map(describeAll).join('\n')}`)
+  assert.ok(equal >= leastEqual, `${percent(equal)} equal: ${toNewest.map(describeAll).join('\n')}`)
 })
 
 async function differing(pair: Pair): Promise<Outcome[]> {
@@ -43,6 +44,8 @@ function unexplained(outcome: Outcome): { place: string; text: string }[] {
 test('docs/docker-differential.md is what the tables say', () => {
   assert.equal(readFileSync(pagePath, 'utf8'), differentialPage(), 'run: node test/clients/differential/page.ts')
 })
+
+const percent = (share: number): string => `${(100 * share).toFixed(2)}%`
 
 const describeAll = (outcome: Outcome) => outcome.differences.map(one => describe(outcome, one)).join('\n')
 

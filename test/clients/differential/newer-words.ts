@@ -52,6 +52,11 @@ export const rewordings: readonly Rewording[] = [
     pattern: /^(error while removing network: network \S+) id .* has active endpoints$/,
     to: '$1 has active endpoints',
   },
+  {
+    what: 'aliases on a default network are refused in other words',
+    pattern: /network-scoped alias is supported only for containers in user defined networks/,
+    to: 'network-scoped aliases are only supported for user-defined networks',
+  },
   { what: 'a typing error', pattern: /pathcannot/, to: 'path cannot' },
   { what: 'the range of versions is told', pattern: /(Maximum supported API version is ).*$/, to: '$1…' },
   {

@@ -162,14 +162,18 @@ export function inOwnWords(engine: Engine, text: string): string {
   let plainText = text
   for (const [name, id] of engine.ids)
     plainText = plainText.replaceAll(id, `<id of ${name}>`).replaceAll(id.slice(0, 12), `<id of ${name}>`)
-  return plainText
-    .replace(/\b[0-9a-f]{64}\b/g, '<id>')
-    .replace(/\b[0-9a-f]{12}\b/g, '<short id>')
-    .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, time =>
-      time.startsWith('0001') ? time : '<time>',
-    )
-    .replace(/\/tmp\/(dk|gt)-[^\s"':]*/g, '<folder>')
-    .trim()
+  return (
+    plainText
+      .replace(/\b[0-9a-f]{64}\b/g, '<id>')
+      .replace(/\b[0-9a-f]{12}\b/g, '<short id>')
+      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)/g, time =>
+        time.startsWith('0001') ? time : '<time>',
+      )
+      .replace(/\/tmp\/(dk|gt)-[^\s"':]*/g, '<folder>')
+      // Who uses a volume is told in no order.
+      .replace(/in use - \[([^\]]*)\]/g, (_, users: string) => `in use - [${users.split(', ').sort().join(', ')}]`)
+      .trim()
+  )
 }
 
 /** What each stream said, whoever was first. */

@@ -15,7 +15,8 @@ export interface Wish extends Call {
 
 type Make = (dice: Dice) => Omit<Wish, 'kind'>
 
-const containers = ['c0', 'c1', 'c2', 'c3', 'c4', 'c5']
+/** No hexadecimal digits: an id of one of the engines might begin so. */
+const containers = ['w0', 'w1', 'w2', 'w3', 'w4', 'w5']
 const execs = ['e0', 'e1', 'e2']
 const networks = ['n0', 'n1']
 const volumes = ['v0', 'v1']
@@ -48,7 +49,7 @@ const get =
   dice => ({ method: 'GET', path: path(dice) })
 
 const containerFilters = [
-  ...[{ status: ['running'] }, { status: ['odd'] }, { name: ['c1'] }, { label: { 'a=b': true } }, { label: ['a'] }],
+  ...[{ status: ['running'] }, { status: ['odd'] }, { name: ['w1'] }, { label: { 'a=b': true } }, { label: ['a'] }],
   ...[
     { exited: ['3'] },
     { exited: ['x'] },
@@ -58,8 +59,8 @@ const containerFilters = [
     { odd: ['1'] },
   ],
   ...[
-    { before: ['c1'] },
-    { since: ['c1'] },
+    { before: ['w1'] },
+    { since: ['w1'] },
     { before: ['nosuch'] },
     { health: ['none'] },
     { publish: ['80'] },
@@ -334,7 +335,7 @@ const table: readonly [weight: number, kind: string, make: Make][] = [
         ...[
           { method: 'GET', path: '/nosuch' },
           { method: 'PUT', path: '/containers/json' },
-          { method: 'GET', path: '/containers/c0/nosuch' },
+          { method: 'GET', path: '/containers/w0/nosuch' },
         ],
         ...[
           { method: 'POST', path: '/containers/json' },

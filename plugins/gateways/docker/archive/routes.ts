@@ -47,10 +47,10 @@ export function archiveRoutes(parts: ContainerParts): Routes {
       const query = new Query(request)
       const body = bodyStream(request)
       if (!body) throw badRequest('no archive in the request')
-      checkWritable(found, path)
       await withTree(engine, found, root =>
         orMissing(request, path, async () => {
           using _ = await openTarget(root, path)
+          checkWritable(found, path)
           await unpackInto(root, targetOf(path), body, { keepKinds: query.flag('noOverwriteDirNonDir') })
         }),
       )

@@ -37,6 +37,7 @@ export interface ListWish {
 
 /** 400 in Docker's words. */
 export function parseListWish(query: Query): ListWish {
+  const limit = query.integer('limit') ?? 0
   const filters = Filters.read(query, known)
   for (const status of filters.values('status'))
     if (!statuses.includes(status)) throw badRequest(`invalid filter 'status=${status}'`)
@@ -45,7 +46,6 @@ export function parseListWish(query: Query): ListWish {
   for (const code of filters.values('exited'))
     if (!/^-?\d+$/.test(code))
       throw badRequest(`invalid filter 'exited=${code}': strconv.Atoi: parsing "${code}": invalid syntax`)
-  const limit = query.integer('limit') ?? 0
   return { all: query.flag('all') || limit > 0, limit: Math.max(0, limit), size: query.flag('size'), filters }
 }
 

@@ -9,6 +9,7 @@ import type { Found } from './store.ts'
 export interface EndpointParts {
   id: string
   name: string
+  hostname: string
   network: string
   networkId: string
   version: ApiVersion
@@ -57,10 +58,11 @@ export function endpointJson(parts: EndpointParts): EndpointJson {
   }
 }
 
-/** The short id was among them until names had a member of their own. */
-function aliasesOf({ id, version, networkId, wish }: EndpointParts, isNamed: boolean): string[] | null {
+/** The short id and the host name were among them until names had a member of their own. */
+function aliasesOf({ id, name, hostname, version, networkId, wish }: EndpointParts, isNamed: boolean): string[] | null {
   if (!isNamed || networkId === '' || atLeast(version, '1.45')) return wish?.Aliases ?? null
-  return [...(wish?.Aliases ?? []), id.slice(0, 12)]
+  const own = [id.slice(0, 12), ...(hostname !== '' && hostname !== name ? [hostname] : [])]
+  return [...new Set([...(wish?.Aliases ?? []), ...own])]
 }
 
 function ipamJson({ IPv4Address, IPv6Address, LinkLocalIPs }: NonNullable<EndpointWish['IPAMConfig']>): object {

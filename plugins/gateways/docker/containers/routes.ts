@@ -92,7 +92,7 @@ export function containerRoutes(parts: ContainerParts): Routes {
     app.post('/containers/prune', async request => pruneContainers(parts, new Query(request)))
     app.post('/containers/:id/wait', async (request, reply) => {
       const query = new Query(request)
-      const condition = parseCondition(query.text('condition'))
+      const condition = parseCondition(atLeast(request.apiVersion, '1.30') ? query.text('condition') : '')
       const wait = await parts.waiting.begin(() => store.getNew(pathParameter(request, 'id')))
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())

@@ -1,6 +1,7 @@
 /** `docker top`: ps(1) of the host, with the container's processes alone. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { messageOf } from '#api/errors/errors.ts'
 import type { Core } from '../core-client/core.ts'
 import { badRequest, conflict, serverError } from '../http/http-error.ts'
 import { isRunning } from './state.ts'
@@ -18,15 +19,19 @@ export async function topOf(
   if (args.some(word => /\bpid=|ps_args/.test(word)))
     throw badRequest(`ps_args "${psArgs}": the pid column must keep its title`)
   const { processes } = await core.tasks.listPids({ containerId: found.id })
-  const pids = new Set(processes.map(({ pid }) => String(pid)))
-  return select(await ps(args), pids)
+  const pids = processes.map(({ pid }) => String(pid))
+  // By itself ps(1) may show those of its own user alone; some options (`f`, `-e`) do not go with a choice of processes.
+  const output = await ps([...args, `-q${pids.join(',')}`]).catch(() => ps(args))
+  return select(output, new Set(pids))
 }
 
 async function ps(args: readonly string[]): Promise<string> {
   try {
     return (await run('ps', [...args], { timeout: 10_000, maxBuffer: 16 * 1024 * 1024 })).stdout
   } catch (cause) {
-    throw serverError(`Error running ps: ${cause instanceof Error ? cause.message : cause}`, { cause })
+    // Its first line says why.
+    const [why = ''] = String((cause as { stderr?: unknown }).stderr ?? '').split('\n')
+    throw serverError(`ps: ${why || messageOf(cause)}`, { cause })
   }
 }
 

@@ -18,5 +18,8 @@ export const execSchema = z.object({
 
 export const execStartSchema = z.object({ Detach: flag, Tty: flag, ConsoleSize: list(z.int()) })
 
-export type ExecWish = z.output<typeof execSchema>
+export type ExecWish = z.output<typeof execSchema> & {
+  /** The container's own: whose processes without a User are. Shown alone. */
+  containerUser?: string
+}
 export type ExecStart = z.output<typeof execStartSchema>

@@ -70,7 +70,8 @@ export class Execs {
       throw conflict(`Container ${found.id} is paused, unpause the container before exec`)
     if (found.state.name !== 'running') throw conflict(`container ${found.id} is not running`)
     parseDetachKeys(wish.DetachKeys)
-    this.table.add({ id, containerId: found.id, wish, attachSocket: found.core.paths?.attachSocket ?? '' })
+    const known = { ...wish, containerUser: found.record.config.User }
+    this.table.add({ id, containerId: found.id, wish: known, attachSocket: found.core.paths?.attachSocket ?? '' })
     publishContainerEvent(this.#parts.engine.events, found, `exec_create: ${wish.Cmd?.join(' ')}`, { execID: id })
     return id
   }

@@ -41,6 +41,7 @@ export function execRoutes(parts: ContainerParts): Routes {
 }
 
 function execJson({ id, containerId, wish, pid, running, exitCode }: Exec): object {
+  const user = wish.User || wish.containerUser
   const [entrypoint = '', ...args] = wish.Cmd ?? []
   return {
     ID: id,
@@ -51,7 +52,7 @@ function execJson({ id, containerId, wish, pid, running, exitCode }: Exec): obje
       entrypoint,
       arguments: args,
       privileged: wish.Privileged,
-      ...(wish.User && { user: wish.User }),
+      ...(user && { user }),
     },
     OpenStdin: wish.AttachStdin,
     OpenStderr: wish.AttachStderr,

@@ -9,7 +9,7 @@ import type { Input } from '#api/rpc/definition.ts'
 import { now } from '#api/types/clock.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { ResolvedImage } from '../../engine/images.ts'
-import { type ApiVersion, atLeast } from '../../http/api-version.ts'
+import { type ApiVersion, atLeast, newestVersion } from '../../http/api-version.ts'
 import { badRequest, conflict, notFound } from '../../http/http-error.ts'
 import { publishContainerEvent } from '../actor.ts'
 import type { KnownContainers } from '../known-containers.ts'
@@ -23,6 +23,7 @@ import { needsHost } from '../volume-mounts.ts'
 import type { Config, createSchema, EndpointWish, HostConfig } from './body.ts'
 import { hostConfigSchema } from './body.ts'
 import { checkConfig, checkHostConfig } from './check.ts'
+import { checkNetworkMode } from './check-network-mode.ts'
 import { checkLogDriver } from './logging.ts'
 import { mergeImage } from './merge-image.ts'
 import { resolveMounts } from './mounts.ts'
@@ -53,9 +54,10 @@ export async function createContainer(
 ): Promise<Created> {
   const { HostConfig: hostWish, NetworkingConfig, ...wish } = body
   if (wish.Image === '') throw badRequest('no image specified')
-  const host = completeHost(hostWish ?? hostConfigSchema.parse({}), version)
+  const host = hostWish ? completeHost(hostWish, version) : completeHost(hostConfigSchema.parse({}), newestVersion)
   checkConfig(wish)
   checkHostConfig(host, wish)
+  checkNetworkMode(modeOf(host), host, wish)
   await checkLogDriver(host.LogConfig, parts.engine.settings.config.docker_plugin_folders)
   const image = await parts.engine.images.resolve(wish.Image, platform || undefined)
   const wanted = name.replace(/^\//, '')
@@ -65,6 +67,8 @@ export async function createContainer(
   const config = mergeImage(completeHostname(wish, host, id), image.config)
   checkConfig(config)
   const resolved = await resolveReferences(parts.store, host)
+  // A create that comes to nothing leaves no volumes behind.
+  if (wanted !== '' && namesVolumes(host)) await refuseTaken(parts.store, wanted)
   const points = await resolveMounts(mountParts(parts, host.AutoRemove ? id : undefined), config, host)
   const mounts = withPlaces(parts.engine.settings.state, id, points)
   const endpoints = endpointsOf(NetworkingConfig?.EndpointsConfig ?? {})
@@ -92,6 +96,7 @@ async function fillVolumes({ engine, store, filler }: CreateParts, id: string): 
 function mountParts({ engine, store }: CreateParts, goesWith: string | undefined) {
   return {
     goesWith,
+    root: engine.settings.root,
     volumes: engine.volumes,
     images: engine.images,
     mountsOf: async (reference: string) => (await store.get(reference)).record.mounts,
@@ -158,13 +163,21 @@ async function recordAs(
   return (await made).warnings
 }
 
+const namesVolumes = ({ Binds, Mounts }: HostConfig): boolean =>
+  (Binds ?? []).some(text => !text.startsWith('/')) || (Mounts ?? []).some(({ Type }) => Type === 'volume')
+
+async function refuseTaken(store: ContainerStore, name: string): Promise<void> {
+  const holder = await store.peek(name)
+  if (holder?.name === name) throw nameTaken(name, holder.id)
+}
+
+const nameTaken = (name: string, holder: string) =>
+  conflict(
+    `Conflict. The container name "/${name}" is already in use by container "${holder}". You have to remove (or rename) that container to be able to reuse that name.`,
+  )
+
 async function translateFailure(store: ContainerStore, error: unknown, name: string): Promise<unknown> {
-  if (isGantryError(error, 'ALREADY_EXISTS')) {
-    const holder = await store.peek(name)
-    return conflict(
-      `Conflict. The container name "/${name}" is already in use by container "${holder?.id ?? ''}". You have to remove (or rename) that container to be able to reuse that name.`,
-    )
-  }
+  if (isGantryError(error, 'ALREADY_EXISTS')) return nameTaken(name, (await store.peek(name))?.id ?? '')
   if (isGantryError(error, 'NOT_FOUND') && /network/.test(messageOf(error)))
     return notFound(messageOf(error), { cause: error })
   return error
@@ -203,10 +216,6 @@ function completeHost(host: HostConfig, version: ApiVersion): HostConfig {
 
 function completeHostname(config: Config, host: HostConfig, id: string): Config {
   const mode = modeOf(host)
-  if (config.Hostname !== '' && mode.startsWith('container:'))
-    throw badRequest('conflicting options: hostname and the network mode')
-  if (config.MacAddress !== '' && (mode === 'host' || mode.startsWith('container:')))
-    throw badRequest('conflicting options: mac-address and the network mode')
   const hasOwn = mode !== 'host' && !mode.startsWith('container:')
   const inherited = mode === 'host' ? hostname() : ''
   return { ...config, Hostname: config.Hostname || (hasOwn ? id.slice(0, 12) : inherited) }

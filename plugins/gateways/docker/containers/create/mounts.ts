@@ -13,6 +13,8 @@ export interface MountParts {
   volumes: EngineVolumes
   /** Mount points of another container. Docker's 404. */
   mountsOf(reference: string): Promise<readonly MountPoint[]>
+  /** The engine's durable directory, below which volumes are mounted. */
+  root: string
   /** Of the container with --rm: its volumes go with it. */
   goesWith: string | undefined
 }
@@ -83,7 +85,7 @@ async function fromBind(parts: MountParts, text: string, driver: string): Promis
     if (error.code !== 'EEXIST' && error.code !== 'ENOTDIR')
       throw badRequest(`error while creating mount source path '${source}': ${error.message}`)
   })
-  const chosen = propagation || 'rprivate'
+  const chosen = propagation || usualPropagation(parts, source)
   return {
     Type: 'bind',
     Source: source,
@@ -131,7 +133,7 @@ async function fromMount(parts: MountParts, wish: MountWish, driver: string): Pr
   if (!wish.Target.startsWith('/')) throw refuse(`invalid mount path: '${wish.Target}' mount path must be absolute`)
   const destination = trimSlash(normalize(wish.Target))
   if (destination === '/') throw refuse("destination can't be '/'")
-  if (wish.Type === 'bind') return bindMount(wish, destination, refuse)
+  if (wish.Type === 'bind') return bindMount(parts, wish, destination, refuse)
   if (wish.Type === 'volume') {
     const { NoCopy = false, Labels, DriverConfig, Subpath = '' } = wish.VolumeOptions ?? {}
     if (!isWithin(Subpath)) throw refuse('subpath must be a relative path within the volume')
@@ -171,7 +173,17 @@ async function imageMount(parts: MountParts, wish: MountWish, destination: strin
 
 const isWithin = (subpath: string): boolean => !subpath.startsWith('/') && !subpath.split('/').includes('..')
 
-async function bindMount(wish: MountWish, destination: string, refuse: (reason: string) => Error): Promise<MountPoint> {
+/** What we mount must not be held by a container that has been given all around it: unmounts are to reach it. */
+function usualPropagation({ root }: MountParts, source: string): string {
+  return `${root}/`.startsWith(`${trimSlash(normalize(source))}/`.replace('//', '/')) ? 'rslave' : 'rprivate'
+}
+
+async function bindMount(
+  parts: MountParts,
+  wish: MountWish,
+  destination: string,
+  refuse: (reason: string) => Error,
+): Promise<MountPoint> {
   const { Source, ReadOnly, BindOptions } = wish
   if (Source === '') throw refuse('field Source must not be empty')
   if (!Source.startsWith('/')) throw refuse(`invalid mount path: '${Source}' mount path must be absolute`)
@@ -179,8 +191,8 @@ async function bindMount(wish: MountWish, destination: string, refuse: (reason: 
   await stat(Source).catch(() => {
     throw refuse(`bind source path does not exist: ${Source}`)
   })
-  const propagation = BindOptions?.Propagation || 'rprivate'
-  checkReadOnly(wish, propagation, refuse)
+  const propagation = BindOptions?.Propagation || usualPropagation(parts, Source)
+  checkReadOnly(wish, BindOptions?.Propagation || 'rprivate', refuse)
   const bind = BindOptions?.NonRecursive ? 'bind' : 'rbind'
   return {
     Type: 'bind',

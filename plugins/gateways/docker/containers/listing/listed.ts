@@ -5,7 +5,7 @@ import { knownHealth } from '../../health/known-health.ts'
 import { type ApiVersion, atLeast, newestVersion } from '../../http/api-version.ts'
 import { type Found, summaryOf } from '../found.ts'
 import { isShown, mountJson, networksJson, wasStarted } from '../inspect.ts'
-import { type OpenPort, openPorts, portListJson } from '../network-json.ts'
+import { type EndpointJson, type OpenPort, openPorts, portListJson } from '../network-json.ts'
 import type { Health } from '../record.ts'
 import { type ContainerState, statusText } from '../state.ts'
 
@@ -89,10 +89,19 @@ function textOf(found: Found, networkIds: ReadonlyMap<string, string>, band: Ban
       NetworkMode: record.hostConfig.NetworkMode,
       ...(record.hostConfig.Annotations && { Annotations: record.hostConfig.Annotations }),
     },
-    NetworkSettings: { Networks: networksJson(found, { networkIds, version }) },
+    NetworkSettings: { Networks: placesOf(networksJson(found, { networkIds, version })) },
     Mounts: record.mounts.filter(isShown).map(mountJson),
   }
   return { head: `${JSON.stringify(head).slice(0, -1)},`, tail: `,${JSON.stringify(tail).slice(1)}` }
+}
+
+/** The list tells where containers are on their networks, not by what names. */
+function placesOf(networks: Record<string, EndpointJson>): object {
+  const shown = Object.entries(networks).map(([name, { Aliases: _, Links: __, DNSNames: ___, ...rest }]) => [
+    name,
+    rest,
+  ])
+  return Object.fromEntries(shown)
 }
 
 /** Words with blanks are quoted, as Docker shows a command. */

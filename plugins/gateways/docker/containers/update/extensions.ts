@@ -90,6 +90,7 @@ async function mountsOf({ engine, store }: ContainerParts, { id, record }: Found
   const host = record.hostConfig
   if (!wished && !RemoveMounts) return { host, mounts: record.mounts }
   const mountParts = {
+    root: engine.settings.root,
     ...{ volumes: engine.volumes, images: engine.images },
     goesWith: host.AutoRemove ? id : undefined,
     mountsOf: async (reference: string) => (await store.get(reference)).record.mounts,

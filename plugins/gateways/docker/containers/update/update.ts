@@ -1,6 +1,7 @@
 /** `docker update`: limits and the restart policy, of the running container at once, and for its next start; and more. */
 import * as z from 'zod'
 import { isGantryError } from '#api/errors/errors.ts'
+import { atLeast } from '../../http/api-version.ts'
 import { readJson } from '../../http/body.ts'
 import { optionalObject } from '../../http/go-json.ts'
 import { badRequest, conflict } from '../../http/http-error.ts'
@@ -19,10 +20,13 @@ import { rewritePorts } from './ports.ts'
 
 const limitsSchema = z.object({ ...resourceShape, RestartPolicy: optionalObject(restartPolicySchema) })
 type UpdateWish = z.output<typeof limitsSchema>
-const updateSchema = limitsSchema.extend(extensionShape)
+/** `null` asks for nothing, as to Docker. */
+const updateSchema = z.preprocess(body => body ?? {}, limitsSchema.extend(extensionShape))
 
 export async function updateContainer(parts: ContainerParts, reference: string, request: Request): Promise<object> {
-  const wish = await readJson(request, updateSchema)
+  const { PidsLimit, ...asked } = await readJson(request, updateSchema)
+  // An update could not change it before.
+  const wish = { ...asked, PidsLimit: atLeast(request.apiVersion, '1.40') ? PidsLimit : undefined }
   checkLimits({ ...hostConfigSchema.parse({}), ...wish })
   const found = await parts.store.get(reference)
   checkConflicts(found.id, found.record.hostConfig, wish)

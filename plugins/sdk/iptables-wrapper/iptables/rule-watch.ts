@@ -17,6 +17,8 @@ const restMs = 250
 /** How often legacy tables are asked for their size. */
 const sizeMs = 500
 const anywayMs = 20_000
+/** A look at legacy tables, of which nobody tells: two programs, some milliseconds of CPU. */
+const legacyAnywayMs = 5_000
 
 export interface RuleWatchParts {
   /** Whether anything of ours is in force. */
@@ -37,7 +39,11 @@ export class RuleWatch implements Disposable {
     this.#ends.use(subscribeToRuleLosses(table => isOfIptables(table) && this.#lookSoon()))
     this.#every(anywayMs, () => this.#lookSoon())
     isLegacy().then(
-      is => is && this.#every(sizeMs, () => this.#compareSizes()),
+      isIt => {
+        if (!isIt) return
+        this.#every(sizeMs, () => this.#compareSizes())
+        this.#every(legacyAnywayMs, () => this.#lookSoon())
+      },
       // Without the command there is nothing to watch yet, and the first change says so.
       () => {},
     )

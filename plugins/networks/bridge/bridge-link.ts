@@ -3,6 +3,7 @@ import { failedPrecondition } from '#api/errors/errors.ts'
 import { isSysError } from '#api/sys/sys.ts'
 import type { NetworkEnv } from '#sdk/define-network.ts'
 import { formatSubnet, overlaps } from '#sdk/network-addresses.ts'
+import { listRoutes, type RouteInfo } from '#sdk/rtnetlink/routes.ts'
 import {
   addAddress,
   createBridge,
@@ -10,9 +11,7 @@ import {
   findLink,
   findLinkAt,
   type LinkInfo,
-  listRoutes,
   perform,
-  type RouteInfo,
   setAlias,
   setLinkUp,
 } from '#sdk/rtnetlink/rtnetlink.ts'

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { alreadyExists, failedPrecondition, messageOf, notFound } from '#api/errors/errors.ts'
 import { isSysError } from '#api/sys/sys.ts'
 import { familyOf } from '#sdk/network-addresses.ts'
+import { listRoutes } from '#sdk/rtnetlink/routes.ts'
 import {
   addAddress,
   addDefaultRoute,
@@ -11,10 +12,9 @@ import {
   findLink,
   type LinkInfo,
   listAddresses,
-  listRoutes,
   perform,
+  performAndFind,
   type RtRequest,
-  raiseLink,
   setBridgePort,
   setLinkUp,
   setMaster,
@@ -78,31 +78,35 @@ export interface PlugPlace {
 export async function plug(plan: EndpointPlan, bridge: number, { namespace, step }: PlugPlace): Promise<void> {
   const { row, addresses } = plan
   const where = { netns: namespace.path }
-  await makePair(plan, bridge, namespace)
+  const { peer } = await makePair(plan, bridge, namespace)
   step('link made')
-  const { index } = await raiseLink(row.interfaceName, where)
-  const requests: RtRequest[] = addresses.map(({ address, prefix }) => addAddress(index, address, prefix))
-  if (row.defaultRoute) requests.push(...addresses.map(({ gateway }) => addDefaultRoute(gateway, index, row.metric)))
-  step('link raised')
+  const requests = [
+    setLinkUp(row.interfaceName),
+    ...addresses.map(({ address, prefix }) => addAddress(peer, address, prefix)),
+  ]
+  if (row.defaultRoute) requests.push(...addresses.map(({ gateway }) => addDefaultRoute(gateway, peer, row.metric)))
   await perform(requests, where)
   step('link addressed')
   await applyRates(row)
   step('rates limited')
 }
 
-async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<void> {
+/** Answers the outer end. */
+async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<LinkInfo> {
   const requests = pairRequests(plan, bridge, namespace)
+  const { hostLink } = plan.row
   try {
-    await perform(requests)
+    return await performAndFind(requests, hostLink)
   } catch (error) {
     if (isSysError(error, 'EINVAL') && error.seq === 1 && !(await isNamespace(namespace)))
       throw notFound(`"${namespace.path}" is not a network namespace`, { cause: error })
     if (!isSysError(error, 'EEXIST')) throw error
-    if (await isPlugged(plan, bridge, namespace)) return
+    const plugged = await pluggedLink(plan, bridge, namespace)
+    if (plugged) return plugged
     await refuseForeign(plan, namespace)
     // Half of an earlier attempt: the link is named in our ledger, so it is ours to remove.
-    await unplug(plan.row.hostLink)
-    await perform(requests)
+    await unplug(hostLink)
+    return await performAndFind(requests, hostLink)
   }
 }
 
@@ -132,9 +136,14 @@ async function isNamespace({ path }: OpenNamespace): Promise<boolean> {
   )
 }
 
-async function isPlugged({ row }: EndpointPlan, bridge: number, { path }: OpenNamespace): Promise<boolean> {
+/** The outer end, if both are as {@link makePair} makes them. */
+async function pluggedLink(
+  { row }: EndpointPlan,
+  bridge: number,
+  { path }: OpenNamespace,
+): Promise<LinkInfo | undefined> {
   const [outer, inner] = await Promise.all([findLink(row.hostLink), findLink(row.interfaceName, { netns: path })])
-  return outer?.master === bridge && inner?.mac === row.mac
+  return outer?.master === bridge && inner?.mac === row.mac ? outer : undefined
 }
 
 async function refuseForeign({ row }: EndpointPlan, { path }: OpenNamespace): Promise<void> {

@@ -9,7 +9,8 @@ import { defineNetwork } from '#sdk/define-network.ts'
 import type { AddRequest, Result } from '#sdk/network.ts'
 import { formatSubnet } from '#sdk/network-addresses.ts'
 import { PassiveNetwork } from '#sdk/passive-network.ts'
-import { listAddresses, listLinks, listRoutes } from '#sdk/rtnetlink/rtnetlink.ts'
+import { listRoutes } from '#sdk/rtnetlink/routes.ts'
+import { listAddresses, listLinks } from '#sdk/rtnetlink/rtnetlink.ts'
 
 export const host = defineNetwork({
   id: 'host',

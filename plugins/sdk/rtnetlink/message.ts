@@ -21,6 +21,7 @@ export const RTM = {
   newNeighbor: 28,
   delNeighbor: 29,
   getNeighbor: 30,
+  getRule: 34,
   delQdisc: 37,
   getQdisc: 38,
 } as const

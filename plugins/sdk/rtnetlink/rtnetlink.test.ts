@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { isGantryError } from '#api/errors/errors.ts'
 import { createNetns, isSysError, removeNetns } from '#api/sys/sys.ts'
-import { formatSubnet, parseSubnet } from '../network-addresses.ts'
+import { formatSubnet, type IpSubnet, parseSubnet } from '../network-addresses.ts'
+import { listRoutes } from './routes.ts'
 import {
   addAddress,
   addDefaultRoute,
@@ -18,7 +19,6 @@ import {
   findLink,
   listAddresses,
   listLinks,
-  listRoutes,
   perform,
   raiseLink,
   setAlias,
@@ -57,6 +57,7 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
       up: true,
       alias: 'a test',
       master: 0,
+      peer: 0,
     },
   )
 
@@ -110,6 +111,22 @@ test('a bridge, a veth into another namespace, addresses and routes', { skip }, 
   assert.equal((await findLink('veth0', host))?.master, 0)
   await perform([deleteLink('veth0')], host)
   assert.equal(await findLink('eth0', container), undefined)
+})
+
+test('routes of tables that rules lead to are listed, of both families and with large numbers', { skip }, async () => {
+  const ip = (...argv: string[]) => execFileSync('nsenter', [`--net=${host.netns}`, 'ip', ...argv])
+  const listed = async () =>
+    (await listRoutes(host)).filter(({ index }) => index === undefined || index === 1).map(toText)
+  const toText = ({ destination }: { destination: IpSubnet }) => formatSubnet(destination)
+  ip('route', 'add', 'unreachable', '10.61.0.0/16', 'table', '51820')
+  ip('-6', 'route', 'add', 'unreachable', 'fd61::/16', 'table', '77')
+  assert.deepEqual(await listed(), [], 'no packet is led by them')
+  ip('rule', 'add', 'fwmark', '5', 'table', '51820')
+  ip('-6', 'rule', 'add', 'fwmark', '5', 'table', '77')
+  assert.deepEqual((await listed()).sort(), ['10.61.0.0/16', 'fd61::/16'])
+  ip('rule', 'add', 'l3mdev', 'prio', '900')
+  ip('route', 'add', 'unreachable', '10.62.0.0/16', 'table', '62')
+  assert.deepEqual((await listed()).sort(), ['10.61.0.0/16', '10.62.0.0/16', 'fd61::/16'], 'of a VRF, perhaps')
 })
 
 test('a refusal names the request it is about', { skip }, async () => {

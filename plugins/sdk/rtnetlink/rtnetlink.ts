@@ -15,9 +15,9 @@ import * as rt from 'netlink/dist/rt/structs.js'
 import { getString, parseAttributes } from 'netlink/dist/structs.js'
 import { unavailable } from '#api/errors/errors.ts'
 import { isSysError, netlinkRequest, type SysError } from '#api/sys/sys.ts'
-import { addressFromBytes, anyAddress, type Family, type IpSubnet, overlaps, subnetOf } from '../network-addresses.ts'
+import { addressFromBytes } from '../network-addresses.ts'
 import { formatMac, setLinkUp } from './links.ts'
-import { addressRequest, encodeDatagram, linkRequest, NLM_F, RTM, type RtRequest, routeRequest } from './message.ts'
+import { addressRequest, encodeDatagram, linkRequest, NLM_F, RTM, type RtRequest } from './message.ts'
 
 export { addAddress, addDefaultRoute, addNeighbor, addRoute } from './addresses.ts'
 export {
@@ -44,23 +44,7 @@ export { addVxlanPeer, createVxlan, type VxlanSettings } from './vxlan.ts'
 const NETLINK_ROUTE = 0
 /** Of struct nlmsghdr. */
 const HEADER_BYTES = 16
-const RT_TABLE_LOCAL = 255
-/** Offsets in struct rtmsg, and its length. */
-const RTMSG_TABLE = 4
-const RTMSG_PROTOCOL = 5
-const RTMSG_BYTES = 12
-const RTATTR_BYTES = 4
-const RTA_OIF = 4
-/** Made by the kernel itself, for an address (rtnetlink(7)). */
-const RTPROT_KERNEL = 2
 const RT_SCOPE_LINK = 253
-/** AF_INET, AF_INET6. */
-const ipFamilies: ReadonlyMap<number, Family> = new Map([
-  [2, 4],
-  [10, 6],
-])
-/** fe80::/10 and ff00::/8 lie here: addresses that mean something on one link only. */
-const linkScoped = subnetOf('fe00::', 7)
 
 /** Where to look or act; absent: the process' own network namespace. */
 export interface Where {
@@ -80,6 +64,8 @@ export interface LinkInfo {
   readonly alias: string
   /** Index of the bridge it is in; 0: none. */
   readonly master: number
+  /** Index of a veth's other end, in the namespace of that; of the link that another one stands on; 0: none. */
+  readonly peer: number
 }
 
 export interface AddressInfo {
@@ -88,22 +74,13 @@ export interface AddressInfo {
   readonly prefix: number
 }
 
-export interface RouteInfo {
-  readonly destination: IpSubnet
-  readonly gateway: string | undefined
-  /** Link index; undefined for blackholes and multipath routes. */
-  readonly index: number | undefined
-  /** The lowest is used. */
-  readonly metric: number
-}
-
 /** Carries out all requests, in order. Rejects with the kernel's first refusal as a SysError whose message says of what. */
 export async function perform(requests: readonly RtRequest[], where: Where = {}): Promise<void> {
   await ask(requests, where)
 }
 
-/** The bodies of a dump's answers: `request` is a GET, its flags are set here. */
-export async function dump(request: RtRequest, where: Where = {}): Promise<Buffer[]> {
+/** The bodies of a dump's answers: `request` is a GET, its flags are set here. `strict`: what it names is all that is dumped. */
+export async function dump(request: RtRequest, where: Where & { strict?: boolean } = {}): Promise<Buffer[]> {
   return await ask([{ ...request, flags: NLM_F.dump }], where)
 }
 
@@ -135,12 +112,21 @@ export async function findLinkAt(index: number, where: Where = {}): Promise<Link
   }
 }
 
-/** Brings a link up and answers it as it is then, in one round trip. ENODEV: there is none. */
-export async function raiseLink(name: string, where: Where = {}): Promise<LinkInfo> {
+/** Carries out requests and answers the link of that name as it is then, in one round trip. ENODEV: there is none. */
+export async function performAndFind(
+  requests: readonly RtRequest[],
+  name: string,
+  where: Where = {},
+): Promise<LinkInfo> {
   const find = linkRequest(RTM.getLink, 0, `find link ${name}`, {}, { ifname: name })
-  const [answer] = await ask([setLinkUp(name), find], where)
+  const [answer] = await ask([...requests, find], where)
   if (answer === undefined) throw new Error(`the kernel found link ${name} and did not describe it`)
   return linkOf(answer)
+}
+
+/** Brings a link up and answers it as it is then. ENODEV: there is none. */
+export function raiseLink(name: string, where: Where = {}): Promise<LinkInfo> {
+  return performAndFind([setLinkUp(name)], name, where)
 }
 
 /** All addresses of both families; not those that the kernel makes of a MAC (fe80::/10). */
@@ -155,44 +141,15 @@ export async function listAddresses(where: Where = {}): Promise<AddressInfo[]> {
   })
 }
 
-export interface RoutesWanted extends Where {
-  /** Links whose own subnets, known to the caller, are left out. */
-  readonly besides?: ReadonlySet<number>
-}
-
-/** Unicast routes of both families and every table but `local`; not those of link-local addresses and groups. */
-export async function listRoutes({ besides = new Set(), ...where }: RoutesWanted = {}): Promise<RouteInfo[]> {
-  const answers = await ask([routeRequest(RTM.getRoute, NLM_F.dump, 'list routes', {}, {})], where)
-  return answers.flatMap(bytes => {
-    // Most of a dump: not worth parsing.
-    if (bytes.readUInt8(RTMSG_TABLE) === RT_TABLE_LOCAL) return []
-    if (bytes.readUInt8(RTMSG_PROTOCOL) === RTPROT_KERNEL && besides.has(linkOfRoute(bytes))) return []
-    const { data, attrs } = rt.parseRouteMessage(bytes)
-    const family = ipFamilies.get(data.family ?? 0)
-    if (family === undefined) return []
-    const destination = subnetOf(attrs.dst ? addressFromBytes(attrs.dst) : anyAddress(family), data.dstLen ?? 0)
-    if (family === 6 && overlaps(destination, linkScoped) && destination.prefix > 0) return []
-    const gateway = attrs.gateway && addressFromBytes(attrs.gateway)
-    return [{ destination, gateway, index: attrs.oif, metric: attrs.priority ?? 0 }]
-  })
-}
-
-/** The interface of a route message; 0: it has none. */
-function linkOfRoute(bytes: Buffer): number {
-  for (let at = RTMSG_BYTES; at + RTATTR_BYTES <= bytes.length; ) {
-    const length = bytes.readUInt16LE(at)
-    if (bytes.readUInt16LE(at + 2) === RTA_OIF) return bytes.readUInt32LE(at + RTATTR_BYTES)
-    // Attributes begin at multiples of four; one without a length would be read for ever.
-    at += Math.max(RTATTR_BYTES, (length + 3) & ~3)
-  }
-  return 0
-}
-
 /** Carries out requests and answers their answers' bodies. */
-export async function ask(requests: readonly RtRequest[], { netns }: Where): Promise<Buffer[]> {
+export async function ask(
+  requests: readonly RtRequest[],
+  { netns, strict = false }: Where & { strict?: boolean },
+): Promise<Buffer[]> {
   if (requests.length === 0) return []
   try {
-    const answers = await netlinkRequest(NETLINK_ROUTE, encodeDatagram(requests), netns === undefined ? {} : { netns })
+    const options = { strict, ...(netns === undefined ? {} : { netns }) }
+    const answers = await netlinkRequest(NETLINK_ROUTE, encodeDatagram(requests), options)
     return answers.map(answer => answer.subarray(HEADER_BYTES))
   } catch (error) {
     throw explain(error, requests)
@@ -232,10 +189,11 @@ function linkOf(bytes: Buffer): LinkInfo {
     up: header.flags?.up ?? false,
     alias: text(found.get(IFLA.ifalias)),
     master: found.get(IFLA.master)?.readUInt32LE() ?? 0,
+    peer: found.get(IFLA.link)?.readUInt32LE() ?? 0,
   }
 }
 
-const IFLA = { address: 1, ifname: 3, mtu: 4, master: 10, linkinfo: 18, ifalias: 20 } as const
+const IFLA = { address: 1, ifname: 3, mtu: 4, link: 5, master: 10, linkinfo: 18, ifalias: 20 } as const
 const IFLA_INFO_KIND = 1
 
 function kindOf(linkinfo: Buffer | undefined): string {

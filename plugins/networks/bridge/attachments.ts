@@ -127,7 +127,8 @@ export class Attachments {
       await all(
         this.#firewall.publish(change.opened),
         this.#relay.open(change.opened),
-        change.opened.length + change.closed.length > 0 ? this.#rejoin(plan) : Promise.resolve(),
+        // The link's part of it is a switch: whether there are any.
+        row.ports.length > 0 !== change.row.ports.length > 0 ? this.#rejoin(plan) : Promise.resolve(),
       )
       this.#step('new ports opened')
     } catch (error) {

@@ -81,10 +81,8 @@ export class HostPorts {
       if (owner) throw takenBy(port, owner.hostPort, owner.who)
     }
     this.#claim(ports, holder, taken)
-    for (const port of ports) {
-      const refusal = await probePorts(port)
-      if (refusal) throw await explain(port, refusal)
-    }
+    const refused = await firstRefused(ports)
+    if (refused) throw await explain(refused)
     return wish.hostPort
   }
 
@@ -98,10 +96,10 @@ export class HostPorts {
       if (ports.some(port => this.#ownerOf(port, foreign))) continue
       const mark = taken.length
       this.#claim(ports, holder, taken)
-      const refusal = await firstRefusal(ports)
-      if (refusal === undefined) return start
+      const refused = await firstRefused(ports)
+      if (refused === undefined) return start
       for (const { port } of taken.splice(mark)) this.#claims.remove(port)
-      if (refusal.code !== 'EADDRINUSE') throw await explain(ports[0] as HostPort, refusal)
+      if (refused.refusal.code !== 'EADDRINUSE') throw await explain(refused)
     }
     throw resourceExhausted(
       `no ${wish.count === 1 ? 'free' : `${wish.count} free consecutive`} ${wish.protocol} port of the host between ${first} and ${last} (${attempts} places tried): free some, or widen first_random_port and last_random_port`,
@@ -135,15 +133,21 @@ function portsOf({ protocol, hostAddresses, count }: PortWish, hostPort: number)
   return hostAddresses.map(hostAddress => ({ protocol, hostAddress, hostPort, count }))
 }
 
-async function firstRefusal(ports: readonly HostPort[]): Promise<Refusal | undefined> {
-  for (const port of ports) {
-    const refusal = await probePorts(port)
-    if (refusal) return refusal
-  }
-  return undefined
+interface RefusedPort {
+  readonly port: HostPort
+  readonly refusal: Refusal
 }
 
-async function explain(port: HostPort, { hostPort, code }: Refusal) {
+/** Both families' addresses are tried side by side: a container's port waits for it. */
+async function firstRefused(ports: readonly HostPort[]): Promise<RefusedPort | undefined> {
+  const refusals = await Promise.all(ports.map(probePorts))
+  return ports.flatMap((port, i) => {
+    const refusal = refusals[i]
+    return refusal ? [{ port, refusal }] : []
+  })[0]
+}
+
+async function explain({ port, refusal: { hostPort, code } }: RefusedPort) {
   if (code === 'EADDRINUSE') return takenBy(port, hostPort, await describeHolder(port.protocol, hostPort))
   if (code === 'EADDRNOTAVAIL')
     return invalidArgument(`ports: the host has no address ${port.hostAddress} to publish a port on`)

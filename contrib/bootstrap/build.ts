@@ -83,9 +83,14 @@ await Promise.all([buildDaemons(daemons), buildCommand('gctr', gctr)])
  * load that needs 25. Both limits make it collect sooner, at no measurable cost; the second is also where a leak would end.
  */
 const daemonMemory = ['--max-semi-space-size=2', '--max-old-space-size=512']
+/**
+ * glibc keeps what is freed in a heap for each thread, and raises its own limits: gantryd had three times what it used
+ * (mallopt(3); docs/memory.md). One heap, whose free end goes back.
+ */
+const daemonMalloc = ['MALLOC_ARENA_MAX=1', 'MALLOC_TRIM_THRESHOLD_=524288', 'MALLOC_MMAP_THRESHOLD_=2097152']
 
 await writeLauncher('gctr', 'gctr.cjs')
-for (const name of Object.keys(daemons)) await writeLauncher(name, `${name}.js`, daemonMemory)
+for (const name of Object.keys(daemons)) await writeLauncher(name, `${name}.js`, daemonMemory, daemonMalloc)
 // What `gctr plugins new` copies.
 await cp(join(repo, 'contrib/examples'), join(repo, 'build/lib/templates'), { recursive: true })
 await cp(join(repo, 'build/contracts.binpb'), join(repo, 'build/lib/contracts.binpb'))
@@ -94,14 +99,19 @@ await cp(join(repo, 'build/contracts.binpb'), join(repo, 'build/lib/contracts.bi
  * A launcher uses the pinned Node whatever `node` is in PATH, follows symbolic links to itself, and lets V8
  * keep compiled code between starts. After `--` Node reads no option: it would take our --env-file for its own.
  */
-async function writeLauncher(name: string, file: string, nodeOptions: readonly string[] = []): Promise<void> {
+async function writeLauncher(
+  name: string,
+  file: string,
+  nodeOptions: readonly string[] = [],
+  environment: readonly string[] = [],
+): Promise<void> {
   const path = join(repo, 'build/bin', name)
   const arch = process.arch === 'arm64' ? 'arm64' : 'x64'
   const script = `#!/bin/sh
 case $0 in */*) self=$0 ;; *) self=$(command -v "$0") ;; esac
 [ -L "$self" ] && self=$(readlink -f "$self")
 home=\${self%/bin/*}
-export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-$home/cache}"
+export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE-$home/cache}"${environment.map(setting => ` ${setting}`).join('')}
 exec "$home/../node_modules/node-linux-${arch}/bin/node" ${['--disable-warning=ExperimentalWarning', ...nodeOptions].join(' ')} -- "$home/lib/${file}" "$@"
 `
   await mkdir(dirname(path), { recursive: true })

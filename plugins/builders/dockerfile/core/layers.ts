@@ -14,6 +14,7 @@ import { timestampOf } from '#api/types/clock.ts'
 import { mediaTypes } from '#api/types/oci.ts'
 import type { Layer, Root } from '../solve/stage-state.ts'
 import type { Core } from './clients.ts'
+import { parentMounts } from './parent-mounts.ts'
 import { ignoreMissing } from './sweep.ts'
 
 /** Fast rather than small: a layer that is pushed is read once more anyway. */
@@ -179,17 +180,20 @@ export class Layers {
       undo.defer(() => this.#remove(key))
       return mounts
     }
-    const left = chainID === '' ? [] : await view()
+    const left = chainID === '' ? [] : (parentMounts(right) ?? (await view()))
     const { epoch } = this.#options
     const sourceDateEpoch = epoch && timestampOf(epoch.getTime())
     const request = { left, right, mediaType: mediaTypes.ociLayerGzip, sourceDateEpoch }
     const { diff } = await this.#core.diffs.diff(request, this.#leased)
     if (diff === undefined) throw internal('the core answered no layer')
-    const { info } = await this.#core.content.info({ digest: diff.digest }, this.#leased)
-    return {
-      descriptor: layerDescriptor(diff.digest, diff.size),
-      diffID: info?.labels['containerd.io/uncompressed'] ?? '',
-    }
+    const diffID = diff.annotations['containerd.io/uncompressed'] ?? (await this.#diffIDOf(diff.digest))
+    return { descriptor: layerDescriptor(diff.digest, diff.size), diffID }
+  }
+
+  /** Of a differ that tells it by the blob's label alone. */
+  async #diffIDOf(digest: string): Promise<string> {
+    const { info } = await this.#core.content.info({ digest }, this.#leased)
+    return info?.labels['containerd.io/uncompressed'] ?? ''
   }
 
   /** Kept by a label until the cache is pruned: its content too. */

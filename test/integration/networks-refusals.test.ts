@@ -98,6 +98,17 @@ if (inPrivateHost(fileURLToPath(import.meta.url))) {
     await nothingStays()
   })
 
+  test('a container that left a network joins it again at once, while the kernel still takes its link away', async () => {
+    const left = await plugin.createNetwork(openNetwork('8'))
+    const request = await world.wish(left, 'returns')
+    for (let round = 0; round < 20; round++) {
+      await plugin.add(request)
+      await plugin.del(request)
+    }
+    assert.deepEqual(await plugin.gc(left.id, []), [])
+    await plugin.removeNetwork(left.id)
+  })
+
   test('a namespace that goes while it is joined leaves nothing', async () => {
     for (let i = 0; i < 5; i++) {
       const request = await world.wish(network, `fleeting${i}`)

@@ -209,8 +209,9 @@ export class Attachments {
 
   async #plug(plan: EndpointPlan, namespace: OpenNamespace): Promise<LinkInfo> {
     const bridge = await this.#networks.bridge(plan.network)
+    const place = { namespace, step: this.#step, settled: () => this.settled() }
     try {
-      await plug(plan, bridge.index, { namespace, step: this.#step })
+      await plug(plan, bridge.index, place)
       return bridge
     } catch (error) {
       const there = await findLink(bridge.name)
@@ -218,7 +219,7 @@ export class Attachments {
       this.#log.warn({ bridge: bridge.name }, 'bridge was removed by others, making it again')
       this.#networks.forget(plan.network.network.id)
       const again = await this.#networks.bridge(plan.network)
-      await plug(plan, again.index, { namespace, step: this.#step })
+      await plug(plan, again.index, place)
       return again
     }
   }

@@ -72,13 +72,16 @@ export function openNamespace(path: string): OpenNamespace {
 export interface PlugPlace {
   readonly namespace: OpenNamespace
   readonly step: StepHook
+  /** Resolves when links that are on their way out have gone: one of them may have the interface's name until then. */
+  settled(): Promise<void>
 }
 
 /** Makes the interface, or what of it is missing. ENODEV: the bridge is gone. */
-export async function plug(plan: EndpointPlan, bridge: number, { namespace, step }: PlugPlace): Promise<void> {
+export async function plug(plan: EndpointPlan, bridge: number, place: PlugPlace): Promise<void> {
+  const { namespace, step } = place
   const { row, addresses } = plan
   const where = { netns: namespace.path }
-  const { peer } = await makePair(plan, bridge, namespace)
+  const { peer } = await makePair(plan, bridge, place)
   step('link made')
   const requests = [
     setLinkUp(row.interfaceName),
@@ -92,7 +95,11 @@ export async function plug(plan: EndpointPlan, bridge: number, { namespace, step
 }
 
 /** Answers the outer end. */
-async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNamespace): Promise<LinkInfo> {
+async function makePair(
+  plan: EndpointPlan,
+  bridge: number,
+  { namespace, settled }: Omit<PlugPlace, 'step'>,
+): Promise<LinkInfo> {
   const requests = pairRequests(plan, bridge, namespace)
   const { hostLink } = plan.row
   try {
@@ -103,6 +110,7 @@ async function makePair(plan: EndpointPlan, bridge: number, namespace: OpenNames
     if (!isSysError(error, 'EEXIST')) throw error
     const plugged = await pluggedLink(plan, bridge, namespace)
     if (plugged) return plugged
+    await settled()
     await refuseForeign(plan, namespace)
     // Half of an earlier attempt: the link is named in our ledger, so it is ours to remove.
     await unplug(hostLink)

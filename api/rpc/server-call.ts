@@ -1,5 +1,5 @@
 /** One gRPC call over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), server side. */
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { IncomingHttpHeaders, ServerHttp2Stream, ServerStreamResponseOptions } from 'node:http2'
 import { deadlineExceeded, GantryError, resourceExhausted } from '../errors/errors.ts'
 import { callContext } from './context.ts'
 import type { CallContext } from './definition.ts'
@@ -97,7 +97,7 @@ export class ServerCall {
       this.#status = status
       this.#stream.end()
     } else {
-      this.#stream.respond({ ...responseHeaders, ...this.#trailersOf(status) }, { endStream: true, sendDate: false })
+      this.#stream.respond({ ...responseHeaders, ...this.#trailersOf(status) }, { ...dateless, endStream: true })
       this.#leaveRequest()
     }
   }
@@ -111,7 +111,7 @@ export class ServerCall {
 
   #respond(): void {
     if (this.#stream.headersSent) return
-    this.#stream.respond(responseHeaders, { waitForTrailers: true, sendDate: false })
+    this.#stream.respond(responseHeaders, { ...dateless, waitForTrailers: true })
     this.#stream.on('wantTrailers', () => {
       this.#stream.sendTrailers(this.#trailersOf(this.#status))
       this.#leaveRequest()
@@ -179,6 +179,9 @@ export class ServerCall {
     this.#deadline.unref()
   }
 }
+
+/** gRPC knows no `date`. Node's types do not know the option (it is in its http2 core, as in HTTP/1's `sendDate`). */
+const dateless: ServerStreamResponseOptions & { sendDate: false } = { sendDate: false }
 
 const responseHeaders = { ':status': 200, 'content-type': 'application/grpc' }
 

@@ -8,8 +8,9 @@ import { readMachine } from './machine.ts'
 import { type Options, parseOptions } from './options.ts'
 import { formatOutcome, tableHead } from './report/markdown.ts'
 import { updateDocs } from './report/update-docs.ts'
-import { type GroupReport, writeReport } from './report/write-report.ts'
+import { type GroupReport, merged, type Report, readReport, writeReport } from './report/write-report.ts'
 import type { Group } from './row.ts'
+import { groups as allGroups } from './rows/groups.ts'
 import { Stage } from './stage/stage.ts'
 import { judge } from './verdict.ts'
 
@@ -22,13 +23,25 @@ async function main(options: Options): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void abandon(stage))
   const groups: GroupReport[] = []
   const wanted = options.groups.filter(({ quick }) => quick === true || !options.quick)
-  for (const group of wanted) groups.push(await playGroup(group, stage, options))
+  const earlier = await readReport(options.output)
+  for (const group of wanted) {
+    groups.push({ ...(await playGroup(group, stage, options)), machine })
+    await report({ absent: stage.absent, groups }, earlier, options)
+  }
   for (const [name, why] of stage.absent) console.log(`\n${name}: n/a: ${why}`)
-  const report = { machine, absent: stage.absent, groups }
-  await writeReport(options.output, report)
-  if (options.docs) await updateDocs('docs', report)
   console.log(`\nwritten: ${options.output}/bench.{md,json,svg}`)
   if (options.quick) process.exitCode = complain(groups)
+}
+
+/** After each group, so that a run that is broken off has not been for nothing. What was not played now stays as it was. */
+async function report(latest: Report, earlier: Report, { output, docs }: Options): Promise<void> {
+  const whole = merged(
+    earlier,
+    latest,
+    allGroups.map(({ id }) => id),
+  )
+  await writeReport(output, whole)
+  if (docs) await updateDocs('docs', whole)
 }
 
 /** Nobody who was started stays behind. */
@@ -37,7 +50,7 @@ async function abandon(stage: Stage): Promise<never> {
   process.exit(130)
 }
 
-async function playGroup(group: Group, stage: Stage, options: Options): Promise<GroupReport> {
+async function playGroup(group: Group, stage: Stage, options: Options): Promise<Omit<GroupReport, 'machine'>> {
   const { id, title } = group
   const outcomes: Outcome[] = []
   console.log(`\n${tableHead(title)}`)

@@ -25,7 +25,7 @@ export interface Score {
 }
 
 export interface Outcome {
-  readonly row: Row
+  readonly row: Pick<Row, 'name' | 'unit' | 'better' | 'budget' | 'bound'>
   readonly scores: readonly Score[]
   /** Contestants that are out, and why. */
   readonly out: ReadonlyMap<string, string>

@@ -11,7 +11,7 @@ export interface Options {
   readonly groups: readonly Group[]
   /** Instead of each row's own. */
   readonly rounds?: number
-  /** Where the report is written. */
+  /** Where the report is written, and what is kept of earlier ones. */
   readonly output: string
   /** Into docs/performance.md too. */
   readonly docs: boolean
@@ -22,8 +22,9 @@ export const usage = `npm run bench [-- OPTIONS]
   --quick        the short run: fails where a row is worse than its best peer beyond chance
   --small        every row, with the small inputs of the short run
   --rounds N     instead of each row's own number
-  --output DIR   where bench.md, bench.json and bench.svg go (default: build/bench)
-  --docs         the run goes into docs/performance.md and docs/img/bench.svg
+  --output DIR   where bench.md, bench.json and bench.svg go (default: build/bench, or quick or small in it);
+                 what is there of groups that are not played now stays
+  --docs         what is there goes into docs/performance.md and docs/img/bench.svg
   npm run bench -- --rows networks: networks beside dockerd (contrib/bench/networks.ts)`
 
 /** Throws with what is wrong, and the usage. */
@@ -35,7 +36,7 @@ export function parseOptions(argv: readonly string[]): Options {
       quick: { type: 'boolean', default: false },
       small: { type: 'boolean', default: false },
       rounds: { type: 'string' },
-      output: { type: 'string', default: 'build/bench' },
+      output: { type: 'string' },
       docs: { type: 'boolean', default: false },
     },
   })
@@ -48,7 +49,7 @@ export function parseOptions(argv: readonly string[]): Options {
     quick,
     small: quick || values.small,
     groups: wanted ?? groups,
-    output: values.output,
+    output: values.output ?? (quick ? 'build/bench/quick' : values.small ? 'build/bench/small' : 'build/bench'),
     docs: values.docs,
   }
   return rounds === undefined ? options : { ...options, rounds }

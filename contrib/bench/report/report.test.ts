@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { play } from '../contest.ts'
+import { readMachine } from '../machine.ts'
 import type { Contestant, Row } from '../row.ts'
 import { judge } from '../verdict.ts'
 import { drawBars } from './bars.ts'
 import { formatOutcome } from './markdown.ts'
 import { replaceRun } from './update-docs.ts'
+import { merged, readReport, toMarkdown, writeReport } from './write-report.ts'
 
 const always = (name: string, value: number): Contestant => ({ name, work: async () => value })
 const failing: Contestant = {
@@ -71,4 +76,25 @@ test('a run goes between the marks', () => {
   const page = 'a\n<!-- run: written by npm run bench -- --docs -->\nold\n<!-- end of run -->\nb\n'
   assert.equal(replaceRun(page, 'new'), page.replace('old', 'new'))
   assert.throws(() => replaceRun('nothing', 'new'), /lacks/)
+})
+
+test('a run of some groups leaves the others of the report as they were, with their own dates', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'gantry-bench-report-'))
+  const group = async (id: string, date: string, ...contestants: Contestant[]) => ({
+    ...{ id, title: `Group ${id}`, machine: { ...readMachine(), date } },
+    outcomes: [await outcomeOf(contestants, { budget: { times: 2 } })],
+  })
+  const a = await group('a', '2026-01-01T10:00:00Z', always('gantry', 1), always('dockerd', 3), failing)
+  const b = await group('b', '2026-01-01T10:00:00Z', always('gantry', 5))
+  await writeReport(folder, { absent: new Map(), groups: [a, b] })
+  const again = await group('b', '2026-02-02T20:00:00Z', always('gantry', 7))
+  const read = await readReport(folder)
+  const whole = toMarkdown(merged(read, { absent: new Map(), groups: [again] }, ['a', 'b']))
+  assert.match(
+    whole,
+    /### Group a[\s\S]*3\.00x dockerd[\s\S]*podman \| n\/a[\s\S]*Run of 2026-01-01[\s\S]*### Group b[\s\S]*7\.00 ms[\s\S]*2026-02-02/,
+  )
+  assert.doesNotMatch(whole, /5\.00 ms/)
+  assert.deepEqual((await readReport(join(folder, 'none'))).groups, [])
+  await rm(folder, { recursive: true })
 })

@@ -4,10 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { medianOf } from '../figures.ts'
 import { inParallel } from '../parallel.ts'
 import type { Contestant, Group, Row } from '../row.ts'
+import { command } from '../run-command.ts'
 import { DockerApi } from '../stage/docker-api.ts'
-import type { DockerSide } from '../stage/docker-side.ts'
+import { type DockerSide, dockerCommand } from '../stage/docker-side.ts'
 import { busybox } from '../stage/images.ts'
 import { settlingSeconds } from './idle.ts'
+import { stillDaemon } from './still-daemon.ts'
 
 const width = 8
 /** For the peer, whose shims take a hundred times the memory of this many. */
@@ -32,7 +34,7 @@ export const thousand: Group = {
     return [
       shims(sides, count),
       growth(sides, before, count),
-      listing(ours, empty, count(ours)),
+      await listing(ours, empty, count(ours), scope),
       adoption(ours, count(ours)),
     ]
   },
@@ -67,20 +69,33 @@ function growth(
   return { name, unit: 'KiB PSS', rounds: 3, warmUps: 0, budget: { atMost: 100 }, contestants }
 }
 
-/** Both in turn in one figure: a busy moment lengthens both. */
-function listing(full: DockerSide, empty: DockerSide, count: number): Row {
-  const work = async () => {
-    const ratios: number[] = []
-    for (let look = 0; look < looks; look++) ratios.push((await timed(full)) / (await timed(empty)))
-    return medianOf(ratios)
-  }
+/**
+ * Both in turn in one figure: a busy moment lengthens both. The floor is the docker command with the same answers from
+ * a daemon that has nothing to do for them.
+ */
+async function listing(full: DockerSide, empty: DockerSide, count: number, scope: AsyncDisposableStack): Promise<Row> {
+  using api = new DockerApi(full.socket)
+  const body = JSON.stringify(await api.call('GET', '/containers/json'))
+  const [stillFull, stillEmpty] = [await stillDaemon(scope, body), await stillDaemon(scope, '[]')]
   const name = `\`docker ps\` with ${count} running, by one with none`
-  return { name, unit: 'x', rounds: 5, budget: { atMost: 1.5 }, contestants: [{ name: 'gantry', side: full, work }] }
+  return {
+    ...{ name, unit: 'x', rounds: 5, budget: { atMost: 1.5 } },
+    contestants: [
+      { name: 'gantry', side: full, work: () => timesLonger(full.socket, empty.socket) },
+      { name: 'floor', work: () => timesLonger(stillFull, stillEmpty) },
+    ],
+  }
 }
 
-async function timed(side: DockerSide): Promise<number> {
+async function timesLonger(full: string, empty: string): Promise<number> {
+  const ratios: number[] = []
+  for (let look = 0; look < looks; look++) ratios.push((await timed(full)) / (await timed(empty)))
+  return medianOf(ratios)
+}
+
+async function timed(socket: string): Promise<number> {
   const startMs = performance.now()
-  await side.command('ps')
+  await command([dockerCommand, '--host', `unix://${socket}`, 'ps'])
   return performance.now() - startMs
 }
 

@@ -142,7 +142,7 @@ export const endpointGroups: readonly EndpointGroup[] = [
     endpoints: [
       partial(
         'POST /build',
-        "the classic protocol, by Gantry's builder; no BuildKit session, remote context, squash, outputs or limits of steps: 501",
+        "the classic protocol, by Gantry's builder, remote contexts too; no BuildKit session, squash, outputs or limits of steps: 501; `RUN --network=host` needs `networkmode=host`",
       ),
       works('POST /build/prune'),
       missing('POST /build/cancel', '501'),

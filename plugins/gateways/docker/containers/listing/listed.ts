@@ -95,13 +95,14 @@ function textOf(found: Found, networkIds: ReadonlyMap<string, string>, band: Ban
   return { head: `${JSON.stringify(head).slice(0, -1)},`, tail: `,${JSON.stringify(tail).slice(1)}` }
 }
 
-/** The list tells where containers are on their networks, not by what names. */
+/** The list tells where containers are on their networks, not by what names: Docker leaves these members null. */
 function placesOf(networks: Record<string, EndpointJson>): object {
-  const shown = Object.entries(networks).map(([name, { Aliases: _, Links: __, DNSNames: ___, ...rest }]) => [
-    name,
-    rest,
-  ])
-  return Object.fromEntries(shown)
+  const nameless = (place: EndpointJson) => ({
+    ...place,
+    ...{ Aliases: null, Links: null },
+    ...(place.DNSNames !== undefined && { DNSNames: null }),
+  })
+  return Object.fromEntries(Object.entries(networks).map(([name, place]) => [name, nameless(place)]))
 }
 
 /** Words with blanks are quoted, as Docker shows a command. */

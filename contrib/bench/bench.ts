@@ -14,6 +14,9 @@ import { groups as allGroups } from './rows/groups.ts'
 import { Stage } from './stage/stage.ts'
 import { judge } from './verdict.ts'
 
+/** What fails now fails because it was taken away: it goes into no report. */
+let isAbandoned = false
+
 /** Enough for the sign test to speak. */
 const quickRounds = 10
 
@@ -26,6 +29,7 @@ async function main(options: Options): Promise<void> {
   const earlier = await readReport(options.output)
   for (const group of wanted) {
     groups.push({ ...(await playGroup(group, stage, options)), machine })
+    if (isAbandoned) return
     await report({ absent: stage.absent, groups }, earlier, options)
   }
   for (const [name, why] of stage.absent) console.log(`\n${name}: n/a: ${why}`)
@@ -46,6 +50,7 @@ async function report(latest: Report, earlier: Report, { output, docs }: Options
 
 /** Nobody who was started stays behind. */
 async function abandon(stage: Stage): Promise<never> {
+  isAbandoned = true
   await stage[Symbol.asyncDispose]().catch(error => console.log(messageOf(error)))
   process.exit(130)
 }

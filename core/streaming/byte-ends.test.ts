@@ -7,6 +7,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isGantryError } from '#api/errors/errors.ts'
 import { offerSocket, pour } from '#api/streaming/byte-socket.ts'
 import { openByteSink, openByteSource, StreamRegistry } from './streaming.ts'
@@ -42,6 +43,14 @@ test('what the client pours arrives whole, and ends', async () => {
   await using offered = await offerSocket(folder, 'load')
   void offered.connected.then(socket => pour(Readable.from([bytes]), socket))
   await using source = await openByteSource(streams, 'test', offered.id)
+  assert.ok((await whole(source.bytes)).equals(bytes))
+})
+
+test('what comes before anybody asks waits for him', async () => {
+  await using offered = await offerSocket(folder, 'load')
+  void offered.connected.then(socket => pour(Readable.from([bytes]), socket))
+  await using source = await openByteSource(streams, 'test', offered.id)
+  await sleep(200)
   assert.ok((await whole(source.bytes)).equals(bytes))
 })
 

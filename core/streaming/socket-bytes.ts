@@ -19,6 +19,8 @@ export class SocketBytes implements AsyncIterable<Uint8Array>, AsyncIterator<Uin
       return false
     }
     this.socket = connect({ path, onread: { buffer, callback } })
+    // Else it would read as soon as it is connected, and nobody has asked yet: those bytes would be lost.
+    this.socket.pause()
   }
 
   [Symbol.asyncIterator](): this {

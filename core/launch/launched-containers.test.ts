@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -31,4 +31,16 @@ test('a removal killed at any step loses no line that somebody has still to read
     await store.close()
     await rm(folder, { recursive: true })
   }
+})
+
+test('a note of a removal that cannot be read keeps no daemon from starting', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'gantry-removal-'))
+  await runDyingChild(child, { folder, dieAt: 'record' } satisfies RemovalOrder)
+  await writeFile(join(folder, 'containers', ns, id, 'departed.json'), '')
+  const { store, logs } = world(folder, () => {})
+  await logs.open()
+  assert.deepEqual(await readdir(join(folder, 'departed-logs')), [])
+  logs[Symbol.dispose]()
+  await store.close()
+  await rm(folder, { recursive: true })
 })

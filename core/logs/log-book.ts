@@ -53,11 +53,17 @@ export class LogBook implements Logs, Disposable {
 
   /** Takes up what an earlier daemon left. Before anything can be removed. */
   async open(): Promise<void> {
-    const { folder, metadata, containerFolders } = this.#parts
+    const { folder, metadata, containerFolders, logger } = this.#parts
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await this.#departed.open()
     for (const { ns, id } of await containerFolders())
-      if (metadata.read(tx => tx.get(objectKey(ns, 'containers', id))) === undefined) await this.depart(ns, id)
+      if (metadata.read(tx => tx.get(objectKey(ns, 'containers', id))) === undefined)
+        await this.depart(ns, id).catch(error => {
+          logger.warn(
+            { ns, id, error: messageOf(error) },
+            'what was to become of a removed log cannot be read: it goes',
+          )
+        })
   }
 
   /** From now on the drivers' process is started whenever there is something for it. */
